@@ -1,0 +1,30 @@
+# Two commands: `make book` builds the book, `make test` tests everything, the built pages included.
+# Both create .venv and install into it what they need. PIP_ARGS reaches pip: see the README.
+
+PYTHON ?= python3
+PIP_ARGS ?=
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: book test serve clean
+
+book: $(VENV)/installed
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo "The book is built. Open $(CURDIR)/_build/html/index.html, or type: make serve"
+
+test: book
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python -m pytest
+
+serve: book
+	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
+
+clean:
+	rm -rf _build
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[book,test]' --constraint constraints.txt $(PIP_ARGS)
+	touch $@

@@ -1,0 +1,100 @@
+"""What every mechanism asks of its inputs, checked in one place.
+
+A wrong shape that broadcasts by accident gives wrong numbers and no error, so it is refused here,
+by a ValueError that names the argument and says what would be right. Nothing looks at a value,
+only at shapes, dtypes and devices: the checks run on the ``meta`` device and cost no transfer.
+"""
+
+import torch
+
+
+def check(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, mask: torch.Tensor | None = None
+) -> torch.Size:
+    """Refuse queries, keys, values and a mask that do not fit together.
+
+    Args:
+        q: queries (..., n_q, d).
+        k: keys (..., n_k, d).
+        v: values (..., n_k, d_v).
+        mask: booleans that broadcast to the scores, (..., n_q, n_k).
+
+    Returns:
+        The leading axes that those of ``q``, ``k`` and ``v`` broadcast to.
+
+    Raises:
+        ValueError: naming the argument, if one of them does not fit.
+    """
+    for name, x in {"q": q, "k": k, "v": v}.items():
+        _check_tensor(name, x)
+        if x.dtype != q.dtype:
+            raise ValueError(f"{name} must have the dtype of q, {q.dtype}, got {x.dtype}")
+        if x.device != q.device:
+            raise ValueError(f"{name} must be on the device of q, {q.device}, got {x.device}")
+    if k.shape[-1] != q.shape[-1]:
+        raise ValueError(f"k must have the width of q, d = {q.shape[-1]}, got {_shape(k)}")
+    if v.shape[-2] != k.shape[-2]:
+        raise ValueError(f"v must have one row per key, n_k = {k.shape[-2]}, got {_shape(v)}")
+    lead = q.shape[:-2]
+    for name, x in {"k": k, "v": v}.items():
+        lead = _joined(name, x, lead)
+    if mask is not None:
+        _check_mask(mask, (*lead, q.shape[-2], k.shape[-2]), q.device)
+    return lead
+
+
+def check_continues(name: str, chunk: torch.Tensor, held: torch.Tensor) -> None:
+    """Refuse a chunk of a stream that differs from what is held in more than its length."""
+    _check_tensor(name, chunk)
+    if chunk.dtype != held.dtype or chunk.device != held.device:
+        raise ValueError(
+            f"{name} must continue its stream in {held.dtype} on {held.device}, "
+            f"got {chunk.dtype} on {chunk.device}"
+        )
+    if chunk.shape[:-2] != held.shape[:-2] or chunk.shape[-1] != held.shape[-1]:
+        raise ValueError(
+            f"{name} must continue its stream, which has shape {_shape(held)}, "
+            f"along the second last axis only, got {_shape(chunk)}"
+        )
+
+
+def check_count(name: str, value: int, *, least: int = 0) -> None:
+    """Refuse what is no integer, or less than ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def _check_tensor(name: str, x: torch.Tensor) -> None:
+    if not isinstance(x, torch.Tensor):
+        raise ValueError(f"{name} must be a torch tensor, got {type(x)}; `define` takes arrays")
+    if x.ndim < 2:
+        raise ValueError(f"{name} must have at least two axes, (..., n, d), got {_shape(x)}")
+    if not x.is_floating_point():
+        raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
+
+
+def _check_mask(mask: torch.Tensor, scores: tuple[int, ...], device: torch.device) -> None:
+    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
+        kind = getattr(mask, "dtype", type(mask))
+        raise ValueError(f"mask must be a torch.bool tensor, True = may look, got {kind}")
+    if mask.device != device:
+        raise ValueError(f"mask must be on the device of q, {device}, got {mask.device}")
+    try:
+        fits = torch.broadcast_shapes(mask.shape, scores) == scores
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"mask must broadcast to (..., n_q, n_k) = {scores}, got {_shape(mask)}")
+
+
+def _joined(name: str, x: torch.Tensor, lead: torch.Size) -> torch.Size:
+    try:
+        return torch.broadcast_shapes(lead, x.shape[:-2])
+    except RuntimeError:
+        raise ValueError(
+            f"{name} must have leading axes that broadcast with {tuple(lead)}, got {_shape(x)}"
+        ) from None
+
+
+def _shape(x: torch.Tensor) -> tuple[int, ...]:
+    return tuple(x.shape)

@@ -1,0 +1,189 @@
+"""The ledger: what the book claims, what it found, and the functions that carry each verdict.
+
+``claims.yml`` is data that anyone may edit; this module refuses what does not add up, finds the
+functions that a claim names, and runs them.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from attention_limits.evidence.evidence import Evidence
+
+VERDICTS = {
+    "holds": "true as stated",
+    "qualified": "true only under conditions that the book names",
+    "false": "refuted",
+    "open": "not yet argued",
+}
+
+CHAPTERS = (
+    "attention",
+    "quadratic-cost",
+    "positional-encodings",
+    "locality",
+    "temporal-dynamics",
+    "training-stability",
+    "future-directions",
+)
+
+ORIGINS = ("article", "book")
+
+PACKAGES = {
+    "derivation": "attention_limits.derivations",
+    "evidence": "attention_limits.evidence",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the ledger; ``claims.yml`` says what each field means."""
+
+    id: str
+    chapter: str
+    origin: str
+    statement: str
+    verdict: str
+    derivations: tuple[str, ...]
+    evidence: tuple[str, ...]
+    citations: tuple[str, ...]
+    reason: str = ""
+
+    @property
+    def pieces(self) -> list[tuple[str, str]]:
+        """What there is to verify, as (kind, name), the derivations first."""
+        derivations = [("derivation", name) for name in self.derivations]
+        return derivations + [("evidence", name) for name in self.evidence]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of running one derivation or one piece of evidence."""
+
+    claim: str
+    kind: str
+    name: str
+    ok: bool
+    detail: str
+    evidence: dict[str, object] | None
+    seconds: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Every field, ready for JSON."""
+        return asdict(self)
+
+
+def load(path: Path | None = None) -> dict[str, Claim]:
+    """Read the ledger, or another one at ``path``: the claims by id, in the order of the file.
+
+    Raises:
+        ValueError: naming the claim and the field, for whatever does not add up; above all for a
+            verdict that no reason, derivation and evidence stand behind.
+    """
+    source = path or resources.files("attention_limits") / "claims.yml"
+    # The base loader leaves every scalar a string. The others read `verdict: false` as a boolean.
+    entries = yaml.load(source.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    if not isinstance(entries, list):
+        raise ValueError(f"claims: {source} must be a list of claims, got {type(entries).__name__}")
+    ledger: dict[str, Claim] = {}
+    for entry in entries:
+        claim = _claim(entry)
+        if claim.id in ledger:
+            raise ValueError(f"claim {claim.id!r}: id is used twice")
+        ledger[claim.id] = claim
+    return ledger
+
+
+_LISTS = ("derivations", "evidence", "citations")
+_CHOICES = {"chapter": CHAPTERS, "origin": ORIGINS, "verdict": tuple(VERDICTS)}
+
+
+def _claim(entry: object) -> Claim:
+    """One validated claim from one entry of the file."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"claims: every claim must be a mapping of its fields, got {entry!r}")
+    where = f"claim {entry.get('id', '(without id)')!r}"
+    known = [field.name for field in fields(Claim)]
+    for name in entry:
+        if name not in known:
+            raise ValueError(f"{where}: unknown field {name!r}, the fields are {', '.join(known)}")
+    for name in known:
+        if name != "reason" or name in entry:
+            _check_field(where, name, entry.get(name))
+    claim = Claim(**{k: tuple(v) if k in _LISTS else v.strip() for k, v in entry.items()})
+    if claim.verdict != "open":
+        for name in ("reason", "derivations", "evidence"):
+            if not getattr(claim, name):
+                raise ValueError(f"{where}: verdict {claim.verdict!r} needs {name}, it has none")
+    return claim
+
+
+def _check_field(where: str, name: str, value: object) -> None:
+    if value is None:
+        raise ValueError(f"{where}: {name} is missing")
+    if name in _LISTS:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f"{where}: {name} must be a list of names, got {value!r}")
+    elif not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{where}: {name} must be some text, got {value!r}")
+    elif name in _CHOICES and value not in _CHOICES[name]:
+        raise ValueError(f"{where}: {name} must be one of {_CHOICES[name]}, got {value!r}")
+
+
+def resolve(claim: str, kind: str, name: str) -> Callable[[], object]:
+    """The function that a claim names: ``("cost-time", "evidence", "cost.x")`` is ``cost.x``.
+
+    Raises:
+        ValueError: naming the claim and ``name``, if there is no such function.
+    """
+    module_name, _, function_name = name.partition(".")
+    path = f"{PACKAGES[kind]}.{module_name}"
+    unknown = ValueError(f"claim {claim!r}: {kind} names {name!r}, which is no function of {path}")
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:  # the module is there, and something that it imports is not
+            raise
+        raise unknown from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise unknown
+    return function
+
+
+def verify(claim: Claim) -> Iterator[Result]:
+    """Prove each derivation of a claim and gather each piece of its evidence, one result each.
+
+    Whatever goes wrong with one of them, it is a result that is not ok and says what went wrong,
+    and the next one has its turn.
+    """
+    for kind, name in claim.pieces:
+        start = time.perf_counter()
+        try:
+            ok, detail, evidence = _RUN[kind](resolve(claim.id, kind, name))
+        except Exception as error:
+            ok, detail, evidence = False, f"{type(error).__name__}: {error}", None
+        yield Result(claim.id, kind, name, ok, detail, evidence, time.perf_counter() - start)
+
+
+_Outcome = tuple[bool, str, dict[str, object] | None]
+
+
+def _prove(derivation: Callable) -> _Outcome:
+    derivation().prove()
+    return True, "every step proven", None
+
+
+def _gather(evidence: Callable) -> _Outcome:
+    found = evidence()
+    if not isinstance(found, Evidence):
+        raise TypeError(f"evidence must be an Evidence, got {type(found).__name__}")
+    return found.holds, str(found), found.to_dict()
+
+
+_RUN = {"derivation": _prove, "evidence": _gather}

@@ -1,0 +1,152 @@
+"""Derivations as data: every printed equals sign is an assertion.
+
+A :class:`Derivation` is an ordered list of steps, each with a left side, a right side and a reason.
+Displaying one proves it first, so a chapter cannot print an equation that does not hold.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from attention_limits import symbols
+from attention_limits.formula import Formula
+
+POINTS = 5  # random points at which the two sides of a step must agree
+DIGITS = 30  # to which they are evaluated there
+LARGEST = 400  # operations; beyond this, simplify may not come back
+
+
+class NotProven(AssertionError):  # noqa: N818  (it reads as what it says)
+    """A step whose two sides are not shown to be equal; the message names the step."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One equality.
+
+    Args:
+        name: what the step is called, in a word or three.
+        lhs: left side: an expression, a matrix or a Formula. Sums, limits, derivatives and
+            substitutions may stand there unevaluated; the proof evaluates them.
+        rhs: right side, of the same shape.
+        why: the reason, in words; Markdown with ``$mathematics$``.
+    """
+
+    name: str
+    lhs: sp.Expr | sp.MatrixBase | Formula
+    rhs: sp.Expr | sp.MatrixBase | Formula
+    why: str
+
+    def prove(self, where: Mapping[sp.Symbol, sp.Expr] | None = None) -> None:
+        """Show that both sides are equal, at random points and then symbolically.
+
+        The points come first: they refute a wrong step at once and name a counterexample, so
+        that only true equalities reach the slower algebra.
+
+        Args:
+            where: what the abbreviations in this step stand for.
+
+        Raises:
+            NotProven: if they differ somewhere, or no normal form makes them meet.
+        """
+        for left, right in self._entries(where or {}):
+            self._agree_at_random_points(left, right)
+            if not any(form == 0 for form in _normal_forms(left - right)):
+                raise NotProven(
+                    f"step {self.name!r}: {left} = {right} holds at {POINTS} random points, but is "
+                    "not proven symbolically; break it into smaller steps"
+                )
+
+    @property
+    def latex(self) -> str:
+        """The equation as TeX."""
+        return " = ".join(symbols.latex(_plain(side)) for side in (self.lhs, self.rhs))
+
+    def _entries(self, where: Mapping) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+        left, right = (_written_out(_plain(side), where) for side in (self.lhs, self.rhs))
+        shapes = [side.shape if isinstance(side, sp.MatrixBase) else () for side in (left, right)]
+        if shapes[0] != shapes[1]:
+            raise NotProven(f"step {self.name!r}: shapes {shapes[0]} and {shapes[1]} differ")
+        return zip(left, right, strict=True) if shapes[0] else iter([(left, right)])
+
+    def _agree_at_random_points(self, left: sp.Expr, right: sp.Expr) -> None:
+        drawn = random.Random(self.name)
+        free = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: symbol.name)
+        for _ in range(POINTS):
+            point = {symbol: _draw(symbol, drawn) for symbol in free}
+            a, b = (side.subs(point).doit().evalf(DIGITS) for side in (left, right))
+            at = "".join(f", {symbol} = {value}" for symbol, value in point.items())
+            if not (a.is_finite and b.is_finite):
+                raise NotProven(f"step {self.name!r}: a side is not a finite number{at}")
+            if abs(a - b) > 10 ** (10 - DIGITS) * max(1, abs(a)):
+                raise NotProven(f"step {self.name!r}: left side {a:.6g}, right side {b:.6g}{at}")
+
+
+class Derivation:
+    """Steps in order. ``prove()`` runs them all; displaying a derivation proves it first.
+
+    Args:
+        steps: the equalities, each under its own name.
+        where: abbreviations that the steps are written in, printed above them.
+
+    Raises:
+        ValueError: if it has no steps, or two of one name.
+    """
+
+    def __init__(self, *steps: Step, where: Mapping[sp.Symbol, sp.Expr | Formula] | None = None):
+        names = [step.name for step in steps]
+        if not steps or len(set(names)) < len(names):
+            raise ValueError(f"steps must be at least one, each under its own name, got {names}")
+        self.steps = steps
+        self.where = {symbol: _plain(expr) for symbol, expr in (where or {}).items()}
+
+    def prove(self) -> "Derivation":
+        """Prove every step; raises NotProven naming the first that fails."""
+        for step in self.steps:
+            step.prove(self.where)
+        return self
+
+    def _repr_markdown_(self) -> str:
+        self.prove()
+        blocks = [f"**{s.name}.** {s.why}\n\n$$\n{s.latex}\n$$" for s in self.steps]
+        if self.where:
+            let = (f"{symbols.latex(s)} &:= {symbols.latex(e)}" for s, e in self.where.items())
+            lines = r" \\ ".join(let)
+            blocks.insert(0, f"**Let**\n\n$$\n\\begin{{aligned}} {lines} \\end{{aligned}}\n$$")
+        count = "1 step" if len(self.steps) == 1 else f"{len(self.steps)} steps"
+        proven = f"*Proven just now: {count}, by algebra and at random points.*"
+        return "\n\n".join([*blocks, proven])
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{s.name}: {_plain(s.lhs)} = {_plain(s.rhs)}" for s in self.steps)
+
+
+def _written_out(side: sp.Expr | sp.MatrixBase, where: Mapping) -> sp.Expr | sp.MatrixBase:
+    """Without abbreviations, whose definitions may use one another."""
+    for _ in where:
+        side = side.subs(where)
+    return side
+
+
+def _plain(side: sp.Expr | sp.MatrixBase | Formula) -> sp.Expr | sp.MatrixBase:
+    return side.expr if isinstance(side, Formula) else sp.sympify(side)
+
+
+def _normal_forms(difference: sp.Expr) -> Iterator[sp.Expr]:
+    """The difference in one normal form after another, the cheap ones first."""
+    difference = difference.doit()
+    yield difference
+    yield sp.expand(difference)
+    yield sp.cancel(sp.together(difference))
+    if difference.count_ops() <= LARGEST:
+        yield sp.simplify(difference)
+
+
+def _draw(symbol: sp.Symbol, drawn: random.Random) -> sp.Number:
+    """A value in the symbol's domain: small, so that sums stay short, and exact."""
+    low = 1 if symbol.is_positive else 0 if symbol.is_nonnegative else -9
+    if symbol.is_integer:
+        return sp.Integer(drawn.randint(low, 9))
+    return sp.Rational(drawn.randint(100 * low + 1, 900), 257)

@@ -1,0 +1,150 @@
+"""Why attention has the form that it has. Taught in: "Attention".
+
+Three keys stand for any number of them: each sum below treats all of its terms alike.
+"""
+
+import sympy as sp
+
+from attention_limits.derivation import Derivation, Step
+from attention_limits.formula import Formula
+from attention_limits.symbols import Z, a, d, j, k, l, m, p, p_soft, q, s, tau, x
+
+# Look-up on a line: m keys in the middles of m equal pieces of [0, 1], each with one value.
+POSITION = Formula((j + sp.Rational(1, 2)) / m, "", "position of key j")
+VALUE = Formula(sp.sin(2 * sp.pi * POSITION.expr), "", "value of key j")
+SCORE = Formula(-((x - POSITION.expr) ** 2) / 2, "", "score of key j")
+
+_similarity = sp.exp(SCORE.expr / tau**2)
+_total = sp.Sum(_similarity.subs(j, l), (l, 0, m - 1))
+_mixed = sp.Sum((_similarity * VALUE.expr).subs(j, l), (l, 0, m - 1))
+
+WEIGHT = Formula(_similarity / _total, "", "weight of key j")
+OUTPUT = Formula(_mixed / _total, "", "output")
+
+
+class Mean(sp.Function):
+    """Expectation over independent query and key entries of mean 0 and variance 1.
+
+    It knows nothing else of their distribution: the moments of order 0, 1 and 2 are 1, 0 and 1.
+    """
+
+    @property
+    def free_symbols(self) -> set:
+        """All but the entries, which are averaged over."""
+        return self.args[0].free_symbols - {*q, *k}
+
+    def doit(self, **hints: bool) -> sp.Expr:
+        """Replace each entry's powers by its moments."""
+        entries = sorted(self.args[0].free_symbols & {*q, *k}, key=str)
+        terms = sp.Poly(self.args[0], entries).terms()
+        return sp.Add(*(c * sp.Mul(*((1, 0, 1)[power] for power in powers)) for powers, c in terms))
+
+    def _latex(self, printer, exp=None) -> str:
+        return rf"\mathbb{{E}}\left[{printer._print(self.args[0])}\right]"
+
+
+def softmax(scores: tuple[sp.Expr, ...], temperature: sp.Expr = 1) -> tuple[sp.Expr, ...]:
+    """Weights proportional to the exponential of the scores."""
+    similar = [sp.exp(score / temperature) for score in scores]
+    return tuple(one / sum(similar) for one in similar)
+
+
+def best_weights() -> Derivation:
+    """Softmax is the best compromise between a high score and an open mind.
+
+    Among all distributions p, it maximises ⟨p, s⟩ + τ·H(p), with H the entropy.
+    """
+    others = {weight: part / sum(a) for weight, part in zip(p, a, strict=True)}
+    soft = {weight: sp.exp(score / tau) / Z for weight, score in zip(p_soft, s, strict=True)}
+
+    def objective(weights: tuple[sp.Symbol, ...]) -> sp.Expr:
+        return sum(w * score - tau * w * sp.log(w) for w, score in zip(weights, s, strict=True))
+
+    divergence = sum(w * sp.log(w / soft) for w, soft in zip(p, p_soft, strict=True))
+    return Derivation(
+        Step(
+            "What softmax achieves",
+            objective(p_soft),
+            tau * sp.log(Z),
+            "Mean score plus $\\tau$ times entropy, at the softmax weights $\\hat p$.",
+        ),
+        Step(
+            "What any other choice loses",
+            tau * sp.log(Z) - objective(p),
+            tau * divergence,
+            "Exactly $\\tau$ times the Kullback–Leibler divergence of $p$ from $\\hat p$, which is "
+            "never negative, and zero only for $p = \\hat p$.",
+        ),
+        where={**others, **soft, Z: sum(sp.exp(score / tau) for score in s)},
+    )
+
+
+def dot_product_is_a_kernel() -> Derivation:
+    """With keys of one length, softmax of dot products is Gaussian kernel smoothing."""
+    dot = sum(one * other for one, other in zip(q, k, strict=True))
+    squares = [sum(one**2 for one in vector) for vector in (q, k)]
+    distance = sum((one - other) ** 2 for one, other in zip(q, k, strict=True))
+    return Derivation(
+        Step(
+            "Distance",
+            distance,
+            sum(squares) - 2 * dot,
+            "The squared distance is both squared lengths, less twice the dot product.",
+        ),
+        Step(
+            "A common shift",
+            softmax(tuple(one + x for one in s), tau)[0],
+            softmax(s, tau)[0],
+            "What all scores have in common cancels. The query's length always is; the keys' "
+            "lengths are when they are equal.",
+        ),
+    )
+
+
+def variance_of_a_score() -> Derivation:
+    """Why the scores are divided by √d: a sum of d unit-variance terms has variance d."""
+    first, second = (one * other for one, other in list(zip(q, k, strict=True))[:2])
+    return Derivation(
+        Step(
+            "One coordinate",
+            Mean(first**2),
+            sp.Integer(1),
+            "Query and key entries are independent, with mean 0 and variance 1.",
+        ),
+        Step(
+            "Two coordinates",
+            Mean(first * second),
+            sp.Integer(0),
+            "Different coordinates do not pull together.",
+        ),
+        Step(
+            "All coordinates",
+            sp.Sum(Mean(first**2), (l, 1, d)) + d * (d - 1) * Mean(first * second),
+            d,
+            "The square of a sum of $d$ terms has $d$ squares and $d(d-1)$ mixed products.",
+        ),
+        Step(
+            "Scaled",
+            sp.Sum(Mean((first / sp.sqrt(d)) ** 2), (l, 1, d)),
+            sp.Integer(1),
+            "Dividing the score by $\\sqrt d$ makes its variance one, at any width.",
+        ),
+    )
+
+
+def mask_removes_a_key() -> Derivation:
+    """A score of −∞ leaves the softmax over the other keys."""
+    return Derivation(
+        Step(
+            "The masked key",
+            sp.Limit(softmax(s)[2], s[2], -sp.oo),
+            sp.Integer(0),
+            "Its weight goes to zero.",
+        ),
+        Step(
+            "The others",
+            sp.Limit(softmax(s)[0], s[2], -sp.oo),
+            softmax(s[:2])[0],
+            "Theirs become what they would be, had the masked key never been there.",
+        ),
+    )

@@ -1,0 +1,99 @@
+"""Evidence on cost: FLOPs that PyTorch counts while it runs the products themselves.
+
+Everything here runs on the ``meta`` device, which has shapes but no numbers: the counts are exact
+and take milliseconds, whatever the length.
+"""
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import linear
+from torch.utils.flop_counter import FlopCounterMode
+
+from attention_limits.attention import dense
+from attention_limits.derivations import quadratic_cost
+from attention_limits.evidence.evidence import Evidence
+
+# Shapes of layers to count: n tokens, width, query and key-value heads, MLP width and matrices.
+SHAPES = (
+    dict(n=64, d_model=64, h=4, g=4, f=256, c=2),
+    dict(n=1024, d_model=1600, h=25, g=25, f=6400, c=2),  # GPT-2 XL
+    dict(n=8192, d_model=4096, h=32, g=8, f=14336, c=3),  # Llama-3 8B
+    dict(n=97, d_model=60, h=6, g=1, f=77, c=3),  # nothing here is a power of two
+)
+
+
+def counted_layer(*, n: int, d_model: int, h: int, g: int, f: int, c: int) -> dict[str, int]:
+    """FLOPs of one layer as PyTorch counts them, under the names of the formulas."""
+
+    def tensor(*shape: int) -> torch.Tensor:
+        return torch.empty(shape, device="meta")
+
+    def heads(x: torch.Tensor, count: int) -> torch.Tensor:
+        return x.unflatten(-1, (count, d_model // h)).movedim(-2, -3)
+
+    x, kv_width = tensor(n, d_model), g * d_model // h
+    with FlopCounterMode(display=False) as projections:
+        q, k, v = (linear(x, tensor(width, d_model)) for width in (d_model, kv_width, kv_width))
+        linear(x, tensor(d_model, d_model))  # the output projection
+    # Fused kernels are invisible to the counter; the mathematical one is the same products.
+    with FlopCounterMode(display=False) as attention, sdpa_kernel(SDPBackend.MATH):
+        grouped = heads(q, h).unflatten(0, (g, h // g))
+        dense.attend(grouped, heads(k, g).unsqueeze(-3), heads(v, g).unsqueeze(-3))
+    with FlopCounterMode(display=False) as mlp:
+        for _ in range(c - 1):  # one matrix in, or two if the MLP is gated
+            wide = linear(x, tensor(f, d_model))
+        linear(wide, tensor(d_model, f))
+    counts = {"attention": attention, "projections": projections, "MLP": mlp}
+    return {name: counter.get_total_flops() for name, counter in counts.items()}
+
+
+def layer_flops_match_torch() -> Evidence:
+    """The three formulas of a layer against PyTorch's own count, shape by shape."""
+    formulas = (quadratic_cost.ATTENTION, quadratic_cost.PROJECTIONS, quadratic_cost.MLP)
+    difference = 0
+    for shape in SHAPES:
+        counted = counted_layer(**shape)
+        for formula in formulas:
+            derived = formula(**{s.name: shape[s.name] for s in formula.symbols})
+            difference = max(difference, abs(derived - counted[formula.name]))
+    return Evidence(
+        value=difference,
+        expected=0,
+        tolerance=0,
+        unit="FLOPs of difference",
+        how=f"FlopCounterMode, {len(SHAPES)} layers, n = 64 to 8192, widths 60 to 4096",
+    )
+
+
+def attention_quadruples_when_n_doubles() -> Evidence:
+    """Counted FLOPs of attention at 2n over those at n: four wherever it is tried."""
+    shape = dict(d_model=64, h=4, g=4, f=256, c=2)
+    lengths = [2**power for power in range(4, 21)]
+    counts = [counted_layer(n=n, **shape)["attention"] for n in lengths]
+    ratios = [later / earlier for earlier, later in zip(counts, counts[1:], strict=False)]
+    return Evidence(
+        value=max(ratios, key=lambda ratio: abs(ratio - 4)),
+        expected=4,
+        tolerance=0,
+        unit="× for each doubling",
+        how=f"FlopCounterMode, n = {lengths[0]} to {lengths[-1]}; the ratio furthest from 4",
+    )
+
+
+def attention_equals_the_rest_at_crossover() -> Evidence:
+    """At n*, attention's counted FLOPs over those of everything else in the layer."""
+    ratios = []
+    for shape in SHAPES:
+        sizes = {name: size for name, size in shape.items() if name != "n"}
+        crossover = quadratic_cost.CROSSOVER(**sizes)
+        if crossover == int(crossover):  # a layer of 185.5 tokens cannot be counted
+            counted = counted_layer(**{**sizes, "n": int(crossover)})
+            attention = counted.pop("attention")
+            ratios.append(attention / sum(counted.values()))
+    return Evidence(
+        value=max(ratios, key=lambda ratio: abs(ratio - 1)),
+        expected=1,
+        tolerance=0,
+        unit="× the rest of the layer",
+        how=f"FlopCounterMode at n = n* of {len(ratios)} layers",
+    )

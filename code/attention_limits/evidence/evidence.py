@@ -1,0 +1,103 @@
+"""What a piece of evidence is: a number, what it ought to be, and how near is near enough."""
+
+import math
+from dataclasses import asdict, dataclass
+
+RELATIONS = ("=", ">", "<")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A number that was computed or measured, next to the number that a claim predicts.
+
+    Whether it holds is worked out from the numbers and cannot be passed in, so that nobody,
+    not even in a hurry, can write evidence that holds whatever was found.
+
+    Args:
+        value: what was found.
+        expected: what the claim predicts, or the bound that it sets.
+        tolerance: how far ``value`` may be off; for ">" and "<" its own uncertainty, by more
+            than which it has to clear ``expected``. Zero asks for the exact number.
+        unit: what one of ``value`` is, as in "2 × forward"; empty for a pure number.
+        how: where the number comes from: the instrument and the sizes.
+        relation: "=" (near ``expected``), ">" (above it) or "<" (below it).
+
+    Raises:
+        ValueError: for an unknown relation, a tolerance that is negative or not finite, and
+            evidence that does not say how it was obtained.
+    """
+
+    value: float
+    expected: float
+    tolerance: float
+    unit: str
+    how: str
+    relation: str = "="
+
+    def __post_init__(self):
+        if self.relation not in RELATIONS:
+            raise ValueError(f"relation must be one of {RELATIONS}, got {self.relation!r}")
+        if not 0 <= self.tolerance < math.inf:
+            raise ValueError(f"tolerance must be finite and at least 0, got {self.tolerance}")
+        if not self.how.strip():
+            raise ValueError("how must say where the number comes from, got an empty string")
+
+    @property
+    def holds(self) -> bool:
+        """Whether the numbers bear the claim out; a NaN never does."""
+        above = self.value - self.expected
+        match self.relation:
+            case "=":
+                holds = abs(above) <= self.tolerance
+            case ">":
+                holds = above > self.tolerance
+            case "<":
+                holds = -above > self.tolerance
+        return bool(holds)
+
+    @property
+    def slack(self) -> float | None:
+        """The share of its tolerance that a "=" uses up; None where there is none to use.
+
+        Above 1 the evidence fails. Near 0 the tolerance is so wide that it tests nothing.
+        """
+        if self.relation != "=" or self.tolerance == 0:
+            return None
+        return float(abs(self.value - self.expected) / self.tolerance)
+
+    def to_dict(self) -> dict[str, object]:
+        """Every field with ``holds``, ready for JSON, which knows no NaN: that becomes None."""
+        numbers = {name: _finite(getattr(self, name)) for name in ("value", "expected")}
+        return asdict(self) | numbers | {"tolerance": float(self.tolerance), "holds": self.holds}
+
+    def __str__(self) -> str:
+        return f"{self._found} {self._source}"
+
+    def _repr_markdown_(self) -> str:
+        return f"{'✓' if self.holds else '✗'} **{self._found}** {self._source}"
+
+    @property
+    def _found(self) -> str:
+        return f"{_readable(self.value)} {self.unit}".strip()
+
+    @property
+    def _source(self) -> str:
+        return f"(expected {self._expectation}) · {' '.join(self.how.split())}"
+
+    @property
+    def _expectation(self) -> str:
+        expected, tolerance = _readable(self.expected), _readable(self.tolerance)
+        if self.relation == "=":
+            return f"{expected} ± {tolerance}" if self.tolerance else f"{expected}, exactly"
+        margin = f" by more than {tolerance}" if self.tolerance else ""
+        return f"{self.relation} {expected}{margin}"
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _readable(number: float) -> str:
+    """A count with all its digits in groups of three, anything else to six significant ones."""
+    whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15
+    return f"{int(number):,}" if whole else f"{float(number):.6g}"

@@ -1,0 +1,381 @@
+"""Formulas as charts that answer the reader's hand.
+
+An :class:`Explorable` draws formulas with sliders for their symbols. In a notebook it is a live
+Altair chart. In the book's HTML it becomes an accessible figure that works without a kernel and
+without a network: the browser computes the same expressions, printed by SymPy.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import altair as alt
+import numpy as np
+import sympy as sp
+
+from attention_limits import style, vega
+from attention_limits.formula import Formula, check_domain
+from attention_limits.symbols import MEANING
+
+MIME = "application/vnd.attention-limits.explorable+json"
+POINTS = 200  # along the x axis: smooth to the eye, and a move takes a few milliseconds
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A symbol that the reader may move through an ordered list of values.
+
+    Args:
+        symbol: one of the book's symbols; its meaning is the slider's label.
+        values: what it can be, ascending; at least two.
+        start: where it starts; one of the values.
+
+    Raises:
+        ValueError: naming the symbol, for an empty range, a start outside it, or a value outside
+            the symbol's domain.
+    """
+
+    symbol: sp.Symbol
+    values: tuple[float, ...]
+    start: float
+
+    def __post_init__(self) -> None:
+        if self.symbol not in MEANING:
+            raise ValueError(f"symbol: {self.symbol} is not one of the book's symbols")
+        if len(self.values) < 2 or any(np.diff(self.values) <= 0):
+            raise ValueError(f"{self.symbol} needs two ascending values or more: {self.values}")
+        if self.start not in self.values:
+            raise ValueError(f"{self.symbol} starts at {self.start}, which is not in its values")
+        check_domain(self.symbol, self.values)
+
+    @classmethod
+    def between(
+        cls,
+        symbol: sp.Symbol,
+        low: float,
+        high: float,
+        start: float,
+        *,
+        steps: int = 60,
+        log: bool = False,
+        also: Iterable[float] = (),
+    ) -> "Slider":
+        """A slider from ``low`` to ``high`` in about ``steps`` even steps, whole for a count.
+
+        Args:
+            symbol, low, high, start: as the names say; ``low`` < ``high``.
+            steps: how many steps from end to end.
+            log: whether steps are even in the logarithm.
+            also: values to stop at as well, such as those of presets.
+        """
+        if not low < high:
+            raise ValueError(f"{symbol} needs a range with low < high, got {low} to {high}")
+        grid = (np.geomspace if log else np.linspace)(low, high, steps + 1)
+        digits = 0 if symbol.is_integer else 3
+        values = {round(float(value), digits) for value in (*grid, start, *also)}
+        return cls(symbol, tuple(_plain(value) for value in sorted(values)), start)
+
+    @property
+    def label(self) -> str:
+        """What it moves, in words."""
+        return MEANING[self.symbol].words
+
+    @property
+    def unit(self) -> str:
+        """The unit of its value, or nothing."""
+        return MEANING[self.symbol].unit
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A formula of the sliders alone, shown as a number that follows them.
+
+    ``format`` is Python's format mini-language, which the browser's d3-format shares.
+    """
+
+    label: str
+    formula: Formula
+    format: str = ",.0f"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A column that the browser computes: which formula, from which other columns.
+
+    Charts are made of these, and the parity test recomputes each of them in NumPy.
+    """
+
+    field: str
+    formula: Formula
+    columns: Mapping[sp.Symbol, str]
+
+    def transforms(self, sliders: Sequence[Slider]) -> list[dict]:
+        """The Vega-Lite transforms that add the column to each row."""
+        names = {slider.symbol: slider.symbol.name for slider in sliders}
+        names |= {symbol: f"datum.{column}" for symbol, column in self.columns.items()}
+        return vega.pipeline(self.formula.expr, self.field, names)
+
+
+@dataclass(frozen=True)
+class Explorable:
+    """A chart, its sliders, and the words that go with it.
+
+    Args:
+        name: its id on the page and in the URL: letters, digits and hyphens.
+        title: what it shows, in a few words.
+        caption: what to try.
+        alt: what there is to see, for readers who don't see it.
+        chart: the Altair chart, ``width="container"``, with signals named after the sliders.
+        sliders: what the reader may move.
+        traces: every computed column that the chart draws.
+        table: columns of numbers for readers without JavaScript, and for print.
+        readouts: numbers that follow the sliders.
+        presets: named settings of the sliders, by symbol.
+
+    Raises:
+        ValueError: naming the argument: a text that is empty, a preset that sets no slider or a
+            value that its slider lacks, a readout or trace of a symbol that nothing sets.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    chart: alt.TopLevelMixin
+    sliders: Sequence[Slider]
+    traces: Sequence[Trace]
+    table: Mapping[str, Sequence[str]]
+    readouts: Sequence[Readout] = ()
+    presets: Mapping[str, Mapping[sp.Symbol, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for text in ("name", "title", "caption", "alt"):
+            if not getattr(self, text).strip():
+                raise ValueError(f"{text} must not be empty")
+        values = {slider.symbol: slider.values for slider in self.sliders}
+        for label, setting in self.presets.items():
+            for symbol, value in setting.items():
+                if value not in values.get(symbol, ()):
+                    raise ValueError(f"presets: {label!r} sets {symbol} to {value}: no such stop")
+        for readout in self.readouts:
+            if unknown := set(readout.formula.symbols) - values.keys():
+                raise ValueError(f"readouts: {readout.label!r} needs a slider for {unknown}")
+
+    @functools.cached_property
+    def spec(self) -> dict:
+        """The Vega-Lite specification, its sliders as signals without inputs of their own."""
+        params = [alt.param(name=s.symbol.name, value=s.start) for s in self.sliders]
+        names = {slider.symbol: slider.symbol.name for slider in self.sliders}
+        for number, readout in enumerate(self.readouts):
+            value = readout.formula.vega(names)
+            text = f"format({value}, '{readout.format}')"
+            params.append(alt.param(name=f"readout_{number}", expr=value))
+            params.append(alt.param(name=f"readout_{number}_text", expr=text))
+        return self.chart.add_params(*params).configure(**style.ALTAIR).to_dict()
+
+    def payload(self) -> dict:
+        """All that the book's renderer needs, as plain data."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "caption": self.caption,
+            "alt": self.alt,
+            "spec": self.spec,
+            "sliders": [
+                {
+                    "name": slider.symbol.name,
+                    "label": slider.label,
+                    "unit": slider.unit,
+                    "values": list(slider.values),
+                    "labels": [_words(value) for value in slider.values],
+                    "start": slider.values.index(slider.start),
+                }
+                for slider in self.sliders
+            ],
+            "readouts": [
+                {"label": readout.label, "unit": readout.formula.unit, "text": text}
+                for readout, text in zip(self.readouts, self._readouts_at_start(), strict=True)
+            ],
+            "presets": {
+                label: {symbol.name: value for symbol, value in setting.items()}
+                for label, setting in self.presets.items()
+            },
+            "table": {column: list(cells) for column, cells in self.table.items()},
+        }
+
+    def _readouts_at_start(self) -> list[str]:
+        start = {slider.symbol: slider.start for slider in self.sliders}
+        values = (
+            readout.formula.numpy(**{s.name: start[s] for s in readout.formula.symbols})
+            for readout in self.readouts
+        )
+        return [f"{v:{r.format}}" for v, r in zip(values, self.readouts, strict=True)]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
+        return {MIME: self.payload(), "text/html": self._live_html(), "text/plain": self.alt}
+
+    def _live_html(self) -> str:
+        """The chart with Vega's own inputs, for JupyterLab, VS Code and Colab."""
+        params = [
+            alt.param(
+                name=slider.symbol.name,
+                value=slider.start,
+                bind=alt.binding_range(
+                    name=f"{slider.label} ",
+                    min=slider.values[0],
+                    max=slider.values[-1],
+                    step=_plain(min(np.diff(slider.values))),
+                ),
+            )
+            for slider in self.sliders
+        ]
+        chart = self.chart.add_params(*params).configure(**style.ALTAIR)
+        return chart.properties(width=600).to_html(fullhtml=False, output_div=f"live-{self.name}")
+
+
+def explore(
+    formulas: Formula | Sequence[Formula],
+    *,
+    x: sp.Symbol,
+    over: tuple[float, float],
+    sliders: Sequence[Slider],
+    name: str,
+    title: str,
+    caption: str,
+    alt_text: str,
+    log: str = "x",
+    y_title: str = "",
+    y_format: str = "~s",
+    rule: Formula | None = None,
+    readouts: Sequence[Readout] = (),
+    presets: Mapping[str, Mapping[sp.Symbol, float]] | None = None,
+) -> Explorable:
+    """The common case: formulas as lines over one symbol, the others on sliders.
+
+    Args:
+        formulas: one line each, labelled with its name.
+        x: the symbol along the axis; whole numbers only, if it is a count.
+        over: from where to where; ascending.
+        sliders: one for each other symbol of the formulas.
+        name, title, caption, alt_text, readouts, presets: see :class:`Explorable`.
+        log: which axes are logarithmic: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
+        y_title, y_format: the vertical axis: its title, and the format of its labels.
+        rule: a value of ``x`` to mark with a vertical line, as a formula of the sliders.
+
+    Raises:
+        ValueError: naming ``over``, ``sliders`` or ``log`` where they do not fit the formulas.
+    """
+    formulas = [formulas] if isinstance(formulas, Formula) else list(formulas)
+    low, high = over
+    if not low < high or ("x" in log and low <= 0):
+        raise ValueError(f"over must ascend, and be positive on a logarithmic axis, got {over}")
+    if set(log) - {"x", "y"}:
+        raise ValueError(f"log must be '', 'x', 'y' or 'xy', got {log!r}")
+    free = set().union(*(formula.symbols for formula in formulas)) - {x}
+    if free != {slider.symbol for slider in sliders}:
+        wanted, given = (sorted(map(str, s)) for s in (free, {s.symbol for s in sliders}))
+        raise ValueError(f"sliders must set {wanted} and nothing else, got {given}")
+
+    traces = [Trace(f"y_{k}", formula, {x: "x"}) for k, formula in enumerate(formulas)]
+    axis = alt.X("x:Q", title=_axis_title(x)).axis(format="~s", grid=False)
+    axis = axis.scale(domain=list(over), nice=False, **({"type": "log"} if "x" in log else {}))
+    scale = {"type": "log"} if "y" in log else {"zero": True}
+    layers = []
+    for number, trace in enumerate(traces):
+        height = alt.Y(f"{trace.field}:Q", title=y_title).axis(format=y_format).scale(**scale)
+        chart = _along(x, over, "x" in log).encode(axis, height)
+        layers += _labelled_line(chart, trace, number, sliders, named=len(traces) > 1)
+    if rule is not None:
+        layers += _rule(rule, over, axis, sliders)
+    return Explorable(
+        name=name,
+        title=title,
+        caption=caption,
+        alt=alt_text,
+        chart=alt.layer(*layers).properties(width="container", height=300),
+        sliders=sliders,
+        traces=traces,
+        table=_table(formulas, x, over, sliders, "x" in log, y_format),
+        readouts=readouts,
+        presets=presets or {},
+    )
+
+
+def with_transforms(chart: alt.Chart, transforms: Sequence[dict]) -> alt.Chart:
+    """The chart with transforms, as plain Vega-Lite, after those that it has."""
+    chart = chart.copy()
+    before = [] if chart.transform is alt.Undefined else chart.transform
+    chart.transform = [*before, *map(alt.Transform.from_dict, transforms)]
+    return chart
+
+
+def _along(x: sp.Symbol, over: tuple[float, float], log: bool) -> alt.Chart:
+    """Rows with a column x, evenly spaced on the axis; whole numbers where x is a count."""
+    low, high = (math.log(end) if log else end for end in over)
+    position = f"{low} + datum.step * {(high - low) / (POINTS - 1)}"
+    position = f"exp({position})" if log else position
+    position = f"round({position})" if x.is_integer else position
+    return alt.Chart(alt.sequence(0, POINTS, as_="step")).transform_calculate(x=position)
+
+
+def _labelled_line(
+    chart: alt.Chart, trace: Trace, number: int, sliders: Sequence[Slider], *, named: bool
+) -> list[alt.Chart]:
+    """A line, and its name at the right end if it is one of several."""
+    chart = with_transforms(chart, trace.transforms(sliders))
+    colour, dash = (cues[number % len(cues)] for cues in (style.PALETTE, style.DASHES))
+    line = chart.mark_line(color=colour, strokeDash=list(dash))
+    if not named:
+        return [line]
+    last = chart.transform_joinaggregate(end="max(x)").transform_filter("datum.x == datum.end")
+    label = last.mark_text(text=trace.formula.name, align="right", baseline="bottom", dy=-6)
+    return [line, label]
+
+
+def _rule(
+    rule: Formula, over: tuple[float, float], axis: alt.X, sliders: Sequence[Slider]
+) -> list[alt.Chart]:
+    """A vertical line with its name, while it is on the axis."""
+    at = rule.vega({slider.symbol: slider.symbol.name for slider in sliders})
+    chart = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(x=at)
+    chart = chart.transform_filter(f"datum.x >= {over[0]} && datum.x <= {over[1]}").encode(axis)
+    label = chart.mark_text(text=rule.name, align="left", baseline="top", dx=6)
+    return [chart.mark_rule(strokeDash=[4, 4], color=style.GREY), label.encode(y=alt.value(4))]
+
+
+def _table(
+    formulas: Sequence[Formula],
+    x: sp.Symbol,
+    over: tuple[float, float],
+    sliders: Sequence[Slider],
+    log: bool,
+    y_format: str,
+) -> dict[str, list[str]]:
+    """Nine rows along the axis, with every slider where it starts."""
+    grid = (np.geomspace if log else np.linspace)(*over, 9)
+    grid = np.round(grid) if x.is_integer else grid
+    start = {slider.symbol: slider.start for slider in sliders}
+    table = {_axis_title(x): [_words(value) for value in grid]}
+    for formula in formulas:
+        values = {s.name: grid if s == x else start[s] for s in formula.symbols}
+        column = np.broadcast_to(formula.numpy(**values), grid.shape)
+        spec = y_format if y_format.endswith("%") else ",.4g"
+        table[formula.name] = [f"{value:{spec}}" for value in column]
+    return table
+
+
+def _axis_title(symbol: sp.Symbol) -> str:
+    meaning = MEANING[symbol]
+    return f"{meaning.words} {symbol}" + (f" ({meaning.unit})" if meaning.unit else "")
+
+
+def _plain(value: float) -> int | float:
+    """An int where it is one: JSON and labels without a trailing .0."""
+    value = float(value)
+    return int(value) if value.is_integer() else value
+
+
+def _words(value: float) -> str:
+    """A number as a reader would write it: 26,624 or 0.35."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{_plain(float(f'{value:.3g}')):,}"

@@ -1,0 +1,97 @@
+"""One look for every figure of the book, in Matplotlib and in Altair, on light and dark pages.
+
+The colours are four of Okabe and Ito's, chosen because they keep a contrast of 3:1 and more on both
+of the book's backgrounds; text and axes take the page's own colour. Import this module before you
+draw with Matplotlib: it sets the defaults.
+"""
+
+import html
+import io
+import re
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.figure import Figure as MatplotlibFigure
+
+BLUE, VERMILLION, GREEN, PURPLE = PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))  # a second cue, for whoever sees no colours
+GREY = "#808080"  # for what is context: the same on both backgrounds
+
+# Matplotlib must be told a colour; this one becomes the page's own when the figure is shown.
+_INK = "#010203"
+
+ALTAIR = {
+    "aria": False,  # the figure around the chart carries the words
+    "background": "transparent",
+    "font": "sans-serif",
+    "range": {"category": list(PALETTE)},
+    "view": {"stroke": None},
+    "axis": {
+        "labelFontSize": 12,
+        "titleFontSize": 13,
+        "titleFontWeight": "normal",
+        "tickCount": 6,
+        "gridOpacity": 0.4,
+    },
+    "text": {"fontSize": 13},
+    "line": {"strokeWidth": 2.5},
+}
+
+mpl.rcParams.update(
+    {
+        "axes.edgecolor": _INK,
+        "axes.grid": True,
+        "axes.labelcolor": _INK,
+        "axes.prop_cycle": mpl.cycler(color=PALETTE),
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "figure.figsize": (6.4, 3.6),
+        "figure.constrained_layout.use": True,
+        "font.size": 11,
+        "grid.alpha": 0.25,
+        "grid.color": GREY,
+        "savefig.transparent": True,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "attention-limits",  # the same figure gives the same file
+        "text.color": _INK,
+        "xtick.color": _INK,
+        "ytick.color": _INK,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A Matplotlib figure as the page shows it: inline, in the page's own colours, with its words.
+
+    Args:
+        figure: what Matplotlib drew.
+        alt: what to see in it, for readers who don't see it; required.
+        caption: what it says, for everybody.
+
+    Raises:
+        ValueError: if ``alt`` or ``caption`` is empty.
+    """
+
+    figure: MatplotlibFigure
+    alt: str
+    caption: str
+
+    def __post_init__(self) -> None:
+        for name in ("alt", "caption"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name} must say what there is to see in the figure")
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<figure class="plot"><div role="img" aria-label="{html.escape(self.alt)}">'
+            f"{self._svg()}</div><figcaption>{html.escape(self.caption)}</figcaption></figure>"
+        )
+
+    def _svg(self) -> str:
+        drawn = io.StringIO()
+        self.figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+        svg = drawn.getvalue()[drawn.getvalue().index("<svg") :]
+        # Matplotlib numbers its groups from 1 in every figure: ids that would clash on one page.
+        svg = re.sub(r' id="[a-z0-9.]+_\d+"', "", svg)
+        return svg.replace(_INK, "currentColor").replace("<svg ", '<svg aria-hidden="true" ', 1)

@@ -1,0 +1,82 @@
+"""The book's notation, in one place: every symbol with its meaning and its unit.
+
+No other module calls ``sympy.Symbol``. Two symbols of one name but different assumptions are
+different to SymPy and print alike, which is the quietest way for a derivation to go wrong.
+"""
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a symbol stands for, in words that fit a slider's label, its unit and its TeX."""
+
+    words: str
+    unit: str = ""
+    tex: str = ""
+
+
+MEANING: dict[sp.Symbol, Meaning] = {}
+
+
+def latex(expr: sp.Basic) -> str:
+    """An expression as the book prints it."""
+    names = {symbol: meaning.tex for symbol, meaning in MEANING.items() if meaning.tex}
+    return sp.latex(expr, symbol_names=names, mul_symbol=r" \, ", fold_short_frac=True)
+
+
+def _symbol(name: str, words: str, unit: str = "", tex: str = "", **assumptions: bool) -> sp.Symbol:
+    symbol = sp.Symbol(name, **assumptions)
+    MEANING[symbol] = Meaning(words, unit, tex)
+    return symbol
+
+
+def _count(name: str, words: str, unit: str = "", tex: str = "") -> sp.Symbol:
+    return _symbol(name, words, unit, tex, integer=True, positive=True)
+
+
+def _vector(name: str, words: str, tex: str = "", **assumptions: bool) -> tuple[sp.Symbol, ...]:
+    """Three entries, which stand for any number in derivations that treat all entries alike."""
+    return tuple(
+        _symbol(f"{name}_{i}", f"{words} {i}", "", f"{tex}_{i}" if tex else "", **assumptions)
+        for i in (1, 2, 3)
+    )
+
+
+# Sizes
+n = _count("n", "sequence length", "tokens")
+d = _count("d", "width of one head")
+d_model = _count("d_model", "width of the model", tex=r"d_\text{model}")
+h = _count("h", "query heads")
+g = _count("g", "key-value heads")
+f = _count("f", "width of the MLP")
+c = _count("c", "matrices in the MLP")  # 2, or 3 if it is gated
+b = _count("b", "bytes a number", "bytes")
+m = _count("m", "number of keys", "keys")
+w = _count("w", "window", "keys")
+
+n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
+
+# Ratios, which a slider moves more usefully than the sizes they come from
+group = _count("r", "query heads per key-value head")
+expansion = _symbol("e", "MLP width over model width", positive=True)
+
+# Indices
+i = _symbol("i", "position of the query", integer=True, nonnegative=True)
+j = _symbol("j", "position of the key", integer=True, nonnegative=True)
+l = _symbol("l", "a position that a sum runs over", integer=True, nonnegative=True)  # noqa: E741
+
+# Numbers
+x = _symbol("x", "query", real=True)
+tau = _symbol("tau", "temperature", positive=True)
+
+# Vectors
+q = _vector("q", "query, entry", real=True)
+k = _vector("k", "key, entry", real=True)
+s = _vector("s", "score", real=True)
+a = _vector("a", "unnormalised weight", positive=True)
+p = _vector("p", "weight", positive=True)
+p_soft = _vector("p_soft", "softmax weight", tex=r"\hat{p}", positive=True)
+Z = _symbol("Z", "sum of the exponentials", positive=True)

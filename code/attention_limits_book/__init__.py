@@ -1,0 +1,12 @@
+"""The Sphinx side of the book: what turns its chapters into pages that stand on their own."""
+
+from sphinx.application import Sphinx
+
+from attention_limits_book import assets, claims, downloads, execution, lint
+
+
+def setup(app: Sphinx) -> dict:
+    """Register everything; each module says what it does."""
+    for module in (execution, claims, assets, downloads, lint):
+        module.setup(app)
+    return {"version": "0.1", "parallel_read_safe": True, "parallel_write_safe": True}

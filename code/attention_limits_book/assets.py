@@ -1,0 +1,39 @@
+"""What a page loads: our own files only, so that the book works offline and from a USB stick."""
+
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+STATIC = Path(__file__).parent / "static"
+
+
+def setup(app: Sphinx) -> None:
+    """Register the style sheet, the script and Vega, and keep everything else out."""
+    app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
+    app.add_css_file("book.css")
+    app.add_js_file("explorables.js", loading_method="defer")
+    app.connect("html-page-context", _without_thebe, priority=900)
+    app.connect("build-finished", _write_vega)
+
+
+def _without_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """The theme declares Thebe on every page, off or not, and names a content network."""
+
+    def is_thebe(script) -> bool:
+        body = getattr(script, "attributes", {}).get("body") or ""
+        return "THEBE" in body or "thebe" in str(getattr(script, "filename", ""))
+
+    context["script_files"] = [s for s in context.get("script_files", []) if not is_thebe(s)]
+
+
+def _write_vega(app: Sphinx, exception: Exception | None) -> None:
+    """Vega and its embedder, in one file that explorables.js loads when a figure comes near."""
+    if exception is not None or app.builder.format != "html":
+        return
+    import vl_convert
+
+    target = Path(app.outdir) / "_static" / "vega.js"
+    # A page opened from disk may not load modules, and the bundle's many top-level names would
+    # clash as a plain script: hence a function around it, which publishes one name.
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    target.write_text(f"(() => {{{bundle}}})();\n", encoding="utf-8")

@@ -1,0 +1,126 @@
+"""Claim cards and the table of verdicts, both made from the ledger and its evidence.
+
+Each build gathers the evidence anew when anything that it depends on has changed, and fails if a
+verdict is not borne out.
+"""
+
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from attention_limits import claims
+
+LOG = logging.getLogger(__name__)
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directives ``claim`` and ``verdict-table`` and the gates behind them."""
+    app.add_config_value("claims_file", None, "env", [str, type(None)])
+    app.add_directive("claim", ClaimCard)
+    app.add_directive("verdict-table", VerdictTable)
+    app.connect("env-before-read-docs", _load)
+
+
+def _load(app: Sphinx, env, docnames: list[str]) -> None:
+    """Read the ledger, gather the evidence, and warn of each piece that does not hold."""
+    path = app.config.claims_file and Path(app.srcdir, app.config.claims_file)
+    try:
+        env.claims = claims.load(path)
+    except ValueError as error:
+        raise ExtensionError(str(error)) from error
+    env.claim_results = _results(app, env.claims)
+    for results in env.claim_results.values():
+        for result in results:
+            if not result["ok"]:
+                LOG.warning("claim %s: %s: %s", *(result[k] for k in ("claim", "name", "detail")))
+
+
+def _results(app: Sphinx, ledger: dict[str, claims.Claim]) -> dict[str, list[dict]]:
+    """The results of all claims, from the last build if nothing has changed since."""
+    key = app.config.execution_fingerprint + repr(list(ledger.values()))
+    cached = Path(app.doctreedir) / "claims.json"
+    if cached.exists():
+        stored = json.loads(cached.read_text(encoding="utf-8"))
+        if stored["key"] == key:
+            return stored["results"]
+    results = {
+        claim.id: [result.to_dict() for result in claims.verify(claim)]
+        for claim in ledger.values()
+    }
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.write_text(json.dumps({"key": key, "results": results}), encoding="utf-8")
+    return results
+
+
+class ClaimCard(SphinxDirective):
+    """``{claim} id``: the claim, its verdict, the reason and what was measured just now."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Build the card, or fail the build for an id that the ledger lacks."""
+        claim = self.env.claims.get(self.arguments[0])
+        if claim is None:
+            raise self.error(f"there is no claim {self.arguments[0]!r} in the ledger")
+        card = nodes.container(classes=["claim", f"claim-{claim.verdict}"])
+        label = f"claim-{claim.id}"
+        card["ids"].append(label)
+        self.env.get_domain("std").note_hyperlink_target(
+            label, self.env.docname, label, claim.statement
+        )
+        card += self.parse_text_to_nodes(_headline(claim))
+        card += self.parse_text_to_nodes(claim.reason)
+        card += _pieces(self.env.claim_results[claim.id])
+        self.state.nested_parse(self.content, self.content_offset, card)
+        return [card]
+
+
+class VerdictTable(SphinxDirective):
+    """``{verdict-table}``: every claim of the ledger, by chapter, with what carries its verdict."""
+
+    def run(self) -> list[nodes.Node]:
+        """Build the table, each argued claim linked to its card."""
+        ledger = self.env.claims.values()
+        counts = Counter(claim.verdict for claim in ledger)
+        summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS)
+        table = self.parse_text_to_nodes(f"{len(ledger)} claims: {summary}.")
+        by_chapter = defaultdict(list)
+        for claim in ledger:
+            by_chapter[claim.chapter].append(claim)
+        for chapter, group in by_chapter.items():
+            table.append(nodes.rubric("", chapter.replace("-", " ").capitalize()))
+            table += [self._row(claim) for claim in group]
+        return table
+
+    def _row(self, claim: claims.Claim) -> nodes.Node:
+        row = nodes.container(classes=["claim-row"])
+        row += self.parse_text_to_nodes(_headline(claim))
+        if claim.verdict != "open":
+            # The reference fails the build, should no chapter show the claim.
+            link = f"{claim.reason} {{ref}}`Argued here <claim-{claim.id}>`."
+            row += self.parse_text_to_nodes(link)
+            row += _pieces(self.env.claim_results[claim.id])
+        return row
+
+
+def _headline(claim: claims.Claim) -> str:
+    return f'<span class="verdict verdict-{claim.verdict}">{claim.verdict}</span> {claim.statement}'
+
+
+def _pieces(results: list[dict]) -> nodes.Node:
+    """What the claim stands on: each derivation and piece of evidence, as it came out."""
+    items = nodes.bullet_list(classes=["pieces"])
+    for result in results:
+        mark = "✓" if result["ok"] else "✗"
+        line = nodes.paragraph("", f"{mark} ")
+        line += nodes.literal("", result["name"])
+        line += nodes.Text(f" {result['detail']}")
+        items += nodes.list_item("", line)
+    return items

@@ -1,0 +1,70 @@
+"""The download button: a notebook that opens in Jupyter, VS Code and Colab as it is."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import nbformat
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+from attention_limits_book import notebooks
+from attention_limits_book.execution import is_notebook
+
+FOLDER = "notebooks"  # in the book's HTML
+
+
+def setup(app: Sphinx) -> None:
+    """Register, after the theme (priority 501) has made its buttons."""
+    app.connect("env-check-consistency", _read_bibliography)
+    app.connect("html-page-context", _offer_notebook, priority=600)
+
+
+def _read_bibliography(app: Sphinx, env) -> None:
+    """Once a build: parsing the bibliography takes longer than converting every page."""
+    (path,) = app.config.bibtex_bibfiles
+    path = Path(app.srcdir, path)
+    env.references = notebooks.short_references(path), notebooks.long_references(path)
+
+
+def _offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Write the page's notebook and let the theme's download menu offer it, and no source."""
+    source = Path(app.env.doc2path(pagename)) if pagename in app.env.found_docs else None
+    for button in context.get("header_buttons", []):
+        if button.get("label") == "download-buttons":
+            button["buttons"] = [
+                choice for choice in button["buttons"] if choice["label"] == "download-pdf-button"
+            ]
+            if source and is_notebook(source):
+                button["buttons"].insert(0, _button(context, _write(app, pagename, source)))
+
+
+def _write(app: Sphinx, pagename: str, source: Path) -> str:
+    short, long = app.env.references
+    labels = app.env.get_domain("std").labels
+    try:
+        notebook = notebooks.convert(
+            source.read_text(encoding="utf-8"),
+            claims={claim.id: asdict(claim) for claim in app.env.claims.values()},
+            references=short,
+            bibliography=long,
+            page_titles={name: title.astext() for name, title in app.env.titles.items()},
+            labels={label: text for label, (_, _, text) in labels.items()},
+        )
+    except ValueError as error:
+        raise ExtensionError(f"{pagename} does not convert to a notebook: {error}") from error
+    name = f"{FOLDER}/{pagename}.ipynb"
+    target = Path(app.outdir, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+    return name
+
+
+def _button(context: dict, name: str) -> dict:
+    return {
+        "type": "link",
+        "url": context["pathto"](name, 1),
+        "text": ".ipynb",
+        "icon": "fas fa-code",
+        "tooltip": "Download this page as a notebook",
+        "label": "download-notebook-button",
+    }

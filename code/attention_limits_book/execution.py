@@ -1,0 +1,94 @@
+"""Execute outdated chapters side by side, before MyST-NB asks the cache for them.
+
+MyST-NB runs one notebook after another and caches each by its cells alone. Ours also depend on the
+package, on the recorded results and on the versions installed, so the cache lives under a
+fingerprint of those, and a change of any of them starts a new one.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util import logging as sphinx_logging
+
+LOG = sphinx_logging.getLogger(__name__)
+NOTEBOOK = "format_name: myst"  # in a page's header, where jupytext puts it
+
+
+def setup(app: Sphinx) -> None:
+    """Register the fingerprint and the parallel run."""
+    # A change of the fingerprint makes Sphinx read every page again (rebuild="env").
+    app.add_config_value("execution_fingerprint", "", "env", [str])
+    app.connect("config-inited", _use_fingerprinted_cache, priority=900)
+    app.connect("env-before-read-docs", _execute)
+    app.connect("build-finished", _forget_if_it_warned)
+
+
+def fingerprint(source: Path) -> str:
+    """A hash of all that an execution depends on, beside the page's own cells."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path, name in sorted(_inputs(source), key=lambda pair: pair[1]):
+        digest.update(name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _inputs(source: Path) -> Iterator[tuple[Path, str]]:
+    packages = [Path(str(resources.files(name))) for name in ("attention_limits", __package__)]
+    for package in packages:
+        for path in package.rglob("*"):
+            if path.suffix in {".py", ".yml"}:
+                yield path, f"{package.name}/{path.relative_to(package)}"
+    for path in (source / "constraints.txt", *source.glob("results/**/*")):
+        if path.is_file():
+            yield path, str(path.relative_to(source))
+
+
+def _use_fingerprinted_cache(app: Sphinx, config) -> None:
+    config.execution_fingerprint = fingerprint(Path(app.srcdir))
+    caches = Path(app.outdir).parent / ".jupyter_cache"
+    config.nb_execution_cache_path = str(caches / config.execution_fingerprint)
+    for old in caches.glob("*"):
+        if old.name != config.execution_fingerprint:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def is_notebook(path: Path) -> bool:
+    """Whether a page has cells to run."""
+    return path.suffix == ".md" and NOTEBOOK in path.read_text(encoding="utf-8")[:500]
+
+
+def _execute(app: Sphinx, env, docnames: list[str]) -> None:
+    if app.config.nb_execution_mode != "cache":
+        return
+    pages = [path for name in docnames if is_notebook(path := Path(env.doc2path(name)))]
+    if len(pages) < 2:
+        return  # MyST-NB runs a single page just as well
+    from jupyter_cache import get_cache
+    from jupyter_cache.executors import load_executor
+
+    cache = get_cache(app.config.nb_execution_cache_path)
+    for page in pages:
+        read = {"name": "myst_nb_md", "type": "plugin"}
+        cache.add_nb_to_project(str(page), read_data=read)
+    # Kernels side by side share the cores: one thread each is fastest, and keeps sums in one order.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    executor = load_executor("local-parallel", cache, logger=logging.getLogger(__name__))
+    result = executor.run_and_cache(
+        filter_uris=[str(page.absolute()) for page in pages],
+        timeout=app.config.nb_execution_timeout,
+    )
+    # A page that failed is not in the cache: MyST-NB runs it again, and reports page and cell.
+    failed = len(result.excepted) + len(result.errored)
+    LOG.info("executed side by side: %d pages, %d failed", len(result.succeeded), failed)
+
+
+def _forget_if_it_warned(app: Sphinx, exception: Exception | None) -> None:
+    """A build that warned must not look clean the next time, when Sphinx reads no page again."""
+    if exception is not None or app._warncount:
+        (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)

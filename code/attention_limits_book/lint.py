@@ -1,0 +1,103 @@
+"""What a build refuses: figures without words, cells that fill a screen, foreign addresses.
+
+Each finding is a warning, and warnings fail the build.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from attention_limits_book.execution import is_notebook
+
+LOG = logging.getLogger(__name__)
+LONGEST_CELL = 15  # lines of code, which fit a phone's screen
+
+# What makes a browser fetch: links (href of <a>) are the reader's own choice.
+FETCHES = (("img", "src"), ("script", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"))
+
+
+def setup(app: Sphinx) -> None:
+    """Register the checks of sources and of finished pages."""
+    app.connect("source-read", _check_source)
+    app.connect("html-page-context", _check_page, priority=950)
+    app.connect("build-finished", _check_contents)
+
+
+def long_cells(source: str) -> Iterator[tuple[int, int]]:
+    """(line, length) of every code cell longer than a screen; options and blanks don't count."""
+    for cell in re.finditer(r"^(`{3,})\{code-cell\}[^\n]*\n(.*?)^\1\s*$", source, re.M | re.S):
+        code = re.sub(r"\A(---\n.*?\n---\n|(?::[^\n]*\n)+)", "", cell[2], flags=re.S)
+        length = sum(bool(line.strip()) for line in code.splitlines())
+        if length > LONGEST_CELL:
+            yield source.count("\n", 0, cell.start()) + 1, length
+
+
+def without_words(page: str) -> Iterator[str]:
+    """Every image and figure of a page that says nothing to a reader who cannot see it."""
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(page, "html.parser")
+    for image in soup.find_all("img"):
+        if not image.get("alt", "").strip():
+            yield f"image {image.get('src')} has no alt text"
+    for drawing in soup.find_all("svg"):
+        shown = drawing.find_parent(attrs={"role": "img"}) or drawing
+        if not (shown.get("aria-label", "").strip() or _is_icon(drawing)):
+            yield "a drawing has no aria-label"
+    for figure in soup.select("figure.explorable, figure.plot"):
+        if not figure.select_one('[role="img"]').get("aria-label", "").strip():
+            yield f"figure {figure.get('id')} has no alt text"
+        if not figure.figcaption.get_text().strip():
+            yield f"figure {figure.get('id')} has no caption"
+
+
+def _is_icon(drawing) -> bool:
+    """Decoration inside a control or a heading that has words of its own."""
+    return drawing.get("aria-hidden") == "true" and not drawing.find_parent("figure")
+
+
+def foreign(page: str) -> Iterator[str]:
+    """Every address that the browser would fetch from another host."""
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(page, "html.parser")
+    for tag, attribute in FETCHES:
+        for element in soup.find_all(tag):
+            if re.match(r"(https?:)?//", element.get(attribute, "")):
+                if element.get("rel") != ["canonical"]:
+                    yield element[attribute]
+    for style in soup.find_all(style=True):
+        yield from re.findall(r"url\(['\"]?((?:https?:)?//[^)'\"]+)", style["style"])
+
+
+def _check_source(app: Sphinx, docname: str, source: list[str]) -> None:
+    if is_notebook(Path(app.env.doc2path(docname))):
+        for line, length in long_cells(source[0]):
+            LOG.warning(
+                "a code cell of %d lines; %d fit a screen, move the rest into the package",
+                length,
+                LONGEST_CELL,
+                location=(docname, line),
+            )
+
+
+def _check_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    for problem in without_words(context.get("body", "")):
+        LOG.warning("%s", problem, location=pagename)
+    for address in foreign(context.get("body", "")):
+        LOG.warning("the page would fetch %s", address, location=pagename)
+    for script in (*context.get("script_files", ()), *context.get("css_files", ())):
+        name = str(getattr(script, "filename", script) or "")
+        if re.match(r"(https?:)?//", name):
+            LOG.warning("the page would fetch %s", name, location=pagename)
+
+
+def _check_contents(app: Sphinx, exception: Exception | None) -> None:
+    """Each entry of the table of contents has its page."""
+    if exception is None and app.builder.format == "html":
+        for docname in app.env.found_docs:
+            if not Path(app.builder.get_outfilename(docname)).is_file():
+                LOG.warning("%s is in the table of contents, but has no page", docname)

@@ -1,0 +1,528 @@
+"""The download button's notebooks: what a reader without MyST would see wrong."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from attention_limits_book.notebooks import SETUP, convert, long_references, short_references
+
+HEADER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  name: python3
+---
+"""
+HEADER_LINES = HEADER.count("\n")
+
+CLAIMS = {
+    "cost-time": {
+        "statement": "attention costs $O(n^2)$, says {cite:t}`vaswani2017attention`",
+        "verdict": "holds",
+        "reason": "Scores are $|Q||K|$ long.",
+    },
+    "cost-backward": {"statement": "back-propagation is a|cubic", "verdict": "false"},
+}
+REFERENCES = {
+    "vaswani2017attention": "Vaswani et al. (2017)",
+    "child2019generating": "Child et al. (2019)",
+    "dao2024": "Dao (2024)",
+}
+BIBLIOGRAPHY = {"child2019generating": "Rewon Child. *Generating Long Sequences.* 2019."}
+PAGES = {"index": "The Limits of Attention", "chapters/locality": "Locality"}
+LABELS = {"elsewhere": "A Section Elsewhere"}
+
+
+def notebook(source):
+    return convert(
+        HEADER + source,
+        claims=CLAIMS,
+        references=REFERENCES,
+        page_titles=PAGES,
+        bibliography=BIBLIOGRAPHY,
+        labels=LABELS,
+    )
+
+
+def markdown(source):
+    """The notebook's prose, cells joined by empty lines."""
+    return "\n\n".join(c.source for c in notebook(source).cells if c.cell_type == "markdown")
+
+
+def code_cells(source):
+    """The chapter's own code cells, without the setup cell that every notebook begins with."""
+    return [c for c in notebook(source).cells[1:] if c.cell_type == "code"]
+
+
+# A page with everything in it; the tests of structure run on it.
+EVERYTHING = r"""
+(top)=
+# Title with {math}`n^2`
+
+% a comment
+Prose {cite}`vaswani2017attention`, see {eq}`cost`, {ref}`top`, {doc}`locality`
+and $x_{{i}}$.[^note]
+
+$$
+\mathrm{cost} = 4 n^2 d
+$$ (cost)
+
+```{code-cell} ipython3
+:tags: [exercise:one, stub]
+x = 1
+```
+
+[^note]: A remark by {cite:t}`dao2024`.
+
+::::{admonition} A title
+:class: dropdown
+:::{tip}
+Inner {kbd}`Home`.
+:::
+::::
+
+- item
+  ```{note}
+  In a list.
+  ```
+- next
+
+````{exercise} Count
+:label: one
+How many? {glue:text}`ratio:.2f`
+```{math}
+a &= b \\
+c &= d
+```
+````
+
+```{solution} one
+Many.
+```
+
++++
+
+```{claim} cost-time
+Argued below.
+```
+
+```{verdict-table}
+```
+
+```python
+{cite}`untouched` and $x$
+```
+
+```{bibliography}
+:filter: docname in docnames
+```
+"""
+
+
+class TestCells:
+    def test_validates_as_format_4_5(self):
+        """An invalid notebook is refused by Colab and repaired, noisily, by Jupyter."""
+        nb = notebook(EVERYTHING)
+        nbformat.validate(nb)
+        assert (nb.nbformat, nb.nbformat_minor) == (4, 5)
+        assert nb.metadata.kernelspec.name == "python3"
+
+    def test_same_source_gives_same_bytes(self):
+        """Two builds of one commit would otherwise differ in every cell id."""
+        first, second = (nbformat.writes(notebook(EVERYTHING)) for _ in range(2))
+        assert first == second
+
+    def test_equal_cells_have_different_ids(self):
+        """Ids derived from content alone collide when a chapter repeats a cell."""
+        nb = notebook("```{code-cell}\nx\n```\n\n```{code-cell}\nx\n```\n")
+        assert len({cell.id for cell in nb.cells}) == 3
+
+    def test_no_outputs(self):
+        assert all(c.outputs == [] and c.execution_count is None for c in code_cells(EVERYTHING))
+
+    def test_first_cell_asks_for_the_package(self):
+        """A reader without the package would meet a bare ModuleNotFoundError further down."""
+        first = notebook("# Title").cells[0]
+        assert first.source == SETUP
+        assert first.metadata.tags == ["setup"]
+        assert "pip install ." in first.source
+
+    def test_setup_names_the_remedy_where_the_package_is_missing(self, monkeypatch):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(ModuleNotFoundError, match=r"pip install \."):
+            exec(SETUP, {})
+
+    def test_setup_is_silent_where_the_package_is_there(self, monkeypatch):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+        exec(SETUP, {})
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ":tags: [exercise:one, stub]",
+            ":tags: exercise:one, stub",
+            "---\ntags:\n  - exercise:one\n  - stub\n---",
+        ],
+    )
+    def test_tags_become_metadata(self, options):
+        """Left in the source they are a syntax error; lost, the exercise cannot be graded."""
+        (cell,) = code_cells(f"```{{code-cell}} ipython3\n{options}\n\nx = 1\n\ny = 2\n```")
+        assert cell.metadata.tags == ["exercise:one", "stub"]
+        assert cell.source == "x = 1\n\ny = 2"
+
+    def test_code_is_never_rewritten(self):
+        """A role, a label or a comment's percent sign inside code is code."""
+        code = "%matplotlib inline\ns = '{cite}`x` $y$ [a](b.md)'\n(label)="
+        (cell,) = code_cells(f"```{{code-cell}}\n{code}\n```")
+        assert cell.source == code
+
+    def test_hidden_input_is_folded(self):
+        (cell,) = code_cells("```{code-cell}\n:tags: [hide-input]\nx\n```")
+        assert cell.metadata.tags == ["hide-input"]
+        assert cell.metadata.jupyter.source_hidden is True
+
+    def test_cell_breaks(self):
+        """Their metadata belongs to the cell that follows."""
+        cells = notebook('One.\n\n+++ {"tags": ["intro"]}\n\nTwo.\n\n+++\n\nThree.').cells[1:]
+        assert [c.source for c in cells] == ["One.", "Two.", "Three."]
+        assert [c.metadata.get("tags") for c in cells] == [None, ["intro"], None]
+
+    def test_cells_are_those_of_the_book(self):
+        """A cell that MyST-NB executes and the notebook lacks would break the cells after it."""
+        from myst_nb.core.read import read_myst_markdown_notebook
+
+        book = read_myst_markdown_notebook(HEADER + EVERYTHING)
+        ours = notebook(EVERYTHING).cells[1:]
+        assert [c.cell_type for c in ours] == [c.cell_type for c in book.cells]
+        assert [c.source for c in ours if c.cell_type == "code"] == [
+            c.source for c in book.cells if c.cell_type == "code"
+        ]
+
+    def test_no_myst_is_left(self):
+        prose = re.sub(r"```python.*?```", "", markdown(EVERYTHING), flags=re.DOTALL)
+        assert "untouched" not in prose
+        assert not re.search(r"\{[\w:-]+\}`|^\W*(```|:::+)\s*\{|^\(\w+\)=|^%|^\+\+\+", prose, re.M)
+
+    def test_rule_at_the_top_of_a_cell_is_no_header(self):
+        """A cell's text that begins with --- would be taken for front matter, and skipped."""
+        text = markdown("```{code-cell}\nx\n```\n\n---\n\n{kbd}`a`\n\n---\n")
+        assert text == "---\n\n<kbd>a</kbd>\n\n---"
+
+    def test_windows_line_ends(self):
+        source = EVERYTHING.replace("\n", "\r\n")
+        assert [c.source for c in notebook(source).cells] == [
+            c.source for c in notebook(EVERYTHING).cells
+        ]
+
+    @pytest.mark.slow
+    def test_runs(self, monkeypatch):
+        """The converted notebook does in a kernel what the chapter promises."""
+        from nbclient import NotebookClient
+
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "code"))
+        nb = notebook("# T\n\n```{code-cell}\n:tags: [x]\na = 6\n```\n\n```{code-cell}\na * 7\n```")
+        NotebookClient(nb, timeout=60).execute()
+        assert nb.cells[-1].outputs[0].data["text/plain"] == "42"
+
+
+DIRECTIVES = {
+    # source: what the notebook says instead
+    "```{note}\nMind *this*.\n```": "> **Note**\n>\n> Mind *this*.",
+    "```{note} Mind this.\n```": "> **Note**\n>\n> Mind this.",
+    ":::{seealso}\nThat.\n:::": "> **See also**\n>\n> That.",
+    ":::{tip}\n:class: x\n\nA.\n\nB.\n:::": "> **Tip**\n>\n> A.\n>\n> B.",
+    "```{admonition} On $n$\n---\nclass: y\n---\nB.\n```": "> **On $n$**\n>\n> B.",
+    "```{admonition} T\n:class: dropdown\nB.\n```": (
+        "<details>\n<summary>T</summary>\n\nB.\n\n</details>"
+    ),
+    ":::{dropdown} Use `a<b`\nB.\n:::": (
+        "<details>\n<summary>Use <code>a&lt;b</code></summary>\n\nB.\n\n</details>"
+    ),
+    "```{margin}\nAside.\n```": "> Aside.",
+    "```{sidebar} Title\nAside.\n```": "> **Title**\n>\n> Aside.",
+    "```{epigraph}\nWords.\n\n-- A\n```": "> Words.\n>\n> -- A",
+    "```{rubric} Aside\n```": "**Aside**",
+    "::::{tab-set}\n:::{tab-item} NumPy\nB.\n:::\n::::": "> **NumPy**\n>\n> B.",
+    "```{exercise}\nDo.\n```": "### Exercise 1\n\nDo.",
+    "```{exercise} T\n:label: e\nDo.\n```": "### Exercise: T\n\nDo.",
+    "```{exercise-start} T\n:label: e\n```\nDo.\n```{exercise-end}\n```": (
+        "### Exercise: T\n\nDo."
+    ),
+    "```{prf:theorem} Name\n:label: t\n$x$\n```": "> **Theorem 1** (Name)\n>\n> $x$",
+    "```{prf:definition}\n:nonumber:\nX.\n```": "> **Definition**\n>\n> X.",
+    "```{prf:proof}\nX.\n```": "> *Proof.*\n>\n> X.\n>\n> ∎",
+    "```{prf:proof} X.\n```": "> *Proof.*\n>\n> X.\n>\n> ∎",
+    "```{math}\nx = 1\n```": "$$\nx = 1\n$$",
+    "```{math} x = 1\n```": "$$\nx = 1\n$$",
+    "```{math}\na &= b \\\\\nc &= d\n```": (
+        "$$\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n$$"
+    ),
+    "```{image} a.png\n:alt: A [b]\n```": "![A \\[b\\]](a.png)",
+    "```{figure} a.png\n:alt: A\n:name: f\nA {kbd}`b`.\n```": (
+        "![A](a.png)\n\n**Figure 1.** A <kbd>b</kbd>."
+    ),
+    "```{table} Costs\n| a |\n|---|\n| b |\n```": "**Table 1.** Costs\n\n| a |\n|---|\n| b |",
+    "```{code-block} python\nx = '{kbd}`a`'\n```": "```python\nx = '{kbd}`a`'\n```",
+    "```{glue:figure} fig\nSeen.\n```": "`fig` (the cell above prints it)\n\nSeen.",
+    "```{toctree}\na\nb\n```": "",
+    "```{tableofcontents}\n```": "",
+    "```{raw} html\n<b>x</b>\n```": "",
+    "```python\n{kbd}`a`\n```": "```python\n{kbd}`a`\n```",
+    "\\begin{align}\na\n\\end{align}": "$$\n\\begin{align}\na\n\\end{align}\n$$",
+}
+
+
+@pytest.mark.parametrize(("source", "expected"), DIRECTIVES.items())
+def test_directive(source, expected):
+    assert markdown(source) == expected
+
+
+class TestBlocks:
+    def test_claim_comes_with_its_verdict(self):
+        """The card in the book shows the ledger's words; so must the notebook."""
+        assert markdown("```{claim} cost-time\nArgued.\n```") == (
+            "> **Claim.** attention costs $O(n^2)$, says Vaswani et al. (2017)\n>\n"
+            "> **Verdict: holds.** Scores are $|Q||K|$ long.\n>\n> Argued."
+        )
+
+    def test_claim_without_a_reason(self):
+        assert markdown("```{claim} cost-backward\n```").endswith("> **Verdict: false.**")
+
+    def test_verdict_table_has_every_claim(self):
+        """A bar inside a cell, in mathematics or not, would split it in two."""
+        assert markdown("```{verdict-table}\n```").splitlines()[2:] == [
+            "| attention costs $O(n^2)$, says Vaswani et al. (2017) | holds | "
+            r"Scores are $\vert Q\vert \vert K\vert $ long. |",
+            r"| back-propagation is a\|cubic | false |  |",
+        ]
+
+    def test_solution_takes_its_exercise_name(self):
+        """sphinx-exercise refers by label; a label alone tells a reader nothing."""
+        text = markdown("```{solution} e\nSo.\n```\n\n```{exercise} T\n:label: e\nDo.\n```")
+        assert "<summary>Solution: T</summary>\n\nSo.\n\n</details>" in text
+
+    def test_gated_solution_around_code(self):
+        """No box can be drawn around several cells: the heading has to do."""
+        cells = notebook(
+            "```{exercise}\n:label: e\nDo.\n```\n"
+            "```{solution-start} e\n```\nSo.\n```{code-cell}\nx\n```\n```{solution-end}\n```\n"
+        ).cells[1:]
+        assert [c.source for c in cells] == [
+            "### Exercise 1\n\nDo.\n\n#### Solution 1\n\nSo.",
+            "x",
+        ]
+
+    def test_nesting(self):
+        """Fences of more backticks or colons hold others; each level is quoted once more."""
+        source = (
+            "````{note}\n:::{tip}\n```{math}\nx\n```\n- a\n  ```{hint}\n  b\n  ```\n:::\nEnd.\n````"
+        )
+        assert markdown(source) == (
+            "> **Note**\n>\n> > **Tip**\n> >\n> > $$\n> > x\n> > $$\n> >\n> > - a\n> >\n"
+            "> >   > **Hint**\n> >   >\n> >   > b\n>\n> End."
+        )
+
+    def test_what_follows_a_box_is_not_drawn_into_it(self):
+        """A line right under a quotation belongs to it, in Markdown; under a fence it does not."""
+        assert markdown("Before.\n```{note}\nIn.\n```\nAfter.") == (
+            "Before.\n\n> **Note**\n>\n> In.\n\nAfter."
+        )
+
+    def test_directive_that_opens_a_list_item(self):
+        assert markdown("1. ```{tip}\n   hi\n   ```\n2. two") == (
+            "1. > **Tip**\n   >\n   > hi\n\n2. two"
+        )
+
+    def test_directive_in_a_quotation(self):
+        assert markdown("> a\n>\n> ```{tip}\n> hi\n> ```") == "> a\n>\n> > **Tip**\n> >\n> > hi"
+
+    def test_bibliography_lists_what_the_page_cites(self):
+        """Also what is cited below it, once each; in full where the full entry is known."""
+        text = markdown(
+            "```{bibliography}\n```\n{cite}`dao2024,child2019generating` {cite}`dao2024`"
+        )
+        assert text.startswith(f"- {BIBLIOGRAPHY['child2019generating']}\n- Dao (2024)\n\n")
+
+    def test_targets_and_comments_leave_no_trace(self):
+        """Nor may dropping one join the paragraphs on its two sides."""
+        assert markdown("(a)=\n# T\n\none\n% c\ntwo") == "# T\n\none\n\ntwo"
+
+    def test_footnotes(self):
+        """Jupyter has none and would show the caret."""
+        assert markdown("Text.[^a]\n\n[^a]: More\n    of it.") == (
+            "Text.<sup>a</sup>\n\n<sup>a</sup>: More\n    of it."
+        )
+
+    def test_labelled_equation_is_numbered(self):
+        """Otherwise "see (1)" points to nothing that a reader of the notebook can find."""
+        text = markdown(
+            "$$\na\n$$\n\n$$\nb\n$$ (b)\n\n$$\n\\begin{align}c\\end{align}\n$$ (c)\n\n{eq}`c`"
+        )
+        assert text == (
+            "$$\na\n$$\n\n$$\nb \\tag{1}\n$$\n\n$$\n\\begin{align}c \\tag{2}\\end{align}\n$$\n\n(2)"
+        )
+
+    @pytest.mark.parametrize(
+        "math",
+        [
+            r"$a_{b} * c_{d} * e$ and $[K](x)$ and `$x$`",
+            "$$ x $$",
+            "$$\n\\begin{aligned} a &= b \\\\ c &= d \\end{aligned}\n$$",
+            "> $$\n> p_{ij} = \\frac{e^{s}}{|Z|}\n> $$",
+            "- $$\n  x\n  $$",
+        ],
+    )
+    def test_mathematics_is_untouched(self, math):
+        assert markdown(math) == math
+
+
+ROLES = {
+    "{cite}`vaswani2017attention`": "(Vaswani et al., 2017)",
+    "{cite:p}`vaswani2017attention, dao2024`": "(Vaswani et al., 2017; Dao, 2024)",
+    "{cite:t}`vaswani2017attention`": "Vaswani et al. (2017)",
+    "{glue}`ratio`": "`ratio` (the cell above prints it)",
+    "{glue:}`ratio`": "`ratio` (the cell above prints it)",
+    "{glue:text}`ratio:.2f`": "`ratio` (the cell above prints it)",
+    "{doc}`locality`": "Locality",
+    "{doc}`/chapters/locality`": "Locality",
+    "{doc}`../index.md`": "The Limits of Attention",
+    "{doc}`there <locality>`": "there",
+    "{ref}`there <anywhere>`": "there",
+    "{ref}`elsewhere`": "A Section Elsewhere",
+    "{math}`x_{1}`": "$x_{1}$",
+    "{kbd}`Home`": "<kbd>Home</kbd>",
+    "{sub}`i`": "<sub>i</sub>",
+    "{abbr}`FLOP (floating-point operation)`": "FLOP (floating-point operation)",
+    "{term}`heads <head>`": "*heads*",
+    "{download}`data <../a.csv>`": "data",
+    "{code}`a < b`": "`a < b`",
+    "{func}`~attention_limits.cli.main`": "`main`",
+    "{py:mod}`attention_limits`": "`attention_limits`",
+    "**bold {kbd}`a`**": "**bold <kbd>a</kbd>**",
+    "`{kbd}` and \\{kbd}`a`": "`{kbd}` and \\{kbd}`a`",
+    "``{kbd}`a` ``": "``{kbd}`a` ``",
+    "[text](other.md)": "text",
+    "[*text* {kbd}`a`](other.md#part)": "*text* <kbd>a</kbd>",
+    "[text](#label)": "text",
+    "[](locality.md)": "Locality",
+    "[](#elsewhere)": "A Section Elsewhere",
+    "[text](https://example.org/a_b)": "[text](https://example.org/a_b)",
+    "<https://example.org>": "<https://example.org>",
+    "[a][b]\n\n[b]: https://example.org": ("[a](https://example.org)\n\n[b]: https://example.org"),
+    "> over {abbr}`two\n> lines` and [a\n> link](x.md)": "> over two lines and a\n> link",
+    "| a | b |\n|---|---|\n| {kbd}`x` | {kbd}`y` |": (
+        "| a | b |\n|---|---|\n| <kbd>x</kbd> | <kbd>y</kbd> |"
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "expected"), ROLES.items())
+def test_role(source, expected):
+    assert markdown(source) == expected
+
+
+LANDMARKS = {
+    "(l)=\n## A *title*\n": ("{ref}`L`", "A *title*"),
+    "```{exercise} T\n:label: l\n```\n": ("{ref}`l`", "Exercise: T"),
+    "```{figure} a.png\n:name: l\nC.\n```\n": ("{numref}`l`", "Figure 1"),
+    "```{figure} b.png\n:name: l\n\nC.\n```\n": ("{numref}`Fig. %s <l>`", "Fig. 1"),
+    "```{prf:lemma}\n:label: l\nX.\n```\n": ("{prf:ref}`l`", "Lemma 1"),
+    "```{math}\n:label: l\nx\n```\n": ("{eq}`l`", "(1)"),
+    "(l)=\n```{note}\nX.\n```\n": ("{ref}`l`", "Note"),
+}
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize(("landmark", "reference"), LANDMARKS.items())
+def test_reference_within_the_page(landmark, reference, order):
+    """In a notebook no link resolves it: the text itself has to say what is meant."""
+    role, expected = reference
+    if order == "before":
+        assert markdown(f"See {role}.\n\n{landmark}").startswith(f"See {expected}.\n")
+    else:
+        assert markdown(f"{landmark}\nSee {role}.").endswith(f"\nSee {expected}.")
+
+
+def test_target_does_not_name_what_comes_later():
+    """A label above a paragraph has no title; the next heading is not it."""
+    with pytest.raises(ValueError, match="no label called 'l'"):
+        markdown("(l)=\nA paragraph.\n\n# Heading\n\n{ref}`l`")
+
+
+UNKNOWN = {
+    # source: (line within it, what the message names)
+    "ok\n\n```{mystery} x\ny\n```": (3, "{mystery}"),
+    "ok\n\nmore\n{mystery}`x`": (4, "{mystery}"),
+    "```{note}\n:class: x\n\nok\n{mystery}`x`\n```": (5, "{mystery}"),
+    "````{note}\n- a\n  ```{mystery}\n  ```\n````": (3, "{mystery}"),
+    "| a |\n|---|\n| b |\n| {mystery}`x` |": (4, "{mystery}"),
+    "```{note}\n```\n\n````{tip}\n```{code-cell}\nx\n```\n````": (5, "{code-cell}"),
+    "ok\n\n::: mystery\n:::": (3, "fence"),
+    "ok {{ mystery }}": (1, "mystery"),
+    "{{ mystery }}": (1, "mystery"),
+    "<project:mystery.md>": (1, "project:mystery.md"),
+    "ok\n\n```{dropdown} Use `a`\nB.\n```": (3, "fence"),
+    "{cite}`mystery`": (1, "reference called 'mystery'"),
+    "{doc}`mystery`": (1, "page called 'mystery'"),
+    "a\n{ref}`mystery`": (2, "label called 'mystery'"),
+    "```{claim} mystery\n```": (1, "claim called 'mystery'"),
+    "```{verdict-table} mystery\n```": (1, "{verdict-table}"),
+    "[^a]\n\n[^a]: one\n\n    two": (3, "footnote"),
+    "```{note}\n:class: 'x\ny\n```": (1, "{note}"),
+    "```{code-cell}\n:tags: [a\nx\n```": (1, "{code-cell}"),
+}
+
+
+@pytest.mark.parametrize(("source", "where"), UNKNOWN.items())
+def test_unknown_stops_the_build(source, where):
+    """A construct passed over in silence would be garbled in every copy downloaded."""
+    line, named = where
+    pattern = rf"^line {HEADER_LINES + line}: .*{re.escape(named)}"
+    with pytest.raises(ValueError, match=pattern):
+        notebook(source)
+
+
+BIB = r"""
+@article{one,   author = {R{\'e}, Christopher}, title = {A}, journal = {J}, year = 2020}
+@article{two,   author = {van den Oord, A{\"a}ron and {\L}ukasz, Anna}, title = {B}, year = 2021}
+@article{three, author = {Lee-Thorp, James and B, C and D, E}, title = {C_1}, year = 2022}
+@misc{team,     author = {{DeepSeek-AI}}, title = {V3}, year = 2024, eprint = {2412.19437}}
+@misc{more,     author = {Brown, Tom and others}, title = {D}, year = 2020}
+@misc{nobody,   title = {An {\'E}tude}}
+"""
+
+
+def test_short_references(tmp_path):
+    """LaTeX's accents and braces would show in the middle of a sentence."""
+    (tmp_path / "a.bib").write_text(BIB)
+    assert short_references(tmp_path / "a.bib") == {
+        "one": "Ré (2020)",
+        "two": "van den Oord and Łukasz (2021)",
+        "three": "Lee-Thorp et al. (2022)",
+        "team": "DeepSeek-AI (2024)",
+        "more": "Brown et al. (2020)",
+        "nobody": "An Étude (n.d.)",
+    }
+
+
+def test_references_of_the_book():
+    """Every entry has a name for the sentence and a line for the list, free of LaTeX."""
+    bib = Path(__file__).parents[2] / "references.bib"
+    short, full = short_references(bib), long_references(bib)
+    assert short.keys() == full.keys()
+    assert short["vaswani2017attention"] == "Vaswani et al. (2017)"
+    assert [name for name in short.values() if not re.fullmatch(r"[^\\{}$]+ \(\d{4}\)", name)] == []
+    assert [line for line in full.values() if re.search(r"\\[a-zA-Z]|[{}]|\n", line)] == []
+
+
+def test_survives_json(tmp_path):
+    """What is served is a file: nothing in it may be of a type that JSON does not keep."""
+    nb = notebook(EVERYTHING)
+    assert nbformat.reads(nbformat.writes(nb), as_version=4) == nb
+    assert json.loads(nbformat.writes(nb))["nbformat"] == 4

@@ -1,0 +1,164 @@
+import io
+import json
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from attention_limits import claims
+from attention_limits.claims import Claim
+from attention_limits.cli import main
+from attention_limits.evidence import Evidence
+
+
+@pytest.fixture(autouse=True)
+def ledger(monkeypatch):
+    """Four claims: one that holds, one that does not, one that crashes, one still open."""
+    module = ModuleType("attention_limits.evidence.fake")
+    module.true = lambda: Evidence(4, 4, 0, "apples", "counted")
+    module.untrue = lambda: Evidence(float("nan"), 4, 0, "apples", "counted")
+    module.broken = lambda: 1 / 0
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    fakes = {
+        "fake-true": ("holds", ("fake.true",)),
+        "fake-untrue": ("qualified", ("fake.untrue", "fake.true")),
+        "fake-broken": ("open", ("fake.broken",)),
+        "later-open": ("open", ()),
+    }
+    found = {
+        id: Claim(id, "locality", "article", "…", verdict, (), names, ())
+        for id, (verdict, names) in fakes.items()
+    }
+    monkeypatch.setattr(claims, "load", lambda: found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ids", "status"),
+    [
+        (["fake-true"], 0),
+        (["fake-true", "fake-true"], 0),
+        (["fake-untrue"], 1),
+        (["fake-broken"], 1),
+        (["fake-true", "fake-untrue"], 1),
+        (["later-open"], 1),
+        ([], 1),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_exit_status_is_zero_only_if_everything_holds(ids, status, options):
+    """A script that asks the status would take a failure, or nothing at all, for success."""
+    assert main(["verify", *ids, *options]) == status
+
+
+def test_without_ids_every_claim_with_something_to_show_is_verified(capsys):
+    """A claim escaped the run that is meant to catch everything."""
+    main(["verify", "--json"])
+    reports = json.loads(capsys.readouterr().out)
+    assert [report["id"] for report in reports] == ["fake-true", "fake-untrue", "fake-broken"]
+
+
+def test_everything_can_hold(ledger, capsys):
+    """Success is not reported as success."""
+    del ledger["fake-untrue"], ledger["fake-broken"]
+    assert main(["verify"]) == 0
+    assert "1 claim, all borne out" in capsys.readouterr().out
+
+
+def test_json_is_a_list_that_machines_can_rely_on(capsys):
+    """A field was renamed, or stdout carried something other than JSON."""
+    main(["verify", "fake-untrue", "later-open", "--json"])
+    untrue, later = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert (untrue["id"], untrue["verdict"], untrue["ok"]) == ("fake-untrue", "qualified", False)
+    assert [result["ok"] for result in untrue["results"]] == [False, True]
+    for result in untrue["results"]:
+        assert set(result) == {"claim", "kind", "name", "ok", "detail", "evidence", "seconds"}
+        assert result["evidence"]["holds"] is result["ok"]
+    assert later == {"id": "later-open", "verdict": "open", "ok": False, "results": []}
+
+
+def test_the_table_names_each_piece_and_what_it_found(capsys):
+    """The reader sees that something fails, and not what or why."""
+    main(["verify", "fake-untrue", "fake-broken", "later-open"])
+    table = capsys.readouterr().out
+    assert "✗ fake-untrue: qualified" in table
+    assert "✓ evidence    fake.true " in table
+    assert "4 apples (expected 4, exactly) · counted" in table
+    assert "ZeroDivisionError: division by zero" in table
+    assert "nothing to verify yet" in table
+    assert "3 claims, not borne out: fake-untrue, fake-broken, later-open" in table
+
+
+def test_an_unknown_id_is_named_with_its_neighbours(capsys):
+    """A misspelt id verified nothing and reported success."""
+    assert main(["verify", "fake-ture", "fake-true"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no claim 'fake-ture'; did you mean fake-true" in err
+
+
+def test_an_id_like_no_other_is_answered_with_the_list(capsys):
+    """The reader is told that an id is wrong and not which ones are right."""
+    assert main(["verify", "zzz"]) == 2
+    answer = capsys.readouterr().err
+    assert "the claims are fake-true, fake-untrue, fake-broken, later-open" in answer
+
+
+def test_progress_in_a_log_is_one_line_a_piece(capsys):
+    """A log file was filled with the redrawn frames of a bar."""
+    main(["verify", "fake-untrue"])
+    assert capsys.readouterr().err.splitlines() == [
+        "[1/2] fake-untrue fake.untrue does not hold",
+        "[2/2] fake-untrue fake.true holds",
+    ]
+
+
+def test_progress_in_a_terminal_is_a_bar(monkeypatch, capsys):
+    """Someone who waits sees nothing move, or the bar spoils what stdout says."""
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    main(["verify", "fake-true", "--json"])
+    assert "verify: 100%" in terminal.getvalue()
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_a_console_without_our_characters_still_prints_the_table(monkeypatch):
+    """A check mark or a multiplication sign crashed the command where stdout is not UTF-8."""
+    ascii_console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", ascii_console)
+    assert main(["verify", "fake-true"]) == 0
+    ascii_console.flush()
+    assert b"? fake-true: holds" in ascii_console.buffer.getvalue()
+
+
+@pytest.mark.parametrize("argv", [[], ["verity"], ["verify", "--jason"]])
+def test_a_wrong_command_line_is_refused(argv, capsys):
+    """A misspelt command or option was ignored."""
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
+    assert "usage: attention-limits" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    """A bug report cannot say which version it is about."""
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("attention-limits ")
+
+
+def test_help_does_not_wait_for_torch():
+    """Asking how the command works took seconds."""
+    check = """
+import sys
+from attention_limits.cli import main
+try:
+    main(["--help"])
+finally:
+    assert not {"torch", "sympy", "numpy"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
+    assert "verify" in done.stdout
