@@ -1,7 +1,10 @@
 """Random formulas over the book's symbols, and points at which floating point can hold them."""
 
+from collections.abc import Callable
+
 import mpmath
 import sympy as sp
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from attention_limits.symbols import d, n, tau, x
@@ -23,81 +26,77 @@ _constants = st.one_of(
 LEAVES = st.one_of(st.sampled_from([n, d, x, tau]), st.sampled_from([n, d, x, tau]), _constants)
 
 
-def _smooth(inner: st.SearchStrategy) -> st.SearchStrategy:
-    """One more operation, differentiable wherever it is defined."""
-    one = st.sampled_from(
-        [
-            lambda a: -a,
-            lambda a: 1 / a,
-            lambda a: a**2,
-            lambda a: a**3,
-            lambda a: a**-2,
-            lambda a: (a**2) ** sp.Rational(1, 3),
-            lambda a: sp.sqrt(a**2 + 1),
-            lambda a: sp.exp(a / 4),
-            lambda a: sp.log(a**2 + 1),
-            lambda a: sp.log(a**2 + 1, 2),
-            lambda a: 2**a,
-            sp.sin,
-            sp.cos,
-            sp.tan,
-            sp.tanh,
-            sp.atan,
-        ]
-    )
-    two = st.sampled_from(
-        [
-            lambda a, b: a + b,
-            lambda a, b: a - b,
-            lambda a, b: a * b,
-            lambda a, b: a / b,
-            lambda a, b: (a**2 + 1) ** b,
-            lambda a, b: sp.log(a**2 + 2, b**2 + 2),
-        ]
-    )
-    return st.one_of(_applied(one, inner), _applied(two, inner, inner))
+HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
+SMOOTH_OF_ONE = [
+    lambda a: -a,
+    lambda a: 1 / a,
+    lambda a: a**2,
+    lambda a: a**3,
+    lambda a: a**-2,
+    lambda a: (a**2) ** THIRD,
+    lambda a: (a**2 + 1) ** -HALF,
+    lambda a: sp.exp(a / 4),
+    lambda a: sp.log(a**2 + 1),
+    lambda a: sp.log(a**2 + 1, 2),
+    sp.sin,
+    sp.cos,
+    sp.tan,
+    sp.tanh,
+    sp.atan,
+]
+SMOOTH_OF_TWO = [
+    lambda a, b: a + b,
+    lambda a, b: a - b,
+    lambda a, b: a * b,
+    lambda a, b: a / b,
+    lambda a, b: sp.log(a**2 + 2, b**2 + 2),
+]
+POWERS = [lambda a, b: (a**2 + 1) ** b, lambda a, b: 2**b + a]  # b small, or SymPy is lost
+JUMPS_OF_ONE = [sp.Abs, sp.floor, sp.ceiling]
+JUMPS_OF_TWO = [sp.Mod, sp.Max, sp.Min]
+JUMPS_OF_THREE = [sp.Max, sp.Min]
+RELATIONS = [sp.Lt, sp.Le, sp.Gt, sp.Ge, sp.Eq, sp.Ne]
+JOINS = [sp.And, sp.Or, lambda a, b: sp.Not(sp.And(a, b))]
 
 
-def _any(inner: st.SearchStrategy) -> st.SearchStrategy:
-    """One more operation of those that formulas may use."""
-    one = st.sampled_from([sp.Abs, sp.floor, sp.ceiling])
-    two = st.sampled_from([sp.Mod, sp.Max, sp.Min])
-    three = st.sampled_from([sp.Max, sp.Min])
-    condition = _conditions(inner)
-    case = st.tuples(inner, condition)
-    return st.one_of(
-        _smooth(inner),
-        _applied(one, inner),
-        _applied(two, inner, inner),
-        _applied(three, inner, inner, inner),
-        st.builds(sp.Piecewise, case),
-        st.builds(sp.Piecewise, case, st.tuples(inner, st.just(sp.true))),
-        st.builds(sp.Piecewise, case, case, st.tuples(inner, st.just(sp.true))),
-    )
+@st.composite
+def expressions(draw: st.DrawFn, *, smooth: bool = False) -> sp.Expr:
+    """Up to three operations deep; ``smooth`` ones are differentiable wherever they are defined."""
+    expr = _expression(draw, 3, smooth)
+    assume(expr.free_symbols)
+    return expr
 
 
-def _applied(function: st.SearchStrategy, *args: st.SearchStrategy) -> st.SearchStrategy:
-    return st.builds(lambda f, *a: f(*a), function, *args)
+def _expression(draw: st.DrawFn, depth: int, smooth: bool) -> sp.Expr:
+    expr = _operation(draw, depth, smooth) if depth > 0 else draw(LEAVES)
+    assume(not expr.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I))
+    return expr
 
 
-def _conditions(inner: st.SearchStrategy) -> st.SearchStrategy:
-    relation = st.sampled_from([sp.Lt, sp.Le, sp.Gt, sp.Ge, sp.Eq, sp.Ne])
-    compared = _applied(relation, inner, LEAVES)
-    return st.one_of(
-        compared,
-        st.builds(sp.And, compared, compared),
-        st.builds(sp.Or, compared, compared, compared),
-        st.builds(sp.Not, st.builds(sp.And, compared, compared)),
-    )
+def _operation(draw: st.DrawFn, depth: int, smooth: bool) -> sp.Expr:
+    def chosen(operations: list) -> Callable:
+        return draw(st.sampled_from(operations))
 
+    def inner() -> sp.Expr:
+        return _expression(draw, depth - draw(st.integers(1, 2)), smooth)
 
-def _has_a_meaning(expr: sp.Basic) -> bool:
-    meaningless = (sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I)
-    return isinstance(expr, sp.Expr) and not expr.has(*meaningless) and expr.count_ops() < 40
-
-
-EXPRESSIONS = st.recursive(LEAVES, _any, max_leaves=6).filter(_has_a_meaning)
-SMOOTH = st.recursive(LEAVES, _smooth, max_leaves=5).filter(_has_a_meaning)
+    match draw(st.integers(0, 3 if smooth else 8)):
+        case 0:
+            return chosen(SMOOTH_OF_ONE)(inner())
+        case 1 | 2:
+            return chosen(SMOOTH_OF_TWO)(inner(), inner())
+        case 3:
+            return chosen(POWERS)(inner(), draw(LEAVES))
+        case 4:
+            return chosen(JUMPS_OF_ONE)(inner())
+        case 5:
+            return chosen(JUMPS_OF_TWO)(inner(), inner())
+        case 6:
+            return chosen(JUMPS_OF_THREE)(inner(), inner(), inner())
+        case _:
+            one, other = (chosen(RELATIONS)(inner(), draw(LEAVES)) for _ in range(2))
+            cases = [(inner(), chosen(JOINS)(one, other)), (inner(), one), (inner(), True)]
+            return sp.Piecewise(*cases[: draw(st.integers(1, 3))])
 
 
 def exact(expr: sp.Expr, point: dict) -> sp.Expr:

@@ -5,6 +5,7 @@ Displaying one proves it first, so a chapter cannot print an equation that does 
 """
 
 import random
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from attention_limits.formula import Formula
 
 POINTS = 5  # random points at which the two sides of a step must agree
 DIGITS = 30  # to which they are evaluated there
+LINE = 48  # characters, about; a longer equation is printed on two lines
 LARGEST = 400  # operations; beyond this, simplify may not come back
 
 
@@ -61,8 +63,11 @@ class Step:
 
     @property
     def latex(self) -> str:
-        """The equation as TeX."""
-        return " = ".join(symbols.latex(_plain(side)) for side in (self.lhs, self.rhs))
+        """The equation as TeX, on two lines if it is long."""
+        left, right = (symbols.latex(_plain(side)) for side in (self.lhs, self.rhs))
+        if _printed_length(left) + _printed_length(right) < LINE:
+            return f"{left} = {right}"
+        return rf"\begin{{aligned}} & {left} \\ & = {right} \end{{aligned}}"
 
     def _entries(self, where: Mapping) -> Iterator[tuple[sp.Expr, sp.Expr]]:
         left, right = (_written_out(_plain(side), where) for side in (self.lhs, self.rhs))
@@ -121,6 +126,12 @@ class Derivation:
 
     def __repr__(self) -> str:
         return "\n".join(f"{s.name}: {_plain(s.lhs)} = {_plain(s.rhs)}" for s in self.steps)
+
+
+def _printed_length(tex: str) -> int:
+    """About how many characters wide TeX prints: a command is one, and braces are none."""
+    above = re.sub(r"\\frac\{(.*?)\}\{.*?\}", r"\1", tex)  # the denominator stands underneath
+    return len(re.sub(r"\\[a-z]+\*?|[{}\s]|\\,", "", above.replace(r"\text", "")))
 
 
 def _written_out(side: sp.Expr | sp.MatrixBase, where: Mapping) -> sp.Expr | sp.MatrixBase:

@@ -59,9 +59,11 @@ w = _count("w", "window", "keys")
 
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
+alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
+
 # Ratios, which a slider moves more usefully than the sizes they come from
 group = _count("r", "query heads per key-value head")
-expansion = _symbol("e", "MLP width over model width", positive=True)
+expansion = _symbol("rho", "MLP width over model width", tex=r"\rho", positive=True)
 
 # Indices
 i = _symbol("i", "position of the query", integer=True, nonnegative=True)

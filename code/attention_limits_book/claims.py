@@ -50,12 +50,24 @@ def _results(app: Sphinx, ledger: dict[str, claims.Claim]) -> dict[str, list[dic
         if stored["key"] == key:
             return stored["results"]
     results = {
-        claim.id: [result.to_dict() for result in claims.verify(claim)]
-        for claim in ledger.values()
+        claim.id: [result.to_dict() for result in claims.verify(claim)] for claim in ledger.values()
     }
     cached.parent.mkdir(parents=True, exist_ok=True)
-    cached.write_text(json.dumps({"key": key, "results": results}), encoding="utf-8")
+    # Whole or not at all: a build that is killed here must leave nothing for the next to choke on.
+    partial = cached.with_suffix(".partial")
+    partial.write_text(json.dumps({"key": key, "results": results}), encoding="utf-8")
+    partial.replace(cached)
     return results
+
+
+def _ledger(env) -> dict[str, claims.Claim]:
+    """The ledger, for a page that Sphinx has to read again when the ledger changes.
+
+    The library's own ledger is in the fingerprint already, with the rest of the library.
+    """
+    if env.config.claims_file:
+        env.note_dependency(env.config.claims_file)
+    return env.claims
 
 
 class ClaimCard(SphinxDirective):
@@ -66,7 +78,7 @@ class ClaimCard(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Build the card, or fail the build for an id that the ledger lacks."""
-        claim = self.env.claims.get(self.arguments[0])
+        claim = _ledger(self.env).get(self.arguments[0])
         if claim is None:
             raise self.error(f"there is no claim {self.arguments[0]!r} in the ledger")
         card = nodes.container(classes=["claim", f"claim-{claim.verdict}"])
@@ -87,7 +99,7 @@ class VerdictTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Build the table, each argued claim linked to its card."""
-        ledger = self.env.claims.values()
+        ledger = _ledger(self.env).values()
         counts = Counter(claim.verdict for claim in ledger)
         summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS)
         table = self.parse_text_to_nodes(f"{len(ledger)} claims: {summary}.")

@@ -1,5 +1,6 @@
 """The download button: a notebook that opens in Jupyter, VS Code and Colab as it is."""
 
+import functools
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,15 +16,13 @@ FOLDER = "notebooks"  # in the book's HTML
 
 def setup(app: Sphinx) -> None:
     """Register, after the theme (priority 501) has made its buttons."""
-    app.connect("env-check-consistency", _read_bibliography)
     app.connect("html-page-context", _offer_notebook, priority=600)
 
 
-def _read_bibliography(app: Sphinx, env) -> None:
-    """Once a build: parsing the bibliography takes longer than converting every page."""
-    (path,) = app.config.bibtex_bibfiles
-    path = Path(app.srcdir, path)
-    env.references = notebooks.short_references(path), notebooks.long_references(path)
+@functools.cache
+def _references(bibliography: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Short and long, once a build: parsing them takes longer than converting every page."""
+    return notebooks.short_references(bibliography), notebooks.long_references(bibliography)
 
 
 def _offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -39,7 +38,8 @@ def _offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict
 
 
 def _write(app: Sphinx, pagename: str, source: Path) -> str:
-    short, long = app.env.references
+    (bibliography,) = app.config.bibtex_bibfiles
+    short, long = _references(Path(app.srcdir, bibliography))
     labels = app.env.get_domain("std").labels
     try:
         notebook = notebooks.convert(

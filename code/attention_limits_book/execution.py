@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from sphinx.application import Sphinx
+from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.util import logging as sphinx_logging
 
 LOG = sphinx_logging.getLogger(__name__)
@@ -26,8 +26,9 @@ def setup(app: Sphinx) -> None:
     # A change of the fingerprint makes Sphinx read every page again (rebuild="env").
     app.add_config_value("execution_fingerprint", "", "env", [str])
     app.connect("config-inited", _use_fingerprinted_cache, priority=900)
+    app.connect("config-inited", _forget_unless_clean)
     app.connect("env-before-read-docs", _execute)
-    app.connect("build-finished", _forget_if_it_warned)
+    app.connect("build-finished", _mark_if_clean, priority=999)
 
 
 def fingerprint(source: Path) -> str:
@@ -88,7 +89,22 @@ def _execute(app: Sphinx, env, docnames: list[str]) -> None:
     LOG.info("executed side by side: %d pages, %d failed", len(result.succeeded), failed)
 
 
-def _forget_if_it_warned(app: Sphinx, exception: Exception | None) -> None:
-    """A build that warned must not look clean the next time, when Sphinx reads no page again."""
-    if exception is not None or app._warncount:
-        (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
+def _forget_unless_clean(app: Sphinx, config) -> None:
+    """Read every page again, unless the last build came to its end without a warning.
+
+    Sphinx remembers pages and not what it warned of: a build that failed, run again unchanged,
+    would read nothing and succeed. So would one that was killed after it saved what it had read.
+    """
+    mark = _clean_mark(app)
+    if not mark.exists():
+        (mark.parent / ENV_PICKLE_FILENAME).unlink(missing_ok=True)
+    mark.unlink(missing_ok=True)
+
+
+def _mark_if_clean(app: Sphinx, exception: Exception | None) -> None:
+    if exception is None and not app._warncount:
+        _clean_mark(app).touch()
+
+
+def _clean_mark(app: Sphinx) -> Path:
+    return Path(app.doctreedir) / "clean"

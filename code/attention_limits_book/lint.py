@@ -16,7 +16,13 @@ LOG = logging.getLogger(__name__)
 LONGEST_CELL = 15  # lines of code, which fit a phone's screen
 
 # What makes a browser fetch: links (href of <a>) are the reader's own choice.
-FETCHES = (("img", "src"), ("script", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"))
+FETCHES = (
+    ("img", "src"),
+    ("script", "src"),
+    ("link", "href"),
+    ("iframe", "src"),
+    ("source", "src"),
+)
 
 
 def setup(app: Sphinx) -> None:

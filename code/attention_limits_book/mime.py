@@ -115,8 +115,8 @@ def _table(payload: dict) -> str:
 
 def _symbol(name: str) -> str:
     head, _, index = name.partition("_")
-    greek = {"tau": "τ"}.get(head, head)
-    return f"<var>{greek}{f'<sub>{index}</sub>' if index else ''}</var>"
+    letter = html.unescape(f"&{head};") if len(head) > 1 else head  # tau is τ
+    return f"<var>{letter.strip('&;')}{f'<sub>{index}</sub>' if index else ''}</var>"
 
 
 def _with_unit(text: str, unit: str) -> str:

@@ -8,7 +8,22 @@ import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
 from attention_limits.formula import Formula
-from attention_limits.symbols import c, d, d_model, expansion, f, g, group, h, i, j, l, n, n_star
+from attention_limits.symbols import (
+    alpha,
+    c,
+    d,
+    d_model,
+    expansion,
+    f,
+    g,
+    group,
+    h,
+    i,
+    j,
+    l,
+    n,
+    n_star,
+)
 
 # One layer's FLOPs on n tokens: h query heads, g key-value heads, heads of width d_model / h.
 ATTENTION = Formula(4 * n**2 * d_model, "FLOPs", "attention")
@@ -114,10 +129,9 @@ def doubling() -> Derivation:
         ),
         Step(
             "Exponent",
-            sp.log(LAYER.expr.subs(n, 2 * n) / LAYER.expr, 2),
-            sp.log(2 + 2 * n / (n + n_star), 2),
-            "Its logarithm to base two is the power of $n$ that the cost seems to follow there: "
-            "one where attention is negligible, two where it is everything.",
+            2**alpha,
+            2 + 2 * n / (n + n_star),
+            "As a power of $n$: one where attention is negligible, two where it is everything.",
         ),
-        where={n_star: CROSSOVER},
+        where={n_star: CROSSOVER, alpha: sp.log(2 + 2 * n / (n + n_star), 2)},
     )

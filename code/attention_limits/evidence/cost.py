@@ -4,6 +4,8 @@ Everything here runs on the ``meta`` device, which has shapes but no numbers: th
 and take milliseconds, whatever the length.
 """
 
+from itertools import pairwise
+
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import linear
@@ -12,13 +14,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention_limits.attention import dense
 from attention_limits.derivations import quadratic_cost
 from attention_limits.evidence.evidence import Evidence
+from attention_limits.shapes import SHAPES
 
-# Shapes of layers to count: n tokens, width, query and key-value heads, MLP width and matrices.
-SHAPES = (
-    dict(n=64, d_model=64, h=4, g=4, f=256, c=2),
-    dict(n=1024, d_model=1600, h=25, g=25, f=6400, c=2),  # GPT-2 XL
-    dict(n=8192, d_model=4096, h=32, g=8, f=14336, c=3),  # Llama-3 8B
-    dict(n=97, d_model=60, h=6, g=1, f=77, c=3),  # nothing here is a power of two
+SMALL = dict(d_model=64, h=4, g=4, f=256, c=2)
+ODD = dict(d_model=60, h=6, g=1, f=78, c=3)  # nothing here is a power of two
+
+# Layers to count: tokens, width, query and key-value heads, MLP width and matrices.
+LAYERS = (
+    dict(n=64, **SMALL),
+    dict(n=97, **ODD),
+    *(dict(n=shape.trained, **shape.sizes) for shape in SHAPES.values()),
 )
 
 
@@ -51,26 +56,25 @@ def layer_flops_match_torch() -> Evidence:
     """The three formulas of a layer against PyTorch's own count, shape by shape."""
     formulas = (quadratic_cost.ATTENTION, quadratic_cost.PROJECTIONS, quadratic_cost.MLP)
     difference = 0
-    for shape in SHAPES:
-        counted = counted_layer(**shape)
+    for layer in LAYERS:
+        counted = counted_layer(**layer)
         for formula in formulas:
-            derived = formula(**{s.name: shape[s.name] for s in formula.symbols})
+            derived = formula(**{s.name: layer[s.name] for s in formula.symbols})
             difference = max(difference, abs(derived - counted[formula.name]))
     return Evidence(
         value=difference,
         expected=0,
         tolerance=0,
         unit="FLOPs of difference",
-        how=f"FlopCounterMode, {len(SHAPES)} layers, n = 64 to 8192, widths 60 to 4096",
+        how=f"FlopCounterMode, {len(LAYERS)} layers, {len(SHAPES)} of them published models'",
     )
 
 
 def attention_quadruples_when_n_doubles() -> Evidence:
     """Counted FLOPs of attention at 2n over those at n: four wherever it is tried."""
-    shape = dict(d_model=64, h=4, g=4, f=256, c=2)
     lengths = [2**power for power in range(4, 21)]
-    counts = [counted_layer(n=n, **shape)["attention"] for n in lengths]
-    ratios = [later / earlier for earlier, later in zip(counts, counts[1:], strict=False)]
+    counts = [counted_layer(n=n, **SMALL)["attention"] for n in lengths]
+    ratios = [later / earlier for earlier, later in pairwise(counts)]
     return Evidence(
         value=max(ratios, key=lambda ratio: abs(ratio - 4)),
         expected=4,
@@ -83,13 +87,9 @@ def attention_quadruples_when_n_doubles() -> Evidence:
 def attention_equals_the_rest_at_crossover() -> Evidence:
     """At n*, attention's counted FLOPs over those of everything else in the layer."""
     ratios = []
-    for shape in SHAPES:
-        sizes = {name: size for name, size in shape.items() if name != "n"}
-        crossover = quadratic_cost.CROSSOVER(**sizes)
-        if crossover == int(crossover):  # a layer of 185.5 tokens cannot be counted
-            counted = counted_layer(**{**sizes, "n": int(crossover)})
-            attention = counted.pop("attention")
-            ratios.append(attention / sum(counted.values()))
+    for sizes in (SMALL, ODD, *(shape.sizes for shape in SHAPES.values())):
+        counted = counted_layer(n=quadratic_cost.CROSSOVER(**sizes), **sizes)
+        ratios.append(counted.pop("attention") / sum(counted.values()))
     return Evidence(
         value=max(ratios, key=lambda ratio: abs(ratio - 1)),
         expected=1,

@@ -57,9 +57,9 @@ def look_up() -> Explorable:
     return Explorable(
         name="look-up",
         title="A soft look-up",
-        caption="Sweep the query. Bars are the weights, green dots the values at the keys, the line "
-        "what the look-up returns for every query, and the diamond what it returns for yours. Then "
-        "lower the temperature until the line becomes a staircase, and raise it until it is flat.",
+        caption="Sweep the query. Bars are the weights, green dots the values at the keys, the "
+        "line what the look-up returns for every query, and the diamond what it returns for yours. "
+        "Then lower the temperature until the line is a staircase, and raise it until it is flat.",
         alt="Keys on a line from 0 to 1, each with a value on one period of a sine. Bars show the "
         "softmax weights, highest at the keys next to the query; a smooth curve, the weighted "
         "mean of the values, follows the sine more closely as the temperature falls.",

@@ -3,14 +3,19 @@
 from attention_limits.derivations.quadratic_cost import CROSSOVER, SHARE, in_ratios
 from attention_limits.explorables import Explorable, Readout, Slider, explore
 from attention_limits.formula import Formula
+from attention_limits.shapes import SHAPES
 from attention_limits.symbols import c, d_model, expansion, group, n
 
 LENGTHS = (256, 2**20)
 
-# Published shapes: width, query heads per key-value head, MLP width over width, MLP matrices.
 PRESETS = {
-    "GPT-2 XL": {d_model: 1600, group: 1, expansion: 4, c: 2},
-    "Llama-3 8B": {d_model: 4096, group: 4, expansion: 3.5, c: 3},
+    shape.name: {
+        d_model: shape.d_model,
+        group: shape.h // shape.g,
+        expansion: shape.f / shape.d_model,
+        c: shape.c,
+    }
+    for shape in (SHAPES["GPT-2 XL"], SHAPES["Llama-3 8B"])
 }
 
 
@@ -58,8 +63,8 @@ def first_slider() -> Explorable:
         sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
         name="first-slider",
         title="When is attention what you pay for?",
-        caption="Move the width of the model. Attention is quadratic in the length of the text, yet "
-        "it takes over only past the dashed line, at six times the width.",
+        caption="Move the width of the model. Attention is quadratic in the length of the text, "
+        "yet it takes over only past the dashed line, at six times the width.",
         alt_text="An S-shaped curve over a logarithmic axis of lengths: attention's share of a "
         "layer's FLOPs passes one half at six times the width of the model.",
         y_title="attention's share of a layer's FLOPs",

@@ -73,6 +73,8 @@
     panel.querySelector(".explorable-reset").addEventListener("click", () => apply({}).then(remember));
     figure.addEventListener("explorable-state", (event) => apply(event.detail));
     await apply({});
+    // The page's width changes with the window, the sidebar and late mathematics.
+    new ResizeObserver(() => view.width(host.clientWidth).runAsync()).observe(host);
     panel.hidden = false;
     figure.dataset.ready = "true";
   };

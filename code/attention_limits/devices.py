@@ -1,0 +1,26 @@
+"""Where to compute: the accelerator if there is one, and the widest floats that it has."""
+
+import torch
+
+
+def choose(device: str = "auto") -> torch.device:
+    """A device by name; ``"auto"`` is the accelerator that PyTorch finds, or the CPU.
+
+    Raises:
+        ValueError: if ``device`` is no device, or not one that this machine has.
+    """
+    if device == "auto":
+        return torch.accelerator.current_accelerator() or torch.device("cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except Exception as error:  # each backend complains in an exception of its own
+        raise ValueError(
+            f"device must be 'auto' or one that this machine has, got {device!r}: {error}"
+        ) from error
+    return chosen
+
+
+def widest_float(device: torch.device) -> torch.dtype:
+    """The most precise floating-point type of a device: float64, where it has that."""
+    return torch.float32 if device.type == "mps" else torch.float64

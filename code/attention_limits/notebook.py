@@ -1,0 +1,23 @@
+"""What the chapters' cells need of a notebook, and nothing that only the book has."""
+
+from IPython.core.formatters import format_display_data
+from IPython.display import display
+
+HIDDEN = "application/papermill.record/"  # a mime type that no notebook shows
+
+
+def glue(**values: object) -> None:
+    """Print values, and let the prose quote them: ``{glue:text}`name:.3f```.
+
+    It writes what MyST-NB's own ``glue`` writes, and also works where that is not installed, in
+    Colab say.
+    """
+    # A scalar of NumPy or PyTorch shows its type as well, which no prose wants to quote.
+    values = {k: v.item() if hasattr(v, "item") else v for k, v in values.items()}
+    for name, value in values.items():
+        print(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}")
+    for name, value in values.items():
+        bundle, metadata = format_display_data(value)
+        record = {"name": name, "mime_prefix": HIDDEN}
+        hidden = {HIDDEN + mime: data for mime, data in bundle.items()}
+        display(hidden, raw=True, metadata={**metadata, "scrapbook": record})

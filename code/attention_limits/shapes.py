@@ -1,0 +1,38 @@
+"""Shapes of published models with full attention and heads that share the model's width.
+
+Facts from the works cited and from the configurations published with them.
+"""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One model: the sizes that the book's formulas take, under their symbols' names."""
+
+    name: str
+    d_model: int  # width
+    h: int  # query heads
+    g: int  # key-value heads
+    f: int  # width of the MLP
+    c: int  # matrices in the MLP: 3 if it is gated
+    trained: int  # tokens of context in training
+    source: str  # key in references.bib
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What a layer's formulas take, the length of the text aside."""
+        return {k: v for k, v in asdict(self).items() if k in ("d_model", "h", "g", "f", "c")}
+
+
+SHAPES = {
+    shape.name: shape
+    for shape in (
+        Shape("GPT-2 small", 768, 12, 12, 3072, 2, 1024, "radford2019language"),
+        Shape("GPT-2 XL", 1600, 25, 25, 6400, 2, 1024, "radford2019language"),
+        Shape("Llama-2 7B", 4096, 32, 32, 11008, 3, 4096, "touvron2023llama2"),
+        Shape("Llama-3 8B", 4096, 32, 8, 14336, 3, 8192, "grattafiori2024llama3"),
+        Shape("Llama-3 70B", 8192, 64, 8, 28672, 3, 8192, "grattafiori2024llama3"),
+        Shape("Llama-3.1 405B", 16384, 128, 8, 53248, 3, 131072, "grattafiori2024llama3"),
+    )
+}

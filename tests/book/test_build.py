@@ -1,0 +1,215 @@
+"""What a build refuses, what it repeats, and what it survives: small books built for real."""
+
+import os
+import signal
+import time
+
+import pytest
+from conftest import CLAIM, OPEN, cell, recorded
+
+from attention_limits_book import execution
+
+# --- a cell that crashes ------------------------------------------------------------------------
+
+CRASH = cell("apples = 4\napples / 0  # the culprit")
+
+
+def assert_names_the_crash(built):
+    assert built.status != 0
+    assert built.complaints("second.md")
+    assert "ZeroDivisionError: division by zero" in built.output
+    assert "apples / 0  # the culprit" in built.output
+
+
+@pytest.mark.slow
+def test_a_cell_that_crashes_fails_every_build_until_it_is_mended(book):
+    """A crash passed on the second try: Sphinx saw no page changed and read none again."""
+    book.page("second", recorded("second"), CRASH)
+    assert_names_the_crash(book.build())
+    assert_names_the_crash(book.build())
+    book.page("second", recorded("second"), CRASH.replace("/ 0", "/ 2"))
+    mended = book.build()
+    assert mended.status == 0, mended.output
+    assert "2.0" in book.html("chapters/second")
+
+
+@pytest.mark.slow
+def test_a_crash_is_not_forgotten_when_the_build_is_killed(book):
+    """Sphinx saves what it has read before it writes: a kill in between hid a crash for good."""
+    book.page("second", CRASH)
+    assert book.build(DIE="writing").status == -signal.SIGKILL
+    assert_names_the_crash(book.build())
+
+
+# --- a build that is killed -----------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_killed_build_completes_when_run_again(book):
+    """Half of a cache, or of an environment, was left where the next build trips over it."""
+    book.page(
+        "second", recorded("second", then='import time\ntime.sleep(float(os.environ["NAP"]))')
+    )
+    process = book.start(NAP="600")
+    try:
+        deadline = time.monotonic() + 60
+        while "second" not in book.ran():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "the cell that sleeps never began"
+            time.sleep(0.1)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGKILL
+    assert not list(book.file("_build/html").glob("**/*.html"))
+
+    again = book.build(NAP="0")
+    assert again.status == 0, again.output
+    for page in ("index", "chapters/first", "chapters/second", "chapters/verdicts"):
+        assert "</html>" in book.html(page)
+
+
+# --- what a rebuild repeats -------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_rebuild_repeats_what_has_changed_and_no_more(book):
+    """A reader of the book would see old numbers, or its author would wait for nothing."""
+    first = book.build()
+    assert first.status == 0, first.output
+    assert first.ran == ["evidence", "first", "second"]
+
+    unchanged = book.build()
+    assert unchanged.status == 0, unchanged.output
+    assert unchanged.ran == []
+
+    book.claim({**CLAIM, "reason": "They were counted twice."}, OPEN)
+    new_ledger = book.build()
+    assert new_ledger.status == 0, new_ledger.output
+    assert new_ledger.ran == ["evidence"], "only what the ledger names had to run"
+    for page in ("chapters/first", "chapters/verdicts"):
+        assert "They were counted twice." in book.html(page)
+
+    book.write("constraints.txt", "numpy==2.1\n")
+    new_versions = book.build()
+    assert new_versions.status == 0, new_versions.output
+    assert new_versions.ran == ["evidence", "first", "second"]
+
+
+@pytest.mark.slow
+def test_pages_that_were_deleted_are_written_again(book):
+    """Whoever deletes _build/html, to be sure, could not build the book any more."""
+    assert book.build().status == 0
+    for page in book.file("_build/html").glob("**/*.html"):
+        page.unlink()
+    again = book.build()
+    assert again.status == 0, again.output
+    assert again.ran == []
+    assert "notebooks/chapters/first.ipynb" in book.html("chapters/first")
+
+
+# --- the ledger's gates -----------------------------------------------------------------------------
+
+
+def test_a_verdict_without_evidence_stops_the_build(book):
+    """A verdict was published that nothing stands behind."""
+    book.claim({**CLAIM, "evidence": []}, OPEN)
+    built = book.build()
+    assert built.status != 0
+    assert "claim 'two-and-two': verdict 'holds' needs evidence, it has none" in built.output
+
+
+@pytest.mark.slow
+def test_evidence_that_does_not_hold_fails_every_build(book):
+    """A verdict was published against the evidence; or was the second time, from the cache."""
+    book.claim({**CLAIM, "evidence": ["tiny.four", "tiny.five"]}, OPEN)
+    for _ in range(2):
+        built = book.build()
+        assert built.status != 0
+        assert "claim two-and-two: tiny.five: 5 apples (expected 4, exactly)" in built.output
+    assert built.ran == [], "evidence that was gathered is gathered again"
+
+
+def test_a_ledger_half_written_is_gathered_again(tmp_path):
+    """A build killed while it wrote the results down could never be run again."""
+
+
+# --- the fingerprint --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A repository with a file of every kind."""
+    for name in (
+        "code/attention_limits/attention/dense.py",
+        "code/attention_limits/claims.yml",
+        "code/attention_limits_book/lint.py",
+        "code/attention_limits_book/static/book.css",
+        "code/attention_limits/__pycache__/dense.cpython-311.pyc",
+        "results/long-run/records.json",
+        "constraints.txt",
+        "chapters/attention.md",
+        "README.md",
+    ):
+        write(tmp_path / name, "old")
+    monkeypatch.setattr(execution.resources, "files", lambda name: tmp_path / "code" / name)
+    return tmp_path
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "code/attention_limits/attention/dense.py",
+        "code/attention_limits/claims.yml",
+        "code/attention_limits_book/lint.py",
+        "code/attention_limits/tasks/new.py",
+        "results/long-run/records.json",
+        "results/new.json",
+        "constraints.txt",
+    ],
+)
+def test_what_an_execution_depends_on_changes_the_fingerprint(house, name):
+    """The book showed the output of code, data or versions that are gone."""
+    before = execution.fingerprint(house)
+    write(house / name, "new")
+    assert execution.fingerprint(house) != before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "code/attention_limits_book/static/book.css",
+        "code/attention_limits/__pycache__/dense.cpython-311.pyc",
+        "code/attention_limits/__pycache__/new.cpython-311.pyc",
+        "chapters/attention.md",
+        "README.md",
+        "tests/test_new.py",
+    ],
+)
+def test_nothing_else_changes_the_fingerprint(house, name):
+    """Every chapter ran again because somebody had moved a comma elsewhere."""
+    before = execution.fingerprint(house)
+    write(house / name, "new")
+    assert execution.fingerprint(house) == before
+
+
+def test_deleting_and_renaming_change_the_fingerprint(house):
+    """A module that is gone went on living in the book's outputs."""
+    source = house / "code/attention_limits/attention/dense.py"
+    before = execution.fingerprint(house)
+    moved = source.rename(source.with_name("sparse.py"))
+    renamed = execution.fingerprint(house)
+    moved.unlink()
+    assert len({before, renamed, execution.fingerprint(house)}) == 3
+
+
+def test_another_python_changes_the_fingerprint(house, monkeypatch):
+    """The outputs of one Python were shown as another's."""
+    before = execution.fingerprint(house)
+    monkeypatch.setattr(execution.sys, "version", "4.0.0")
+    assert execution.fingerprint(house) != before
