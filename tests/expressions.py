@@ -53,7 +53,12 @@ SMOOTH_OF_TWO = [
 ]
 POWERS = [lambda a, b: (a**2 + 1) ** b, lambda a, b: 2**b + a]  # b small, or SymPy is lost
 JUMPS_OF_ONE = [sp.Abs, sp.floor, sp.ceiling]
-JUMPS_OF_TWO = [sp.Mod, sp.Max, sp.Min]
+JUMPS_OF_TWO = [
+    sp.Max,
+    sp.Min,
+    lambda a, b: sp.Mod(a, b**2 + HALF),
+    lambda a, b: sp.Mod(a, -(b**2) - HALF),
+]
 JUMPS_OF_THREE = [sp.Max, sp.Min]
 RELATIONS = [sp.Lt, sp.Le, sp.Gt, sp.Ge, sp.Eq, sp.Ne]
 JOINS = [sp.And, sp.Or, lambda a, b: sp.Not(sp.And(a, b))]
@@ -99,30 +104,28 @@ def _operation(draw: st.DrawFn, depth: int, smooth: bool) -> sp.Expr:
             return sp.Piecewise(*cases[: draw(st.integers(1, 3))])
 
 
-def exact(expr: sp.Expr, point: dict) -> sp.Expr:
-    """SymPy's own evaluation, to 30 digits."""
-    return expr.subs(point, simultaneous=True).evalf(30)
+def tame_value(expr: sp.Expr, point: dict) -> float | None:
+    """SymPy's own value there, or None where rounding alone would give another.
 
-
-def is_tame(expr: sp.Expr, point: dict) -> bool:
-    """Whether rounding leaves the value alone: no overflow, cancellation or jump is near.
-
-    Evaluated with fewer bits than a float64 has, at several precisions, it must stay what it is;
-    then a float64 owes it some thirteen digits.
+    Evaluated with fewer bits than a float64 has, at several precisions, a tame value stays what it
+    is: no overflow, no cancellation and no jump is near, and a float64 owes it thirteen digits.
     """
     parts = [part for part in sp.preorder_traversal(expr) if isinstance(part, sp.Expr)]
     function = sp.lambdify(list(point), parts, "mpmath")
-    true = exact(expr, point)
     try:
+        true = expr.subs(point, simultaneous=True).evalf(30)
         for bits in (32, 36, 39, 41):
             with mpmath.workprec(bits):
-                values = function(*(mpmath.mpf(v.p) / v.q for v in point.values()))
-                if not all(isinstance(mpmath.mpmathify(v), mpmath.mpf) for v in values):
-                    return False
-                if not all(v == 0 or 1e-60 < abs(v) < 1e60 for v in values):
-                    return False
+                values = function(*(mpmath.mpf(value.p) / value.q for value in point.values()))
+                sizes = [abs(mpmath.mpf(value)) for value in values]
+                if not all(size == 0 or 1e-60 < size < 1e60 for size in sizes):
+                    return None
                 if not abs(values[0] - true) <= 1e-8 * abs(true):
-                    return False
-    except (ZeroDivisionError, OverflowError, ValueError, TypeError):
-        return False
-    return True
+                    return None
+        return float(true)
+    except (
+        ArithmeticError,
+        TypeError,
+        ValueError,
+    ):  # undefined, complex, or SymPy at its wits' end
+        return None
