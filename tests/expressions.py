@@ -127,5 +127,5 @@ def tame_value(expr: sp.Expr, point: dict) -> float | None:
         ArithmeticError,
         TypeError,
         ValueError,
-    ):  # undefined, complex, or SymPy at its wits' end
+    ):  # no real number
         return None

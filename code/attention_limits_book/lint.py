@@ -15,14 +15,11 @@ from attention_limits_book.execution import is_notebook
 LOG = logging.getLogger(__name__)
 LONGEST_CELL = 15  # lines of code, which fit a phone's screen
 
-# What makes a browser fetch: links (href of <a>) are the reader's own choice.
-FETCHES = (
-    ("img", "src"),
-    ("script", "src"),
-    ("link", "href"),
-    ("iframe", "src"),
-    ("source", "src"),
-)
+# What makes a browser fetch. A link (the href of an <a>) is the reader's own choice, and a
+# canonical one only says what the page is called.
+FETCHED = "[src], [srcset], [poster], object[data], image, link[href]:not([rel=canonical])"
+ADDRESSES = ("src", "srcset", "poster", "data", "href", "xlink:href")
+ELSEWHERE = r"(?i:https?:)?//[^\s'\")]+"
 
 
 def setup(app: Sphinx) -> None:
@@ -34,11 +31,14 @@ def setup(app: Sphinx) -> None:
 
 def long_cells(source: str) -> Iterator[tuple[int, int]]:
     """(line, length) of every code cell longer than a screen; options and blanks don't count."""
-    for cell in re.finditer(r"^(`{3,})\{code-cell\}[^\n]*\n(.*?)^\1\s*$", source, re.M | re.S):
-        code = re.sub(r"\A(---\n.*?\n---\n|(?::[^\n]*\n)+)", "", cell[2], flags=re.S)
-        length = sum(bool(line.strip()) for line in code.splitlines())
-        if length > LONGEST_CELL:
-            yield source.count("\n", 0, cell.start()) + 1, length
+    from markdown_it import MarkdownIt
+
+    for block in MarkdownIt().parse(source):
+        if block.type == "fence" and block.info.startswith("{code-cell}"):
+            code = re.sub(r"\A(---\n.*?\n---\n|(?::[^\n]*\n)+)", "", block.content, flags=re.S)
+            length = sum(bool(line.strip()) for line in code.splitlines())
+            if length > LONGEST_CELL:
+                yield block.map[0] + 1, length
 
 
 def without_words(page: str) -> Iterator[str]:
@@ -47,16 +47,18 @@ def without_words(page: str) -> Iterator[str]:
 
     soup = BeautifulSoup(page, "html.parser")
     for image in soup.find_all("img"):
-        if not image.get("alt", "").strip():
+        # Docutils, given no alternative, writes the address twice.
+        if image.get("alt", "").strip() in ("", image.get("src")):
             yield f"image {image.get('src')} has no alt text"
     for drawing in soup.find_all("svg"):
         shown = drawing.find_parent(attrs={"role": "img"}) or drawing
         if not (shown.get("aria-label", "").strip() or _is_icon(drawing)):
             yield "a drawing has no aria-label"
     for figure in soup.select("figure.explorable, figure.plot"):
-        if not figure.select_one('[role="img"]').get("aria-label", "").strip():
+        drawn = figure.select_one('[role="img"]')
+        if not (drawn and drawn.get("aria-label", "").strip()):
             yield f"figure {figure.get('id')} has no alt text"
-        if not figure.figcaption.get_text().strip():
+        if not (figure.figcaption and figure.figcaption.get_text().strip()):
             yield f"figure {figure.get('id')} has no caption"
 
 
@@ -70,13 +72,15 @@ def foreign(page: str) -> Iterator[str]:
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(page, "html.parser")
-    for tag, attribute in FETCHES:
-        for element in soup.find_all(tag):
-            if re.match(r"(https?:)?//", element.get(attribute, "")):
-                if element.get("rel") != ["canonical"]:
-                    yield element[attribute]
-    for style in soup.find_all(style=True):
-        yield from re.findall(r"url\(['\"]?((?:https?:)?//[^)'\"]+)", style["style"])
+    for element in soup.select(FETCHED):
+        for attribute in ADDRESSES:
+            # A srcset is a list: addresses, each with a size behind it.
+            for part in element.get(attribute, "").split(", "):
+                if address := re.match(ELSEWHERE, part.strip()):
+                    yield address[0]
+    styles = [element["style"] for element in soup.select("[style]")]
+    for style in styles + [element.get_text() for element in soup.select("style")]:
+        yield from re.findall(rf"(?:url\(|@import)\s*['\"]?({ELSEWHERE})", style)
 
 
 def _check_source(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -97,7 +101,7 @@ def _check_page(app: Sphinx, pagename: str, templatename: str, context: dict, do
         LOG.warning("the page would fetch %s", address, location=pagename)
     for script in (*context.get("script_files", ()), *context.get("css_files", ())):
         name = str(getattr(script, "filename", script) or "")
-        if re.match(r"(https?:)?//", name):
+        if re.match(ELSEWHERE, name):
             LOG.warning("the page would fetch %s", name, location=pagename)
 
 

@@ -646,7 +646,7 @@ def _listing(directive: _Directive, page: _Page) -> str:
 
 
 def _glued(directive: _Directive, page: _Page) -> str:
-    return _paragraphs(_printed_above(directive.argument), _body(directive, page))
+    return _paragraphs(_glued_name(directive.argument), _body(directive, page))
 
 
 def _bibliography(directive: _Directive, page: _Page) -> str:
@@ -782,13 +782,13 @@ def _cite_in_parentheses(role: _Role, page: _Page) -> str:
     return f"({'; '.join(inner)})"
 
 
-def _printed_above(name: str) -> str:
-    """In a notebook a measured number is seen where it is measured."""
-    return f"`{name}` (the cell above prints it)"
+def _glued_name(name: str) -> str:
+    """In a notebook the cell that measures a number prints it under this name."""
+    return f"`{name}`"
 
 
 def _glue(role: _Role, page: _Page) -> str:
-    return _printed_above(role.content.partition(":")[0])
+    return _glued_name(role.content.partition(":")[0])
 
 
 def _doc(role: _Role, page: _Page) -> str:

@@ -208,3 +208,8 @@ def plain(output):
 @pytest.fixture
 def book(tmp_path):
     return Book(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def make_book():
+    return Book
