@@ -99,7 +99,11 @@ def _operation(draw: st.DrawFn, depth: int, smooth: bool) -> sp.Expr:
         case 6:
             return chosen(JUMPS_OF_THREE)(inner(), inner(), inner())
         case _:
-            one, other = (chosen(RELATIONS)(inner(), draw(LEAVES)) for _ in range(2))
+            # Cases within a condition are more than SymPy can order, so its sides are smooth.
+            one, other = (
+                chosen(RELATIONS)(_expression(draw, depth - 2, True), draw(LEAVES))
+                for _ in range(2)
+            )
             cases = [(inner(), chosen(JOINS)(one, other)), (inner(), one), (inner(), True)]
             return sp.Piecewise(*cases[: draw(st.integers(1, 3))])
 

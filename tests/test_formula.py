@@ -20,8 +20,11 @@ def by_name(expr, points):
     return {s.name: np.array([float(p[s]) for p in points]) for s in expr.free_symbols}
 
 
-def tensors(values, dtype=torch.float64, **options):
-    return {k: torch.as_tensor(v).to(dtype).requires_grad_(**options) for k, v in values.items()}
+def tensors(values, *, requires_grad=False):
+    return {
+        name: torch.tensor(value, dtype=torch.float64, requires_grad=requires_grad)
+        for name, value in values.items()
+    }
 
 
 # --- the lives agree --------------------------------------------------------------------
@@ -29,26 +32,18 @@ def tensors(values, dtype=torch.float64, **options):
 
 @RANDOM
 @given(expressions(), st.lists(POINTS, min_size=3, max_size=3))
-def test_numpy_and_torch_give_the_value_that_sympy_gives(expr, points):
-    """The chart or the test computed something else than what the chapter derived."""
+def test_every_life_gives_the_value_that_sympy_gives(expr, points):
+    """The chart, the test or the prose computed something else than what the chapter derived."""
     points = [point for point in points if tame_value(expr, point) is not None]
     assume(points)
     true = np.array([tame_value(expr, point) for point in points])
     formula, arrays = Formula(expr), by_name(expr, points)
     np.testing.assert_allclose(formula.numpy(**arrays), true, rtol=1e-12)
     np.testing.assert_allclose(formula.torch(**tensors(arrays)), true, rtol=1e-12)
+    assert math.isclose(formula(**{s.name: points[0][s] for s in formula.symbols}), true[0])
     first = {name: array[0].item() for name, array in arrays.items()}
     np.testing.assert_allclose(formula.numpy(**first), true[0], rtol=1e-12)
     np.testing.assert_allclose(formula.torch(**first), true[0], rtol=1e-12)
-
-
-@RANDOM
-@given(expressions(), POINTS)
-def test_calling_a_formula_gives_its_exact_value(expr, point):
-    """The number in the prose was not the formula's."""
-    true = tame_value(expr, point)
-    assume(true is not None)
-    assert math.isclose(Formula(expr)(**{s.name: point[s] for s in expr.free_symbols}), true)
 
 
 @RANDOM
@@ -160,7 +155,6 @@ def test_integers_are_exact_at_any_size(length, width):
     [
         (n**2, 2**80, int),
         (n / 2, 2**39, int),
-        (sp.log(n, 2), 40, int),
         (sp.sqrt(n), 2**20, int),
         (sp.Sum(l, (l, 1, n)), 2**39 * (2**40 + 1), int),
         (1 / n, 2.0**-40, float),

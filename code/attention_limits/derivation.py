@@ -86,7 +86,8 @@ class Step:
             if not (a.is_finite and b.is_finite):
                 raise NotProven(f"step {self.name!r}: a side is not a finite number{at}")
             if abs(a - b) > 10 ** (10 - DIGITS) * max(1, abs(a)):
-                raise NotProven(f"step {self.name!r}: left side {a:.6g}, right side {b:.6g}{at}")
+                a, b = sp.N(a, 6), sp.N(b, 6)
+                raise NotProven(f"step {self.name!r}: left side {a}, right side {b}{at}")
 
 
 class Derivation:

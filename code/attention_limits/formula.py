@@ -63,7 +63,7 @@ class Formula:
         values = {k: np.asarray(v, dtype=np.float64) for k, v in values.items()}
         # np.select evaluates every branch of a Piecewise, those without a meaning included.
         ignore = "ignore" if self.expr.has(sp.Piecewise) else "warn"
-        with np.errstate(divide=ignore, invalid=ignore):
+        with np.errstate(divide=ignore, over=ignore, invalid=ignore):
             return np.asarray(self._numpy(**self._counts_as_int(values)), dtype=np.float64)
 
     def torch(self, **values: "torch.Tensor | float") -> "torch.Tensor":

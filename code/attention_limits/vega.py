@@ -94,12 +94,16 @@ class VegaPrinter(Printer):
     def _print_Function(self, expr: sp.Function) -> str:
         if expr.func in FUNCTIONS:
             return f"{FUNCTIONS[expr.func]}({', '.join(map(self._print, expr.args))})"
-        in_exponentials = expr.rewrite(sp.exp)  # tanh and its kin, which Vega lacks
+        in_exponentials = expr.rewrite(sp.exp)  # sinh and its kin, which Vega lacks
         if in_exponentials.has(expr.func):
             return self.emptyPrinter(expr)
         return self._print(in_exponentials)
 
     _print_Max = _print_Min = _print_Function
+
+    def _print_tanh(self, expr: sp.tanh) -> str:
+        # Its quotient of exponentials would be ∞/∞ beyond 709.
+        return f"(1 - (2 / (exp(2 * {self._print(expr.args[0])}) + 1)))"
 
     def _print_Add(self, expr: sp.Add) -> str:
         return f"({' + '.join(map(self._print, expr.args))})"

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+from jupyter_cache.cache.main import JupyterCacheBase
+from jupyter_cache.executors import load_executor
 from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.util import logging as sphinx_logging
 
@@ -64,16 +66,24 @@ def is_notebook(path: Path) -> bool:
     return path.suffix == ".md" and NOTEBOOK in path.read_text(encoding="utf-8")[:500]
 
 
+class SharedCache(JupyterCacheBase):
+    """A cache that several processes fill at once.
+
+    Jupyter-cache trims itself each time: it lists the records to keep, then deletes all others. What
+    a neighbour writes in between is deleted too, and that page would run a second time.
+    """
+
+    def truncate_caches(self) -> None:
+        """Leave the cache as it is: a change of the fingerprint deletes it as a whole."""
+
+
 def _execute(app: Sphinx, env, docnames: list[str]) -> None:
     if app.config.nb_execution_mode != "cache":
         return
     pages = [path for name in docnames if is_notebook(path := Path(env.doc2path(name)))]
     if len(pages) < 2:
         return  # MyST-NB runs a single page just as well
-    from jupyter_cache import get_cache
-    from jupyter_cache.executors import load_executor
-
-    cache = get_cache(app.config.nb_execution_cache_path)
+    cache = SharedCache(app.config.nb_execution_cache_path)
     for page in pages:
         read = {"name": "myst_nb_md", "type": "plugin"}
         cache.add_nb_to_project(str(page), read_data=read)

@@ -1,13 +1,21 @@
 """What a build refuses, what it repeats, and what it survives: small books built for real."""
 
+import json
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
+import nbformat
 import pytest
-from conftest import CLAIM, OPEN, cell, recorded
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.cache.db import NbCacheRecord
+from small_book import CLAIM, OPEN, build_command, cell, recorded
 
-from attention_limits_book import execution
+from attention_limits import claims as ledger
+from attention_limits_book import claims, execution
 
 # --- a cell that crashes ------------------------------------------------------------------------
 
@@ -108,6 +116,15 @@ def test_pages_that_were_deleted_are_written_again(book):
     assert "notebooks/chapters/first.ipynb" in book.html("chapters/first")
 
 
+def test_a_page_that_was_executed_stays_in_the_cache(tmp_path, monkeypatch):
+    """A page ran twice when another finished at the same moment and trimmed the cache."""
+    cache = execution.SharedCache(tmp_path)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("2 + 2")])
+    monkeypatch.setattr(NbCacheRecord, "records_to_delete", lambda keep, db: [1])
+    cache.cache_notebook_bundle(CacheBundleIn(notebook, "page.md"), check_validity=False)
+    assert cache.match_cache_notebook(notebook).uri == "page.md"
+
+
 # --- the ledger's gates -----------------------------------------------------------------------------
 
 
@@ -130,8 +147,64 @@ def test_evidence_that_does_not_hold_fails_every_build(book):
     assert built.ran == [], "evidence that was gathered is gathered again"
 
 
-def test_a_ledger_half_written_is_gathered_again(tmp_path):
-    """A build killed while it wrote the results down could never be run again."""
+def test_results_half_written_are_gathered_again(tmp_path, monkeypatch):
+    """A build killed while it wrote its results down could never be run again."""
+    config = SimpleNamespace(execution_fingerprint="the same")
+    app = SimpleNamespace(config=config, doctreedir=tmp_path / "doctrees")
+    claim = ledger.Claim("two-and-two", "locality", "book", "…", "open", (), (), ())
+
+    def killed(path, text, **_):
+        path.write_bytes(text.encode()[: len(text) // 2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            claims._results(app, {claim.id: claim})
+    assert claims._results(app, {claim.id: claim}) == {claim.id: []}
+    assert json.loads((app.doctreedir / "claims.json").read_text())["results"] == {claim.id: []}
+
+
+# --- the same book twice ----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_two_clean_builds_of_the_book_are_the_same_to_the_byte(tmp_path, checkout):
+    """A page depends on when, where or in which order it was built, and no one could check it."""
+    builds = [
+        start_elsewhere(checkout(tmp_path / "one"), seed="1", zone="UTC-14"),
+        start_elsewhere(checkout(tmp_path / "a longer name"), seed="2", zone="UTC+12"),
+    ]
+    for build in builds:
+        output, _ = build.communicate(timeout=600)
+        assert build.returncode == 0, output
+    one, other = (files_of(folder / "_build/html") for folder in sorted(tmp_path.iterdir()))
+    assert one.keys() == other.keys()
+    assert "index.html" in one
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+def start_elsewhere(folder, seed, zone):
+    environment = {
+        **os.environ,
+        "CI": "true",
+        "PYTHONPATH": str(folder / "code"),
+        "PYTHONHASHSEED": seed,
+        "TZ": zone,
+    }
+    return subprocess.Popen(
+        build_command(),
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+
+
+def files_of(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 # --- the fingerprint --------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import HEADER, cell
+from small_book import HEADER, Book, cell
 
 from attention_limits_book.lint import LONGEST_CELL, foreign, long_cells, without_words
 
@@ -205,9 +205,9 @@ DOT = bytes.fromhex(
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory, make_book):
+def faulty(tmp_path_factory):
     """One book with a page for each fault, each of which the build must find."""
-    book = make_book(tmp_path_factory.mktemp("faulty"))
+    book = Book(tmp_path_factory.mktemp("faulty"))
     book.file("dot.png").write_bytes(DOT)
     book.page("first", "Nothing wrong here.")
     for name, (content, _) in FAULTS.items():

@@ -8,23 +8,23 @@ from attention_limits import style
 # Pieces of the formula: text, where it stands, and which limitation sits there.
 PIECES = (
     ("softmax", 1.15, "Locality", "every key, near or far,\nis in one sum", +1),
-    ("(", 2.0, "", "", 0),
+    ("(", 2.1, "", "", 0),
     ("Q Kᵀ", 2.65, "Quadratic cost", "a score for each\nof n × n pairs", -1),
     ("/ √d", 3.75, "Training stability", "too large a score freezes\nthe weights", +1),
     ("+", 4.55, "", "", 0),
     ("M", 5.15, "Positional encodings", "only the mask knows\nthat i comes after j", -1),
     (")", 5.65, "", "", 0),
-    ("V", 6.2, "Temporal dynamics", "no state is carried\nfrom token to token", +1),
+    ("V", 6.3, "Temporal dynamics", "no state is carried\nfrom token to token", +1),
 )
 
 
 def six_limits() -> style.Figure:
     """The formula of attention, each limitation pointing at the part that it sits in."""
-    canvas = Canvas(figsize=(7.6, 3.6), layout="none")
+    canvas = Canvas(figsize=(5.6, 3.2), layout="none")
     axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, 7.6), ylim=(-1.8, 1.8))
     axes.set_axis_off()
     for text, x, name, reason, side in PIECES:
-        axes.text(x, 0, text, size=26, ha="center", va="center")
+        axes.text(x, 0, text, size=19, ha="center", va="center")
         if name:
             _point(axes, x, side, name, reason)
     return style.Figure(
@@ -42,8 +42,8 @@ def _point(axes, x: float, side: int, name: str, reason: str) -> None:
     arrow = {"arrowstyle": "->", "color": colour, "lw": 1.6}
     axes.annotate("", (x, 0.4 * side), (x, 0.85 * side), arrowprops=arrow)
     first, second = (1.5, 1.12) if side > 0 else (-1.05, -1.45)
-    axes.text(x, first, name, size=12, weight="bold", ha="center", va="center")
-    axes.text(x, second, reason, size=9.5, ha="center", va="center")
+    axes.text(x, first, name, size=10.5, weight="bold", ha="center", va="center")
+    axes.text(x, second, reason, size=9, ha="center", va="center")
 
 
 def largest_weight(seeds: int = 5, keys: int = 64, queries: int = 200) -> style.Figure:

@@ -25,8 +25,9 @@ def doubling_exponent() -> style.Figure:
         axes.annotate(
             f"width {d_model:,}" if d_model == WIDTHS[0] else f"{d_model:,}",
             (6 * d_model, crossover),
-            xytext=(8, -12),
+            xytext=(-8, 3),
             textcoords="offset points",
+            ha="right",
         )
     return style.Figure(
         canvas,
@@ -40,7 +41,7 @@ def doubling_exponent() -> style.Figure:
 
 def trained_and_crossover() -> style.Figure:
     """Each published model's context in training, and the length where attention takes over."""
-    canvas = Canvas(figsize=(6.4, 3.4))
+    canvas = Canvas(figsize=(5.6, 3.4))
     axes = canvas.add_subplot(ylim=(-0.8, len(SHAPES) - 0.5))
     axes.set_xscale("log", base=2)
     axes.set(xlabel="sequence length (tokens)", yticks=range(len(SHAPES)))

@@ -1,0 +1,97 @@
+"""Claim cards and the table of verdicts, as the reader's browser gets them."""
+
+import pytest
+from bs4 import BeautifulSoup
+from small_book import CLAIM, OPEN, Book
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """A small book with one argued claim and one open."""
+    book = Book(tmp_path_factory.mktemp("claims"))
+    book.claim(CLAIM, OPEN)
+    card = "```{claim} two-and-two\nSee *also* the fingers of one hand.\n```"
+    book.write("chapters/first.md", f"# First\n\n{card}\n")
+    book.contents("chapters/first", "chapters/verdicts")
+    built = book.build()
+    assert built.status == 0, built.output
+    return book
+
+
+@pytest.fixture(scope="module")
+def card(book):
+    page = BeautifulSoup(book.html("chapters/first"), "html.parser")
+    [card] = page.select(".claim")
+    return card
+
+
+@pytest.fixture(scope="module")
+def verdicts(book):
+    page = BeautifulSoup(book.html("chapters/verdicts"), "html.parser")
+    return page.select_one("article")
+
+
+def words(element):
+    return " ".join(element.get_text().split())
+
+
+def test_a_card_says_what_is_claimed_and_what_was_found(card):
+    """The reader sees a verdict and not on what, or a claim and not how it came out."""
+    assert card.select_one(".verdict").get_text() == "holds"
+    assert card.select_one(".verdict")["class"] == ["verdict", "verdict-holds"]
+    assert "Two and two make four" in words(card)
+    assert "They were counted." in words(card)
+
+
+def test_a_card_typesets_its_mathematics(card):
+    """The reader sees dollar signs."""
+    assert card.select_one(".math").get_text() == r"\(2 + 2 = 4\)"
+    assert "$" not in words(card)
+
+
+def test_a_card_lists_each_piece_with_the_number_just_measured(card):
+    """A verdict is shown without what it stands on, or with numbers of another day."""
+    assert [words(piece) for piece in card.select("li")] == [
+        "✓ tiny.addition every step proven",
+        "✓ tiny.four 4 apples (expected 4, exactly) · counted by hand",
+    ]
+
+
+def test_a_card_keeps_what_the_chapter_adds(card):
+    """What the author wrote inside the directive is lost."""
+    assert card.em.get_text() == "also"
+
+
+def test_the_table_counts_the_verdicts(verdicts):
+    """The summary and the rows below it disagree."""
+    assert "2 claims: 1 holds, 0 qualified, 0 false, 1 open." in words(verdicts)
+    rows = verdicts.select(".claim-row")
+    assert [row.select_one(".verdict").get_text() for row in rows] == ["holds", "open"]
+
+
+def test_the_table_is_grouped_by_chapter(verdicts):
+    """The reader cannot tell which chapter a claim belongs to."""
+    assert [words(title) for title in verdicts.select(".rubric")] == ["Locality", "Attention"]
+
+
+def test_a_row_says_what_its_card_says(verdicts, card):
+    """Table and chapter tell the reader different things."""
+    argued = verdicts.select(".claim-row")[0]
+    assert "Two and two make four" in words(argued)
+    assert "They were counted." in words(argued)
+    assert [words(li) for li in argued.select("li")] == [words(li) for li in card.select("li")]
+
+
+def test_a_row_links_to_the_card_that_argues_it(verdicts, card):
+    """The link leads to another page, or to a place that the page does not have."""
+    link = verdicts.select(".claim-row")[0].a
+    assert words(link) == "Argued here"
+    assert link["href"] == f"first.html#{card['id']}"
+
+
+def test_an_open_claim_shows_neither_pieces_nor_a_link(verdicts):
+    """A claim that nobody has argued yet looks argued, or its link leads nowhere."""
+    waiting = verdicts.select(".claim-row")[1]
+    assert "Three and three make seven." in words(waiting)
+    assert waiting.a is None
+    assert waiting.li is None

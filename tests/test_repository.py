@@ -1,0 +1,186 @@
+"""What holds of the repository as a whole: that its files agree, and that its chapters run."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PAGES = {path.stem: path for path in (ROOT / "index.md", *sorted((ROOT / "chapters").glob("*.md")))}
+NOTEBOOKS = {
+    name: path for name, path in PAGES.items() if "{code-cell}" in path.read_text(encoding="utf-8")
+}
+HEADER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+"""
+
+
+def text_of(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# --- pages and sources ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_a_page_with_cells_says_that_it_is_a_notebook(page):
+    """Its cells would be shown as code and never run, or opened in Jupyter as plain text."""
+    assert text_of(NOTEBOOKS[page]).startswith(HEADER)
+
+
+def test_the_contents_are_the_pages_there_are():
+    """A page was written that no reader finds, or one is announced that nobody wrote."""
+    contents = yaml.safe_load(text_of("_toc.yml"))
+    listed = [contents["root"], *(entry["file"] for entry in contents["chapters"])]
+    there = {str(path.relative_to(ROOT).with_suffix("")) for path in PAGES.values()}
+    assert sorted(listed) == sorted(there)
+
+
+def test_what_is_cited_is_in_the_bibliography():
+    """A reader meets a question mark where a source should be. (Claims: see test_claims.py.)"""
+    keys = set(re.findall(r"^@\w+\{([^,\s]+),", text_of("references.bib"), flags=re.MULTILINE))
+    role = re.compile(r"(?:\{cite(?::\w+)?\}|:cite(?::\w+)?:)`([^`]+)`")
+    sources = [*PAGES.values(), *(ROOT / "code").rglob("*.py")]
+    cited = {
+        (path.name, key.strip())
+        for path in sources
+        for keys_of_role in role.findall(text_of(path))
+        for key in keys_of_role.split(",")
+    }
+    assert len(cited) > 5, "the pattern finds no citations any more"
+    assert {(name, key) for name, key in cited if key not in keys} == set()
+
+
+def test_no_source_is_in_the_bibliography_twice():
+    """Two entries share a key, and which of them the reader gets is chance."""
+    keys = re.findall(r"^@\w+\{([^,\s]+),", text_of("references.bib"), flags=re.MULTILINE)
+    assert sorted(keys) == sorted(set(keys))
+
+
+# --- what has to say the same ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads(text_of("pyproject.toml"))["project"]
+
+
+@pytest.fixture(scope="module")
+def requirements(project):
+    """Every requirement of the library, the book and the tests, by canonical name."""
+    extras = project["optional-dependencies"].values()
+    lines = project["dependencies"] + [line for extra in extras for line in extra]
+    return {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
+
+
+@pytest.fixture(scope="module")
+def proven():
+    """The version that constraints.txt holds each package to."""
+    lines = re.sub(r"#.*", "", text_of("constraints.txt")).split()
+    return {canonicalize_name(name): version for name, version in (x.split("==") for x in lines)}
+
+
+def test_everything_states_the_same_version(project):
+    """A reader would cite a version that was never published."""
+    assert yaml.safe_load(text_of("CITATION.cff"))["version"] == project["version"]
+
+
+def test_the_proven_set_lies_in_the_promised_ranges(requirements, proven):
+    """CI proves versions that pip would refuse to install, or an entirely different set."""
+    outside = {
+        name: proven[name]
+        for name, requirement in requirements.items()
+        if name in proven and not requirement.specifier.contains(proven[name], prereleases=True)
+    }
+    assert outside == {}
+
+
+def test_whatever_is_asked_for_is_held_to_a_proven_version(requirements, proven):
+    """A new release upstream could break the build of a clean clone overnight."""
+    # pip and setuptools build the environment and are not held to what it holds.
+    assert set(requirements) - set(proven) - {"setuptools"} == set()
+
+
+def test_conda_users_get_the_same_ranges(requirements):
+    """environment.yml promises what pyproject.toml does not, or the other way round."""
+    conda_names = {"matplotlib-base": "matplotlib", "pytorch-cpu": "torch"}
+    lines = yaml.safe_load(text_of("environment.yml"))["dependencies"]
+    conda = [Requirement(line) for line in lines if isinstance(line, str) and ">=" in line]
+    conda = {conda_names.get(line.name, line.name): str(line.specifier) for line in conda}
+    assert conda == {name: str(requirements[name].specifier) for name in conda}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "Makefile", ".ci/run"])
+def test_make_has_every_target_that_a_reader_is_told_to_make(name):
+    """Someone types what the README says and is told that there is no such rule."""
+    targets = re.findall(r"^(\w[\w-]*):", text_of("Makefile"), flags=re.MULTILINE)
+    told = re.findall(r"(?:^|`|type: )make ([a-z-]+)", text_of(name), flags=re.MULTILINE)
+    assert set(told) <= set(targets)
+    assert {"book", "test"} <= set(told) or name != "README.md"
+
+
+def test_no_file_names_a_folder_of_somebodys_machine(tracked):
+    """A path that exists on one machine only was committed."""
+    machine = re.compile(rb"/(?:home|root|tmp|Users|private|work)" + rb"/\w[^\s\"']*")
+    found = {}
+    for path in tracked:
+        content = (ROOT / path).read_bytes()
+        if b"\0" not in content and (paths := machine.findall(content)):
+            found[str(path)] = paths
+    assert found == {}
+
+
+# --- the chapters as notebooks -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """Every page with cells, run as a reader runs it: opened by jupytext, in a folder of its own."""
+
+    def execute(name):
+        path = tmp_path_factory.mktemp(name, numbered=False) / f"{name}.ipynb"
+        nbformat.write(jupytext.read(NOTEBOOKS[name]), path)
+        command = Path(sys.executable).with_name("jupyter-execute")
+        done = subprocess.run(
+            [command, "--inplace", "--timeout=300", path.name],
+            cwd=path.parent,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done, nbformat.read(path, as_version=4)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(NOTEBOOKS, pool.map(execute, NOTEBOOKS), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_a_page_runs_outside_the_book_without_a_complaint(page, executed):
+    """A reader runs the chapter in Jupyter and meets an exception, or a warning that we never saw."""
+    done, notebook = executed[page]
+    assert done.returncode == 0, done.stderr
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
