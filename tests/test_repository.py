@@ -38,7 +38,7 @@ def text_of(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-# --- pages and sources ------------------------------------------------------------------------------
+# --- pages and sources --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", NOTEBOOKS)
@@ -76,7 +76,7 @@ def test_no_source_is_in_the_bibliography_twice():
     assert sorted(keys) == sorted(set(keys))
 
 
-# --- what has to say the same ---------------------------------------------------------------------
+# --- what has to say the same -------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +149,12 @@ def test_no_file_names_a_folder_of_somebodys_machine(tracked):
     assert found == {}
 
 
-# --- the chapters as notebooks -----------------------------------------------------------------------
+# --- the chapters as notebooks ------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """Every page with cells, run as a reader runs it: opened by jupytext, in a folder of its own."""
+    """Every page with cells, run as a reader does: opened by jupytext, in a folder of its own."""
 
     def execute(name):
         path = tmp_path_factory.mktemp(name, numbered=False) / f"{name}.ipynb"
@@ -177,7 +177,7 @@ def executed(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_a_page_runs_outside_the_book_without_a_complaint(page, executed):
-    """A reader runs the chapter in Jupyter and meets an exception, or a warning that we never saw."""
+    """A reader runs the chapter in Jupyter and meets an exception, or a warning new to us."""
     done, notebook = executed[page]
     assert done.returncode == 0, done.stderr
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

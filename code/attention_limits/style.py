@@ -5,6 +5,7 @@ of the book's backgrounds; text and axes take the page's own colour. Import this
 draw with Matplotlib: it sets the defaults.
 """
 
+import hashlib
 import html
 import io
 import re
@@ -38,10 +39,9 @@ ALTAIR = {
 }
 
 mpl.rcParams.update(
-    {
-        "axes.edgecolor": _INK,
+    {key: _INK for key, colour in mpl.rcParamsDefault.items() if colour in ("black", "k")}
+    | {
         "axes.grid": True,
-        "axes.labelcolor": _INK,
         "axes.prop_cycle": mpl.cycler(color=PALETTE),
         "axes.spines.right": False,
         "axes.spines.top": False,
@@ -50,12 +50,10 @@ mpl.rcParams.update(
         "font.size": 11,
         "grid.alpha": 0.25,
         "grid.color": GREY,
+        "legend.frameon": False,  # its frame would stay white on a dark page
         "savefig.transparent": True,
         "svg.fonttype": "none",
         "svg.hashsalt": "attention-limits",  # the same figure gives the same file
-        "text.color": _INK,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
     }
 )
 
@@ -90,8 +88,10 @@ class Figure:
 
     def _svg(self) -> str:
         drawn = io.StringIO()
-        self.figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+        metadata = dict.fromkeys(("Date", "Creator", "Type", "Format"))
+        self.figure.savefig(drawn, format="svg", metadata=metadata)
         svg = drawn.getvalue()[drawn.getvalue().index("<svg") :]
-        # Matplotlib numbers its groups from 1 in every figure: ids that would clash on one page.
-        svg = re.sub(r' id="[a-z0-9.]+_\d+"', "", svg)
+        # Matplotlib's ids are the same in every figure, so two of them would clash on one page.
+        own = f"figure-{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
+        svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{own}", svg)
         return svg.replace(_INK, "currentColor").replace("<svg ", '<svg aria-hidden="true" ', 1)

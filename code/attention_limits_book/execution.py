@@ -28,6 +28,7 @@ def setup(app: Sphinx) -> None:
     # A change of the fingerprint makes Sphinx read every page again (rebuild="env").
     app.add_config_value("execution_fingerprint", "", "env", [str])
     app.connect("config-inited", _use_fingerprinted_cache, priority=900)
+    app.connect("config-inited", _use_own_profile)
     app.connect("config-inited", _forget_unless_clean)
     app.connect("env-before-read-docs", _execute)
     app.connect("build-finished", _mark_if_clean, priority=999)
@@ -61,6 +62,17 @@ def _use_fingerprinted_cache(app: Sphinx, config) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def _use_own_profile(app: Sphinx, config) -> None:
+    """Run the chapters under a bare IPython profile: a reader's own start-up files stay out.
+
+    Its kernels also keep quiet about talking over an unencrypted loopback.
+    """
+    profile = Path(app.outdir).parent / ".ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+    os.environ["IPYTHONDIR"] = str(profile.parent)
+
+
 def is_notebook(path: Path) -> bool:
     """Whether a page has cells to run."""
     return path.suffix == ".md" and NOTEBOOK in path.read_text(encoding="utf-8")[:500]
@@ -69,8 +81,8 @@ def is_notebook(path: Path) -> bool:
 class SharedCache(JupyterCacheBase):
     """A cache that several processes fill at once.
 
-    Jupyter-cache trims itself each time: it lists the records to keep, then deletes all others. What
-    a neighbour writes in between is deleted too, and that page would run a second time.
+    Jupyter-cache trims itself each time: it lists the records to keep, then deletes all others.
+    What a neighbour writes in between is deleted too, and that page would run a second time.
     """
 
     def truncate_caches(self) -> None:

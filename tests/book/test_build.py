@@ -49,7 +49,7 @@ def test_a_crash_is_not_forgotten_when_the_build_is_killed(book):
     assert_names_the_crash(book.build())
 
 
-# --- a build that is killed -----------------------------------------------------------------------
+# --- a build that is killed ---------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_a_killed_build_completes_when_run_again(book):
         assert "</html>" in book.html(page)
 
 
-# --- what a rebuild repeats -------------------------------------------------------------------------
+# --- what a rebuild repeats ---------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -90,6 +90,13 @@ def test_a_rebuild_repeats_what_has_changed_and_no_more(book):
     unchanged = book.build()
     assert unchanged.status == 0, unchanged.output
     assert unchanged.ran == []
+
+    for page in book.file("_build/html").glob("**/*.html"):
+        page.unlink()
+    pages_deleted = book.build()
+    assert pages_deleted.status == 0, pages_deleted.output
+    assert pages_deleted.ran == []
+    assert "notebooks/chapters/first.ipynb" in book.html("chapters/first")
 
     book.claim({**CLAIM, "reason": "They were counted twice."}, OPEN)
     new_ledger = book.build()
@@ -104,18 +111,6 @@ def test_a_rebuild_repeats_what_has_changed_and_no_more(book):
     assert new_versions.ran == ["evidence", "first", "second"]
 
 
-@pytest.mark.slow
-def test_pages_that_were_deleted_are_written_again(book):
-    """Whoever deletes _build/html, to be sure, could not build the book any more."""
-    assert book.build().status == 0
-    for page in book.file("_build/html").glob("**/*.html"):
-        page.unlink()
-    again = book.build()
-    assert again.status == 0, again.output
-    assert again.ran == []
-    assert "notebooks/chapters/first.ipynb" in book.html("chapters/first")
-
-
 def test_a_page_that_was_executed_stays_in_the_cache(tmp_path, monkeypatch):
     """A page ran twice when another finished at the same moment and trimmed the cache."""
     cache = execution.SharedCache(tmp_path)
@@ -125,7 +120,7 @@ def test_a_page_that_was_executed_stays_in_the_cache(tmp_path, monkeypatch):
     assert cache.match_cache_notebook(notebook).uri == "page.md"
 
 
-# --- the ledger's gates -----------------------------------------------------------------------------
+# --- the ledger's gates -------------------------------------------------------------------------
 
 
 def test_a_verdict_without_evidence_stops_the_build(book):
@@ -139,6 +134,8 @@ def test_a_verdict_without_evidence_stops_the_build(book):
 @pytest.mark.slow
 def test_evidence_that_does_not_hold_fails_every_build(book):
     """A verdict was published against the evidence; or was the second time, from the cache."""
+    book.write("chapters/first.md", "# First\n\n```{claim} two-and-two\n```\n")
+    book.contents("chapters/first")
     book.claim({**CLAIM, "evidence": ["tiny.four", "tiny.five"]}, OPEN)
     for _ in range(2):
         built = book.build()
@@ -165,7 +162,7 @@ def test_results_half_written_are_gathered_again(tmp_path, monkeypatch):
     assert json.loads((app.doctreedir / "claims.json").read_text())["results"] == {claim.id: []}
 
 
-# --- the same book twice ----------------------------------------------------------------------------
+# --- the same book twice ------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -207,7 +204,7 @@ def files_of(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-# --- the fingerprint --------------------------------------------------------------------------------
+# --- the fingerprint ----------------------------------------------------------------------------
 
 
 @pytest.fixture

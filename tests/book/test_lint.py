@@ -78,7 +78,7 @@ def test_a_fence_inside_a_cells_code_does_not_end_it():
     assert lengths(f"```{{code-cell}}\n{code(16)}\n`````\n") == [16]
 
 
-# --- words for what cannot be seen ----------------------------------------------------------------
+# --- words for what cannot be seen --------------------------------------------------------------
 
 EXPLORABLE = """
 <figure class="explorable" id="cost">
@@ -131,7 +131,7 @@ def test_what_has_no_words_is_refused(page, complaint):
     assert any(complaint in found for found in without_words(page))
 
 
-# --- foreign addresses ------------------------------------------------------------------------------
+# --- foreign addresses --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_links_and_our_own_files_are_fine(page):
     assert list(foreign(page)) == []
 
 
-# --- the same in a build ------------------------------------------------------------------------------
+# --- the same in a build ------------------------------------------------------------------------
 
 FAULTS = {
     "silent": ("```{image} ../dot.png\n```", r"image .*dot\.png has no alt text"),

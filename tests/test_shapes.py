@@ -1,0 +1,22 @@
+"""Published shapes: facts that were looked up, and what follows from them."""
+
+import pytest
+
+from attention_limits.derivations.quadratic_cost import CROSSOVER
+from attention_limits.shapes import SHAPES
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_heads_share_the_width(shape):
+    """Where they don't, as in Gemma 3 or Qwen 3, the formulas of a layer don't apply."""
+    assert shape.d_model % shape.h == 0
+    assert shape.h % shape.g == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [("Llama-3 8B", 26_624), ("Llama-3 70B", 52_224), ("Llama-3.1 405B", 97_280)],
+)
+def test_crossovers_that_the_text_quotes(name, tokens):
+    """The exercises' solutions name these numbers; by hand: d(1 + g/h) + 1.5 f."""
+    assert CROSSOVER(**SHAPES[name].sizes) == tokens

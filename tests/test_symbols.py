@@ -1,0 +1,62 @@
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import sympy as sp
+
+import attention_limits
+from attention_limits import symbols
+from attention_limits.symbols import MEANING, d, d_model, h, n, n_star, p_soft, tau
+
+PACKAGE = Path(attention_limits.__file__).parent
+ELSEWHERE = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "symbols.py"]
+MAKERS = {"Symbol", "symbols", "Dummy", "Wild", "IndexedBase", "Idx", "MatrixSymbol", "var"}
+
+
+def test_names_are_unique():
+    """Two symbols of one name print alike and are different: nothing cancels, nobody sees why."""
+    assert max(Counter(symbol.name for symbol in MEANING).values()) == 1
+
+
+@pytest.mark.parametrize("symbol", MEANING, ids=str)
+def test_meanings_fit_a_label(symbol):
+    """A slider stood on the page with nothing, or a sentence, beside it."""
+    meaning = MEANING[symbol]
+    assert 0 < len(meaning.words) <= 40
+    assert meaning.words == meaning.words.strip(" .")
+
+
+def test_every_symbol_has_a_meaning():
+    """A symbol was made past the table."""
+    made = {value for value in vars(symbols).values() if isinstance(value, sp.Symbol)}
+    vectors = [value for value in vars(symbols).values() if isinstance(value, tuple)]
+    made |= {entry for vector in vectors for entry in vector}
+    assert made == MEANING.keys()
+
+
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_other_module_makes_symbols(path):
+    """A module made its own n, with other assumptions."""
+    tree = ast.parse(path.read_text())
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = {getattr(function, "attr", getattr(function, "id", "")) for function in called}
+    assert not names & MAKERS
+    imports = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert "sympy.abc" not in imports
+
+
+@pytest.mark.parametrize(
+    ("expr", "printed"),
+    [
+        (d_model, r"d_\text{model}"),
+        (4 * n**2 * d_model, r"4 \, d_\text{model} \, n^{2}"),
+        (d_model / h, r"d_\text{model} / h"),
+        (n_star + 1, "n^* + 1"),
+        (p_soft[1], r"\hat{p}_2"),
+        (sp.exp(-d / tau), r"e^{- d / \tau}"),
+    ],
+)
+def test_latex(expr, printed):
+    """A name was split into factors, or a star lost its superscript."""
+    assert symbols.latex(expr) == printed
