@@ -1,3 +1,6 @@
+"""What all tests share: the repository, when a browser is needed, and what was measured."""
+
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,3 +34,45 @@ def checkout(tracked):
         return folder
 
     return copy
+
+
+# --- The browser --------------------------------------------------------------------------------
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+MISSING = "no Chromium found: install it to run the browser tests"
+
+
+def chromium_path() -> str | None:
+    """The browser to test in: $CHROMIUM, or the first of the usual names on the path."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a browser its tests are skipped, each in its own place; never in CI."""
+    if not chromium_path() and os.environ.get("CI") != "true":
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """In CI they fail instead."""
+    in_ci = os.environ.get("CI") == "true"
+    if in_ci and item.get_closest_marker("browser") and not chromium_path():
+        pytest.fail(MISSING, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the browser to test in."""
+    return chromium_path()
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Every figure that a test recorded with ``record_property``."""
+    reports = [r for rs in terminalreporter.stats.values() for r in rs if hasattr(r, "when")]
+    if figures := [pair for r in reports if r.when == "call" for pair in r.user_properties]:
+        terminalreporter.section("measured")
+        for name, value in figures:
+            terminalreporter.line(f"{name}: {value}")

@@ -13,7 +13,7 @@ MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE
 
 # A module imports from its own line and from those above it.
 LAYERS = [
-    ["symbols"],
+    ["symbols", "shapes", "devices"],
     ["vega"],
     ["formula"],
     ["derivation"],
@@ -24,7 +24,7 @@ LAYERS = [
     ["evidence"],
     ["claims"],
     ["style"],
-    ["explorables", "labs", "course", "cli"],
+    ["figures", "explorables", "labs", "course", "notebook", "cli"],
     ["__init__"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -4,6 +4,7 @@ import functools
 import html
 import json
 import re
+import zlib
 
 from docutils import nodes
 
@@ -61,7 +62,7 @@ def _compiled(spec: str) -> tuple[str, str]:
     fixed = json.dumps({**json.loads(spec), "width": POSTER_WIDTH})
     svg = vl_convert.vegalite_to_svg(fixed)
     # Some posters clip; their ids must not meet those of another poster on the page.
-    prefix = f"poster-{abs(int.from_bytes(svg.encode()[-64:], 'big')) % 10**8}"
+    prefix = f"poster-{zlib.crc32(svg.encode()):08x}"
     svg = re.sub(r'(id="|url\(#)', rf"\g<1>{prefix}-", svg)
     return vega, svg.replace("<svg ", '<svg aria-hidden="true" ', 1)
 

@@ -44,6 +44,7 @@ def test_a_cell_that_crashes_fails_every_build_until_it_is_mended(book):
 @pytest.mark.slow
 def test_a_crash_is_not_forgotten_when_the_build_is_killed(book):
     """Sphinx saves what it has read before it writes: a kill in between hid a crash for good."""
+    assert book.build().status == 0
     book.page("second", CRASH)
     assert book.build(DIE="writing").status == -signal.SIGKILL
     assert_names_the_crash(book.build())

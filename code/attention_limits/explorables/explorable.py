@@ -71,6 +71,8 @@ class Slider:
         """
         if not low < high:
             raise ValueError(f"{symbol} needs a range with low < high, got {low} to {high}")
+        if not low <= start <= high:
+            raise ValueError(f"{symbol} starts at {start}, which is not in {low} to {high}")
         grid = (np.geomspace if log else np.linspace)(low, high, steps + 1)
         digits = 0 if symbol.is_integer else 3
         values = {round(float(value), digits) for value in (*grid, start, *also)}
@@ -161,6 +163,9 @@ class Explorable:
         for readout in self.readouts:
             if unknown := set(readout.formula.symbols) - values.keys():
                 raise ValueError(f"readouts: {readout.label!r} needs a slider for {unknown}")
+        for trace in self.traces:
+            if unknown := set(trace.formula.symbols) - trace.columns.keys() - values.keys():
+                raise ValueError(f"traces: {trace.field!r} needs a slider or column for {unknown}")
 
     @functools.cached_property
     def spec(self) -> dict:

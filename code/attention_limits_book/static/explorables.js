@@ -28,6 +28,7 @@
     const inputs = new Map(sliders.map((s) => [s.name, panel.querySelector(`[data-signal="${s.name}"]`)]));
     const poster = host.firstElementChild;
     const stage = document.createElement("div");
+    stage.ariaHidden = "true"; // the host says what there is to see; Vega's own roles have no words
     host.append(stage);
     const { view } = await embed(stage, spec, { mode: "vega", renderer: "svg", actions: false, hover: false, tooltip: false });
     poster.remove();
@@ -50,7 +51,7 @@
     // to the nearer one, and whatever is no number is ignored.
     const apply = (state) => {
       for (const slider of sliders) {
-        const wanted = Number(state[slider.name] ?? NaN);
+        const wanted = Number(String(state[slider.name] ?? "").trim() || NaN);
         const distance = slider.values.map((value) => Math.abs(value - wanted));
         const nearest = distance.indexOf(Math.min(...distance));
         inputs.get(slider.name).value = Number.isFinite(wanted) ? nearest : slider.start;
@@ -60,7 +61,12 @@
     };
     const state = () =>
       new URLSearchParams(sliders.map((s) => [s.name, s.values[inputs.get(s.name).valueAsNumber]]));
-    const remember = () => history.replaceState(history.state, "", `#${figure.id}?${state()}`);
+    // Once the hand rests: browsers refuse a page that rewrites its address too often.
+    let resting;
+    const remember = () => {
+      clearTimeout(resting);
+      resting = setTimeout(() => history.replaceState(history.state, "", `#${figure.id}?${state()}`), 200);
+    };
 
     for (const slider of sliders) {
       const input = inputs.get(slider.name);
@@ -89,6 +95,9 @@
     figure.dispatchEvent(new CustomEvent("explorable-state", { detail }));
     figure.scrollIntoView({ block: "center" });
   };
+
+  // From disk, a script may not read the pages that it would quote beneath each result of a search.
+  if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
   const near = new IntersectionObserver(
     (entries) => entries.filter((e) => e.isIntersecting).forEach((e) => (near.unobserve(e.target), start(e.target))),

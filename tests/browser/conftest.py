@@ -1,0 +1,128 @@
+"""A real Chromium, and the built book over http and from disk."""
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from built import BOOK, pages
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@dataclass
+class Tab:
+    """One open page, everything that it complained about and all that it asked for."""
+
+    page: Page
+    context: BrowserContext
+    noise: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.noise.append(f"exception: {error}"))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("requestfailed", lambda r: self.noise.append(f"failed: {r.url} {r.failure}"))
+        self.page.on("response", self._check)
+
+    def _hear(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.noise.append(f"console {message.type}: {message.text}")
+
+    def _check(self, response) -> None:
+        if response.status >= 400:
+            self.noise.append(f"status {response.status}: {response.url}")
+
+    def wake(self) -> None:
+        """Bring every figure near the reader, and wait until all of them live."""
+        figures = self.page.locator("figure.explorable")
+        for number in range(figures.count()):
+            figures.nth(number).scroll_into_view_if_needed()
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('figure.explorable')].every(f => f.dataset.ready)"
+        )
+        self.typeset()
+
+    def typeset(self) -> None:
+        """Wait until the page's mathematics has its final shape."""
+        self.page.evaluate("window.MathJax?.startup?.promise")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing; a missing file shows up as the page's own complaint."""
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address) -> None:
+        """A tab that closes while a file is on its way is no error."""
+
+
+@pytest.fixture(scope="session")
+def book() -> Path:
+    """The built book."""
+    if not (BOOK / "index.html").is_file():
+        pytest.fail(f"no book at {BOOK}: run make book first", pytrace=False)
+    for toc in _table_of_contents():
+        assert f"{toc}.html" in pages(), f"{toc} is in _toc.yml and has no page: run make book"
+    return BOOK
+
+
+def _table_of_contents() -> Iterator[str]:
+    import yaml
+
+    def entries(node):
+        if isinstance(node, dict):
+            yield from (node[key] for key in ("root", "file") if key in node)
+            node = list(node.values())
+        if isinstance(node, list):
+            for child in node:
+                yield from entries(child)
+
+    path = BOOK.parents[1] / "_toc.yml"
+    return (entry.removesuffix(".md") for entry in entries(yaml.safe_load(path.read_text("utf-8"))))
+
+
+@pytest.fixture(scope="session")
+def address(book: Path) -> Iterator[Callable[[str, str], str]]:
+    """Where a page is: ``address("http", "index.html")``, or "file"."""
+    with _Server(("127.0.0.1", 0), functools.partial(_Quiet, directory=book)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        roots = {"http": f"http://127.0.0.1:{server.server_port}", "file": book.as_uri()}
+        yield lambda scheme, page: f"{roots[scheme]}/{page}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One for each file of tests: while it is open, no other test may run an event loop."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def open_tab(browser: Browser) -> Callable[..., Tab]:
+    """Opens a page in a profile of its own; close it with ``tab.context.close()``."""
+
+    def open_tab(url: str, *, width: int = 1280, theme: str = "light", **options) -> Tab:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,
+            reduced_motion="reduce",  # or the contrast of a fading button is measured half-way
+            **options,
+        )
+        context.set_default_timeout(15_000)
+        tab = Tab(context.new_page(), context)
+        tab.page.goto(url)
+        return tab
+
+    return open_tab

@@ -1,0 +1,416 @@
+"""Every figure with sliders: alive, true to its formulas, usable by everybody, shareable."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from built import NO_BOOK, figures, soup, sources
+
+from attention_limits.explorables import Explorable
+
+pytestmark = pytest.mark.browser
+
+TOLERANCE = 1e-9  # relative; sums are added in different orders
+KEYS = {"ArrowRight": 1, "ArrowUp": 1, "ArrowLeft": -1, "ArrowDown": -1, "Home": -999, "End": 999}
+
+# Called with the figure's id first. `settled` waits for Vega, and for what follows its promise.
+SCRIPT = """
+    const settled = async (id) => {
+        await explorables.get(id).view.runAsync();
+        await new Promise((resolve) => setTimeout(resolve));
+    };
+    const slider = (id, name) => document.getElementById(`${id}-${name}`);
+    window.test = {
+        move: async (id, name, value) => {
+            slider(id, name).value = value;
+            slider(id, name).dispatchEvent(new Event("input", { bubbles: true }));
+            slider(id, name).dispatchEvent(new Event("change", { bubbles: true }));
+            await settled(id);
+        },
+        click: async (id, selector) => {
+            document.getElementById(id).querySelector(selector).click();
+            await settled(id);
+        },
+        rows: (id, field, columns) => {
+            const { view } = explorables.get(id);
+            const { data } = view.getState({ data: () => true, signals: () => false });
+            return Object.keys(data).flatMap((name) => view.data(name) ?? [])
+                .filter((row) => [field, ...columns].every((column) => column in row))
+                .map((row) => [field, ...columns].map((column) => row[column]));
+        },
+        state: async (id) => {
+            await settled(id);
+            const figure = document.getElementById(id);
+            const { view } = explorables.get(id);
+            const sliders = [...figure.querySelectorAll("[data-signal]")];
+            const readouts = [...figure.querySelectorAll("[data-readout]")];
+            const each = (f) => Object.fromEntries(sliders.map((s) => [s.dataset.signal, f(s)]));
+            return {
+                at: each((s) => s.valueAsNumber),
+                said: each((s) => s.ariaValueText),
+                shown: each((s) => s.nextElementSibling.value),
+                signals: each((s) => view.signal(s.dataset.signal)),
+                readouts: readouts.map((r) => view.signal(`readout_${r.dataset.readout}`)),
+                texts: readouts.map((r) => r.textContent),
+            };
+        },
+        drawing: (id) => document.querySelector(`#${id} .explorable-view svg`).innerHTML,
+    };
+"""
+
+
+IN_VIEW = """(figure) => {
+    const { top, bottom } = figure.getBoundingClientRect();
+    return top + 100 < innerHeight && bottom > 100;
+}"""
+
+
+@dataclass
+class Live:
+    """One explorable, open in the browser, beside the Python object that it was made from."""
+
+    tab: object
+    page: str
+    id: str
+    source: Explorable
+
+    def __post_init__(self) -> None:
+        self.sliders = {slider.symbol.name: slider for slider in self.source.sliders}
+        self.figure = self.tab.page.locator(f"figure#{self.id}")
+        self.start = {name: s.values.index(s.start) for name, s in self.sliders.items()}
+
+    def call(self, function: str, *args: object) -> object:
+        return self.tab.page.evaluate(
+            "([f, args]) => window.test[f](...args)", [function, [self.id, *args]]
+        )
+
+    def move(self, stops: dict[str, int]) -> None:
+        for name, stop in stops.items():
+            self.call("move", name, stop)
+
+    def input(self, name: str):
+        return self.figure.locator(f'[data-signal="{name}"]')
+
+    def state(self) -> dict:
+        return self.call("state")
+
+    def values(self) -> dict[str, float]:
+        return {name: self.sliders[name].values[at] for name, at in self.state()["at"].items()}
+
+    def check(self) -> None:
+        """All that it computes and says, for where its sliders are now."""
+        state, values = self.state(), self.values()
+        assert state["signals"] == pytest.approx(values, rel=1e-15), (
+            "a slider and its signal differ"
+        )
+        for name, slider in self.sliders.items():
+            label = self.payload(name)["labels"][state["at"][name]]
+            assert state["said"][name] == state["shown"][name] == f"{label} {slider.unit}".strip()
+        self.check_traces(values)
+        self.check_readouts(state, values)
+
+    def payload(self, name: str) -> dict:
+        return next(s for s in self.source.payload()["sliders"] if s["name"] == name)
+
+    def check_traces(self, values: dict[str, float]) -> None:
+        for trace in self.source.traces:
+            columns = {symbol.name: column for symbol, column in trace.columns.items()}
+            rows = self.call("rows", trace.field, list(columns.values()))
+            assert rows, f"no row of {self.id} has {trace.field} beside {columns}"
+            drawn, *given = np.array(rows, dtype=float).T
+            given = dict(zip(columns, given, strict=True))
+            needed = {s.name: given.get(s.name, values.get(s.name)) for s in trace.formula.symbols}
+            true = np.broadcast_to(trace.formula.numpy(**needed), drawn.shape)
+            # Where a column passes through zero, rounding is relative to its terms.
+            slack = 1e-12 * np.nanmax(np.abs(true))
+            message = f"{trace.field} of {self.id} at {values}"
+            np.testing.assert_allclose(drawn, true, rtol=TOLERANCE, atol=slack, err_msg=message)
+
+    def check_readouts(self, state: dict, values: dict[str, float]) -> None:
+        assert len(state["readouts"]) == len(self.source.readouts)
+        for readout, got, text in zip(
+            self.source.readouts, state["readouts"], state["texts"], strict=True
+        ):
+            needed = {s.name: values[s.name] for s in readout.formula.symbols}
+            true = float(readout.formula.numpy(**needed))
+            assert got == pytest.approx(true, rel=TOLERANCE), f"{readout.label} at {values}"
+            # Python and JavaScript round a tie to different sides.
+            either = {f"{true * (1 + nudge):{readout.format}}" for nudge in (-1e-12, 0, 1e-12)}
+            assert text.replace("−", "-") in either, f"{readout.label} at {values}"
+
+
+@pytest.fixture(scope="module")
+def show(address, open_tab):
+    """Opens a figure, maybe with a state in the address, and waits until it lives."""
+
+    def show(scheme: str, page: str, name: str, link: str = "", *, wake: bool = True) -> Live:
+        tab = open_tab(address(scheme, page) + link)
+        tab.page.evaluate(SCRIPT)
+        if wake:
+            tab.wake()
+        assert name in sources(), f"no function of attention_limits.explorables returns {name}"
+        return Live(tab, page, name, sources()[name])
+
+    return show
+
+
+@pytest.fixture(scope="module", params=figures(), ids=lambda f: f[1])
+def place(request, book):
+    """A page and the id of a figure on it."""
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["http", "file"])
+def scheme(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def opened(scheme, place, show):
+    live = show(scheme, *place)
+    yield live
+    live.tab.context.close()
+
+
+@pytest.fixture
+def live(opened):
+    """A figure where it starts; whatever a test does with it, the console stays empty."""
+    opened.call("click", ".explorable-reset")
+    yield opened
+    assert not opened.tab.noise
+
+
+def stops(live: Live) -> list[dict[str, int]]:
+    """Each slider at both ends and in the middle, alone and all together."""
+    places = [lambda s: 0, lambda s: len(s.values) // 2, lambda s: len(s.values) - 1]
+    alone = [{n: place(s)} for n, s in live.sliders.items() for place in places]
+    return [*alone, *({n: place(s) for n, s in live.sliders.items()} for place in places)]
+
+
+def test_comes_to_life(live):
+    """A figure that stays a poster, or one that shows poster and chart at once."""
+    assert live.figure.locator(".explorable-view svg").count() == 1
+    assert live.figure.locator(".vega-embed svg").is_visible()
+    assert live.figure.locator(".explorable-panel").is_visible()
+    assert live.figure.locator("[data-signal]").count() == len(live.sliders)
+
+
+def test_shows_what_the_formulas_say(live):
+    """The browser's numbers are not NumPy's: a chart or a readout that lies."""
+    live.check()
+    for stop in stops(live):
+        live.call("click", ".explorable-reset")
+        live.move(stop)
+        live.check()
+
+
+def test_sliders_have_names_and_say_their_value(live):
+    """A slider that a screen reader calls "slider", or whose value it reads as a bare index."""
+    for name, slider in live.sliders.items():
+        named = live.figure.get_by_role("slider", name=slider.label)
+        assert named.and_(live.input(name)).count() == 1, f"{name} is not labelled {slider.label!r}"
+        assert live.figure.locator(f'label[for="{live.id}-{name}"]').is_visible()
+    live.check()  # among others, that what is said is the value
+
+
+def test_keyboard_moves_sliders(live):
+    """A slider that only a mouse can move."""
+    for name, slider in live.sliders.items():
+        live.input(name).focus()
+        at, last = live.start[name], len(slider.values) - 1
+        for key, by in KEYS.items():
+            live.tab.page.keyboard.press(key)
+            at = min(max(at + by, 0), last)
+            assert live.state()["at"][name] == at, f"{key} on {name}"
+        live.check()
+
+
+def test_reset_returns_to_the_start(live):
+    """A reset that forgets a slider."""
+    live.move({name: 0 if at else 1 for name, at in live.start.items()})
+    assert live.values() != {name: slider.start for name, slider in live.sliders.items()}
+    live.call("click", ".explorable-reset")
+    assert live.state()["at"] == live.start
+    live.check()
+
+
+def test_presets_set_what_they_say(live):
+    """A preset that sets another value than it promises, or leaves some slider where it was."""
+    buttons = live.figure.locator("[data-preset]")
+    assert buttons.all_inner_texts() == list(live.source.presets)
+    for label, setting in live.source.presets.items():
+        live.move({name: 0 if at else 1 for name, at in live.start.items()})
+        live.call("click", f"[data-preset={json.dumps(label)}]")
+        want = {name: slider.start for name, slider in live.sliders.items()}
+        want |= {symbol.name: value for symbol, value in setting.items()}
+        assert live.values() == want, label
+        live.check()
+
+
+def test_no_control_is_dead(live):
+    """Something to press or to move that changes nothing in the drawing or the numbers."""
+
+    def everything() -> tuple:
+        state = live.state()
+        return live.call("drawing"), state["at"], state["texts"]
+
+    far = {name: 0 if at else 1 for name, at in live.start.items()}
+    controls = live.figure.locator(":is(input, select, textarea, button, [role=slider])")
+    for control in controls.all():
+        if control.is_visible():
+            live.move(far)
+            before = everything()
+            if signal := control.get_attribute("data-signal"):
+                live.call("move", signal, len(live.sliders[signal].values) - 1)
+            else:
+                control.click()
+            assert everything() != before, control.evaluate("e => e.outerHTML")
+            if signal:
+                assert live.call("drawing") != before[0], f"{signal} does not move the drawing"
+
+
+def test_link_brings_back_what_was_shown(live, scheme, show):
+    """A teacher's link that shows the class something else than the teacher saw."""
+    far = {n: len(s.values) - 1 if live.start[n] == 0 else 0 for n, s in live.sliders.items()}
+    live.move(far)
+    query = "&".join(f"{name}={value}" for name, value in live.values().items())
+    live.tab.page.wait_for_function("query => location.hash.endsWith(query)", arg=query)
+    link = live.tab.page.evaluate("location.hash")
+    assert link.startswith(f"#{live.id}?")
+    other = show(scheme, live.page, live.id, link, wake=False)
+    other.figure.and_(other.tab.page.locator("[data-ready]")).wait_for()
+    other.tab.typeset()
+    assert other.figure.evaluate(IN_VIEW), "the reader has to look for it"
+    assert other.state()["at"] == far
+    other.check()
+    assert other.state() == live.state()
+    assert not other.tab.noise
+    other.tab.page.reload()
+    other.tab.page.evaluate(SCRIPT)
+    other.tab.wake()
+    assert other.state() == live.state(), "loaded a second time, it shows something else"
+    assert not other.tab.noise
+    other.tab.context.close()
+
+
+def test_broken_link_does_no_harm(live):
+    """A mistyped link that breaks the figure, moves it beyond its ends, or fills the console."""
+    name, slider = next(iter(live.sliders.items()))
+    low, start, high = 0, live.start[name], len(slider.values) - 1
+    for query, at in {
+        "": start,
+        "nobody=1": start,
+        f"{name}": start,
+        f"{name}=": start,
+        f"{name}=banana": start,
+        f"{name}=NaN": start,
+        f"{name}=1e999": start,
+        f"{name}=-1e9": low,
+        f"{name}=1e9": high,
+        f"{name}={slider.values[0]}&{name}={slider.values[-1]}": high,
+        f"{name}=%E0%A4%A": start,
+        "__proto__=1&constructor=2&&&===": start,
+    }.items():
+        live.call("click", ".explorable-reset")
+        live.tab.page.evaluate("hash => { location.hash = hash }", f"#{live.id}?{query}")
+        live.tab.page.evaluate("new Promise(r => setTimeout(r, 20))")
+        assert live.state()["at"] == {**live.start, name: at}, query
+        live.check()
+    for link in (
+        "#nobody?x=1",
+        f"#{live.id}",
+        "#?",
+        "#%",
+        "#a b?c=1",
+        f"#{live.id}-title?{name}=1",
+    ):
+        live.tab.page.evaluate("hash => { location.hash = hash }", link)
+    live.check()
+
+
+def test_prints_without_controls(live):
+    """On paper: sliders that nobody can move, a chart that is gone, a table that stays folded."""
+    live.tab.page.emulate_media(media="print")
+    try:
+        assert not live.figure.locator(".explorable-panel").is_visible()
+        box = live.figure.locator(".explorable-view svg").bounding_box()
+        assert box["width"] > 300
+        assert box["height"] > 150
+        assert live.figure.locator("table").bounding_box()["height"] > 50
+        assert live.figure.locator("figcaption").is_visible()
+    finally:
+        live.tab.page.emulate_media(media="screen")
+
+
+def test_follows_the_window(live):
+    """A chart that sticks out of its figure on a phone, or stays small when there is room again."""
+    widths = {}
+    for width in (1280, 390, 1280):
+        live.tab.page.set_viewport_size({"width": width, "height": 900})
+        live.tab.page.wait_for_timeout(150)
+        live.state()
+        box, frame = (
+            live.figure.locator(part).bounding_box() for part in (".explorable-view svg", "xpath=.")
+        )
+        assert box["x"] >= frame["x"]
+        assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+        assert box["width"] > 0.8 * frame["width"]
+        widths.setdefault(width, box["width"])
+        assert box["width"] == pytest.approx(widths[width], rel=0.02)
+    live.check()
+
+
+@pytest.mark.parametrize("link", ["#nobody?x=1&y=%E0%A4%A", "#{}?banana", "#{}?&&=&x"])
+def test_broken_link_opens_a_whole_page(link, book, show):
+    """A link with garbage, opened afresh: some script of the page takes it for a selector."""
+    page, name = figures()[0]
+    live = show("file", page, name, link.format(name))
+    assert live.state()["at"] == live.start
+    live.check()
+    assert not live.tab.noise
+    live.tab.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_holding_a_key_is_quiet(scheme, book, show):
+    """Browsers refuse a page that rewrites its address too often: Chromium warns, Safari throws."""
+    live = show(scheme, *figures()[0])
+    live.tab.page.evaluate(
+        """(input) => {
+            for (let i = 0; i < 300; i++) input.dispatchEvent(new Event("change"));
+        }""",
+        live.input(next(iter(live.sliders))).element_handle(),
+    )
+    live.tab.page.wait_for_timeout(300)
+    live.check()
+    assert not live.tab.noise
+    live.tab.context.close()
+
+
+@pytest.mark.parametrize("page", sorted({page for page, _ in figures()}))
+def test_without_javascript(page, book, address, open_tab):
+    """A dead slider, or nothing to see, for readers without JavaScript."""
+    tab = open_tab(address("file", page), java_script_enabled=False)
+    for name in (name for where, name in figures() if where == page and name != NO_BOOK):
+        figure = tab.page.locator(f"figure#{name}")
+        box = figure.locator(".explorable-view svg").bounding_box()
+        frame = figure.bounding_box()
+        assert box["width"] > 0.5 * frame["width"]
+        assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+        controls = figure.locator(":is(input, select, textarea, button)")
+        assert not [control for control in controls.all() if control.is_visible()]
+        figure.locator("summary").click()
+        assert figure.locator("table").is_visible()
+        cells = [c.get_text() for c in soup(page).select(f"#{name} tbody td")]
+        assert len(cells) >= 4
+        assert all(cells)
+        assert figure.locator("[data-readout]").all_inner_texts() == readouts_at_start(name)
+    tab.context.close()
+
+
+def readouts_at_start(name: str) -> list[str]:
+    start = {slider.symbol: slider.start for slider in sources()[name].sliders}
+    formulas = [(r.formula, r.format) for r in sources()[name].readouts]
+    values = [float(f.numpy(**{s.name: start[s] for s in f.symbols})) for f, _ in formulas]
+    return [f"{value:{form}}" for value, (_, form) in zip(values, formulas, strict=True)]

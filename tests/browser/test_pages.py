@@ -1,0 +1,200 @@
+"""Every page, opened as readers open it: quiet, offline, accessible, and without dead ends."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from built import BOOK, pages, soup
+
+pytestmark = pytest.mark.browser
+
+WAYS = (("http", 1280, "light"), ("http", 390, "dark"), ("file", 1280, "dark"))
+AXE = {"preload": False, "resultTypes": ["violations"]}  # preloading would fetch style sheets again
+SPOKEN = ("moderate", "serious", "critical")  # what a failure tells; the last two are failures
+FETCHED = {"img": "src", "script": "src", "link": "href", "iframe": "src", "source": "src"}
+
+
+@pytest.fixture(scope="module", params=pages())
+def name(request, book):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=WAYS, ids=lambda way: "-".join(map(str, way)))
+def tab(request, name, address, open_tab):
+    """A page, all of its figures alive."""
+    scheme, width, theme = request.param
+    tab = open_tab(address(scheme, name), width=width, theme=theme)
+    tab.wake()
+    yield tab
+    tab.context.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def themed(request, tab):
+    """The page in both themes, as the reader's system asks for them."""
+    tab.page.emulate_media(color_scheme=request.param)
+    tab.page.wait_for_function(
+        "theme => document.documentElement.dataset.theme === theme", arg=request.param
+    )
+    return tab.page
+
+
+# --- In the browser ---------------------------------------------------------------------------
+
+
+def test_is_quiet(tab):
+    """An error, a warning or a failed request in the reader's console."""
+    assert not tab.noise
+
+
+def test_asks_nobody_else(tab):
+    """A request to a host other than the book's own: dead offline, and it tells on the reader."""
+    home = f"{urlsplit(tab.page.url).scheme}://{urlsplit(tab.page.url).netloc}/"
+    home = home if home.startswith("http") else BOOK.as_uri()
+    assert not [url for url in tab.requests if not url.startswith((home, "data:", "blob:"))]
+
+
+@pytest.mark.parametrize("tab", WAYS[:2], indirect=True, ids=("wide", "narrow"))
+def test_scrolls_one_way(themed):
+    """Something is wider than the window, so that the whole page scrolls sideways."""
+    assert themed.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.parametrize("tab", WAYS[:2], indirect=True, ids=("wide", "narrow"))
+def test_is_accessible(themed):
+    """Something that readers with a screen reader, a keyboard or weak eyes cannot use."""
+    found = Axe().run(themed, options=AXE).response["violations"]
+    report = "\n".join(
+        f"{v['impact']} {v['id']}: {v['help']}\n    "
+        + "\n    ".join(node["html"][:160] for node in v["nodes"][:5])
+        for v in sorted(found, key=lambda v: v["impact"])
+        if v["impact"] in SPOKEN
+    )
+    assert not {v["id"] for v in found if v["impact"] in SPOKEN[1:]}, report
+
+
+def test_figures_have_words(tab):
+    """An image, drawing or figure that says nothing to whoever does not see it."""
+    silent = tab.page.evaluate("""() => {
+        const words = (e, name) => (e.getAttribute(name) ?? "").trim();
+        const hidden = '[aria-hidden="true"]';
+        const told = (e) => [e.closest('[role="img"]')].some((up) => up && words(up, "aria-label"));
+        const icon = (e) => e.closest("button") || (e.closest(hidden) && !e.closest("figure"));
+        return [
+            ...[...document.querySelectorAll("article img")].filter((e) => !words(e, "alt")),
+            ...[...document.querySelectorAll("article svg")].filter((e) => !told(e) && !icon(e)),
+            ...[...document.querySelectorAll("article canvas")].filter((e) => !told(e)),
+            ...[...document.querySelectorAll("article figure")].filter(
+                (e) => !e.querySelector("figcaption")?.textContent.trim()),
+            ...[...document.querySelectorAll('[role="img"]')].filter(
+                (e) => !words(e, "aria-label") && !icon(e)),
+        ].map((e) => e.outerHTML.slice(0, 160));
+    }""")
+    assert not silent
+
+
+def test_no_link_or_label_is_ambiguous(tab):
+    """Two elements of one id, and something that refers to it: it finds the wrong one."""
+    ambiguous = tab.page.evaluate("""() => {
+        const elements = new Map();
+        for (const e of document.querySelectorAll("[id]")) {
+            elements.set(e.id, (elements.get(e.id) ?? new Set()).add(e.outerHTML));
+        }
+        const pointers = ["href", "xlink:href", "for", "clip-path", "fill", "mask",
+            "aria-labelledby", "aria-describedby", "aria-controls"];
+        const meant = new Set([...document.querySelectorAll("body *")].flatMap((e) =>
+            pointers.flatMap((name) => (e.getAttribute(name) ?? "").match(/[\\w-]+/g) ?? [])));
+        return [...elements].filter(([id, all]) => all.size > 1 && meant.has(id)).map(([id]) => id);
+    }""")
+    assert not ambiguous
+
+
+def test_mathematics_is_typeset(tab, name):
+    """A formula that MathJax refused or never saw, so that readers see its source."""
+    written = len(soup(name).select("span.math, div.math"))
+    assert tab.page.locator("mjx-container").count() >= written
+    errors = tab.page.locator("mjx-merror, merror, [data-mjx-error]")
+    assert not errors.evaluate_all("all => all.map(e => e.textContent)")
+    prose = tab.page.locator("article").evaluate("""article => {
+        const copy = article.cloneNode(true);
+        copy.querySelectorAll("pre, code, script, svg, mjx-container").forEach((e) => e.remove());
+        return copy.textContent;
+    }""")
+    assert not re.findall(r"\\[(\[]|\$\$|\\(?:frac|sum|text|mathbb)\b", prose)
+
+
+def test_no_control_without_a_figure(tab):
+    """An input that needs a kernel, which the page does not have."""
+    strays = tab.page.evaluate("""() =>
+        [...document.querySelectorAll("article :is(input, select, textarea, [role=slider])")]
+        .filter((e) => e.checkVisibility() && !e.closest(".explorable, .bd-search"))
+        .map((e) => e.outerHTML)""")
+    assert not strays
+
+
+def test_header_buttons_work(tab):
+    """A button in the page's header that does nothing."""
+    tab.page.evaluate("""() => {
+        window.effects = 0;
+        const count = () => void effects++;
+        window.print = Element.prototype.requestFullscreen = count;
+        new MutationObserver(count).observe(document.documentElement,
+            { attributes: true, subtree: true, attributeFilter: ["class", "open", "data-mode"] });
+    }""")
+    buttons = tab.page.locator(".bd-header-article button")
+    assert buttons.count() >= 4, "the header lacks its buttons"
+    for button in buttons.all():
+        # Not by mouse: hovering shows a tooltip, which would count as an effect.
+        effects = button.evaluate("""async (button) => {
+            window.effects = 0;
+            button.click();
+            await new Promise((resolve) => setTimeout(resolve, 30));
+            const effects = window.effects;
+            document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+            return effects;
+        }""")
+        assert effects, button.evaluate("button => button.outerHTML")
+    assert not tab.noise
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_search_finds(scheme, address, open_tab):
+    """A search field that finds nothing, as it does where the index is fetched by script."""
+    tab = open_tab(f"{address(scheme, 'search.html')}?q=attention")
+    tab.page.locator("#search-results li a").first.wait_for()
+    assert not tab.noise
+    tab.context.close()
+
+
+# --- As written -------------------------------------------------------------------------------
+
+
+def test_links_lead_somewhere(name):
+    """A link, a script or an image that is not there, or a place that its page lacks."""
+    dead = []
+    for element in soup(name).find_all(["a", *FETCHED]):
+        link = element.get(FETCHED.get(element.name, "href"))
+        if not link or urlsplit(link).scheme:
+            continue
+        target = urlsplit(urljoin(name, link))
+        path, place = unquote(target.path), unquote(target.fragment).partition("?")[0]
+        if not (BOOK / path).is_file():
+            dead.append(link)
+        if place and path in pages() and not soup(path).find(id=place):
+            dead.append(link)
+    assert not dead
+
+
+def test_download_is_a_notebook(name):
+    """A page with code whose download button is missing, or gives what Jupyter cannot open."""
+    links = soup(name).select("a.btn-download-notebook-button")
+    assert len(links) == bool(soup(name).select_one("div.cell"))
+    for link in links:
+        path = Path(BOOK, name).parent / link["href"]
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        assert any(source.strip() for source in code)

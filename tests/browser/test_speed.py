@@ -1,0 +1,65 @@
+"""How fast a slider answers, and how much a page weighs."""
+
+import gzip
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from built import figures
+
+pytestmark = pytest.mark.browser
+
+MOVES = 250
+FRAME = 16  # ms: slower than this, and a drag stutters
+CEILING = 1_900_000  # bytes, gzipped: 1.3 × what it weighs today
+
+MEASURE = """async ([id, count]) => {
+    const { view } = explorables.get(id);
+    const { sliders } = JSON.parse(document.querySelector(`#${id} > script`).textContent);
+    const times = [];
+    for (let i = 0; i < count; i++) {
+        // Each slider in turn sweeps from end to end, as a hand does.
+        const slider = sliders[Math.floor((i * sliders.length) / count)];
+        const last = slider.values.length - 1;
+        const to = Math.abs(((i * Math.max(1, Math.round(last / 25))) % (2 * last)) - last);
+        const start = performance.now();
+        await view.signal(slider.name, slider.values[to]).runAsync();
+        times.push(performance.now() - start);
+        if (i % 10 === 9) await new Promise((resolve) => setTimeout(resolve)); // as between frames
+    }
+    return times;
+}"""
+
+
+@pytest.mark.parametrize(("page", "name"), figures(), ids=[name for _, name in figures()])
+def test_a_slider_answers_within_a_frame(page, name, address, open_tab, record_property):
+    """A slider that drags behind the hand."""
+    tab = open_tab(address("http", page))
+    tab.wake()
+    for _ in range(2):  # a second time, because the machine may have been busy with something else
+        times = tab.page.evaluate(MEASURE, [name, MOVES])
+        median, slow = np.percentile(times, [50, 95])
+        if slow < FRAME:
+            break
+    record_property(f"{name}, ms a move", f"median {median:.1f}, 95th percentile {slow:.1f}")
+    assert len(times) == MOVES
+    assert slow < FRAME
+    tab.context.close()
+
+
+def test_the_first_page_is_light(address, open_tab, record_property):
+    """A first page that keeps readers on a slow line waiting."""
+    tab = open_tab("about:blank")
+    bodies = {}
+    tab.page.on("requestfinished", lambda r: bodies.setdefault(urlsplit(r.url).path, r.response()))
+    tab.page.goto(address("http", "index.html"))
+    tab.wake()
+    tab.page.wait_for_load_state("networkidle")
+    sizes = {path: len(gzip.compress(body.body())) for path, body in bodies.items()}
+    heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:4]
+    total = sum(sizes.values())
+    words = ", ".join(f"{path.rpartition('/')[2]} {size:,}" for path, size in heaviest)
+    record_property("first page, bytes gzipped", f"{total:,} in {len(sizes)} files ({words}, …)")
+    assert sum(path.endswith("vega.js") for path in sizes) == 1
+    assert total < CEILING
+    tab.context.close()
