@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attention_limits.formula import Formula
 from attention_limits.symbols import d, d_model, i, l, n, tau, x
 
-RANDOM = settings(max_examples=150, deadline=None, derandomize=True)
+RANDOM = settings(max_examples=100, deadline=None, derandomize=True)
 VALUES = {"x": np.array([-2.5, 0.5, 2.0]), "tau": np.array([[0.25], [3.0]]), "n": 4, "d": 6.0}
 
 

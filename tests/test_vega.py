@@ -56,7 +56,7 @@ def test_javascript_computes_what_sympy_computes(javascript, expr, point):
     true = tame_value(expr, point)
     assume(true is not None)
     value = javascript(vega.expression(expr, NAMES), point)
-    assert value == pytest.approx(true, rel=1e-9, abs=0)
+    assert value == pytest.approx(true, rel=1e-9, abs=1e-14)
 
 
 POWERS = {

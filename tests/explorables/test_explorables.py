@@ -249,6 +249,8 @@ def test_presets_and_starts_are_stops(name):
     for slider in payload["sliders"]:
         assert len(slider["labels"]) == len(slider["values"]) == len(set(slider["labels"]))
         assert 0 <= slider["start"] < len(slider["values"])
+    signals = {p["name"]: p["value"] for p in chart.spec["params"] if "value" in p}
+    assert signals == {slider.symbol.name: slider.start for slider in chart.sliders}
     for setting in payload["presets"].values():
         assert all(value in values[symbol] for symbol, value in setting.items())
 
