@@ -117,7 +117,7 @@ def test_reads_another_ledger(tmp_path):
     )
 
 
-@pytest.mark.parametrize("field", ["reason", "derivations", "evidence"])
+@pytest.mark.parametrize("field", ["reason", "evidence"])
 @pytest.mark.parametrize("verdict", ["holds", "qualified", "false"])
 def test_a_verdict_with_nothing_behind_it_is_refused(tmp_path, verdict, field):
     """The book could publish a verdict that it has not shown."""

@@ -83,7 +83,7 @@ def load(path: Path | None = None) -> dict[str, Claim]:
 
     Raises:
         ValueError: naming the claim and the field, for whatever does not add up; above all for a
-            verdict that no reason, derivation and evidence stand behind.
+            verdict that no reason and no evidence stand behind.
     """
     source = path or resources.files("attention_limits") / "claims.yml"
     # The base loader leaves every scalar a string. The others read `verdict: false` as a boolean.
@@ -117,7 +117,7 @@ def _claim(entry: object) -> Claim:
             _check_field(where, name, entry.get(name))
     claim = Claim(**{k: tuple(v) if k in _LISTS else v.strip() for k, v in entry.items()})
     if claim.verdict != "open":
-        for name in ("reason", "derivations", "evidence"):
+        for name in ("reason", "evidence"):
             if not getattr(claim, name):
                 raise ValueError(f"{where}: verdict {claim.verdict!r} needs {name}, it has none")
     return claim

@@ -1,4 +1,4 @@
-"""Shapes of published models with full attention and heads that share the model's width.
+"""Shapes of published models with full attention, dense MLPs and heads that share the width.
 
 Facts from the works cited and from the configurations published with them.
 """
@@ -33,6 +33,8 @@ SHAPES = {
         Shape("Llama-2 7B", 4096, 32, 32, 11008, 3, 4096, "touvron2023llama2"),
         Shape("Llama-3 8B", 4096, 32, 8, 14336, 3, 8192, "grattafiori2024llama3"),
         Shape("Llama-3 70B", 8192, 64, 8, 28672, 3, 8192, "grattafiori2024llama3"),
+        Shape("Llama-3.1 8B", 4096, 32, 8, 14336, 3, 131072, "grattafiori2024llama3"),
+        Shape("Llama-3.1 70B", 8192, 64, 8, 28672, 3, 131072, "grattafiori2024llama3"),
         Shape("Llama-3.1 405B", 16384, 128, 8, 53248, 3, 131072, "grattafiori2024llama3"),
     )
 }

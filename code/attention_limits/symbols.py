@@ -72,6 +72,10 @@ l = _symbol("l", "a position that a sum runs over", integer=True, nonnegative=Tr
 
 # Numbers
 x = _symbol("x", "query", real=True)
+dot = _symbol("dot", "inner product of query and key", tex=r"q \cdot k", real=True)
+gap_sq = _symbol("gap_sq", "squared distance", tex=r"\|q - k\|^2", nonnegative=True)
+q_sq = _symbol("q_sq", "squared length of the query", tex=r"\|q\|^2", nonnegative=True)
+k_sq = _symbol("k_sq", "squared length of the key", tex=r"\|k\|^2", nonnegative=True)
 tau = _symbol("tau", "temperature", positive=True)
 
 # Vectors

@@ -13,6 +13,7 @@ def setup(app: Sphinx) -> None:
     app.add_css_file("book.css")
     app.add_js_file("explorables.js", loading_method="defer")
     app.connect("html-page-context", _without_thebe, priority=900)
+    app.connect("html-page-context", _with_plain_citations)
     app.connect("build-finished", _write_vega)
 
 
@@ -24,6 +25,15 @@ def _without_thebe(app: Sphinx, pagename: str, templatename: str, context: dict,
         return "THEBE" in body or "thebe" in str(getattr(script, "filename", ""))
 
     context["script_files"] = [s for s in context.get("script_files", []) if not is_thebe(s)]
+
+
+def _with_plain_citations(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree
+) -> None:
+    """Docutils calls a bibliography a list of things that are no list items; it is plain text."""
+    if "citation-list" in context.get("body", ""):
+        for role in (' role="list"', ' role="doc-biblioentry"'):
+            context["body"] = context["body"].replace(role, "")
 
 
 def _write_vega(app: Sphinx, exception: Exception | None) -> None:

@@ -90,6 +90,7 @@ class ClaimCard(SphinxDirective):
         card += self.parse_text_to_nodes(_headline(claim))
         card += self.parse_text_to_nodes(claim.reason)
         card += _pieces(self.env.claim_results[claim.id])
+        card += self.parse_text_to_nodes(_sources(claim))
         self.state.nested_parse(self.content, self.content_offset, card)
         return [card]
 
@@ -119,11 +120,16 @@ class VerdictTable(SphinxDirective):
             link = f"{claim.reason} {{ref}}`Argued here <claim-{claim.id}>`."
             row += self.parse_text_to_nodes(link)
             row += _pieces(self.env.claim_results[claim.id])
+        row += self.parse_text_to_nodes(_sources(claim))
         return row
 
 
 def _headline(claim: claims.Claim) -> str:
     return f'<span class="verdict verdict-{claim.verdict}">{claim.verdict}</span> {claim.statement}'
+
+
+def _sources(claim: claims.Claim) -> str:
+    return f"Sources: {{cite:t}}`{','.join(claim.citations)}`" if claim.citations else ""
 
 
 def _pieces(results: list[dict]) -> nodes.Node:

@@ -86,7 +86,7 @@ def _slider(figure_name: str, slider: dict) -> str:
         f'<input type="range" id="{control}" data-signal="{slider["name"]}" min="0" '
         f'max="{len(slider["values"]) - 1}" step="1" value="{slider["start"]}" '
         f'aria-valuetext="{text}" autocomplete="off">'
-        f'<output for="{control}">{text}</output></div>\n'
+        f'<output for="{control}" aria-live="off">{text}</output></div>\n'
     )
 
 

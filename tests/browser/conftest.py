@@ -12,6 +12,8 @@ from built import BOOK, pages
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# Playwright lifts Chromium's limit on how often a page may rewrite its address; readers have it.
+KEPT = ["--disable-ipc-flooding-protection"]
 
 
 @dataclass
@@ -104,7 +106,9 @@ def address(book: Path) -> Iterator[Callable[[str, str], str]]:
 def browser(chromium: str) -> Iterator[Browser]:
     """One for each file of tests: while it is open, no other test may run an event loop."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=ARGS, ignore_default_args=KEPT
+        )
         yield browser
         browser.close()
 

@@ -81,7 +81,8 @@ def attend(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, by PyTorch's fused kernels.
 
-    Memory is linear in n where a fused kernel takes the call: no mask, and d_v = d.
+    Memory is linear in n where a fused kernel takes the call: no mask, d_v = d and, if causal,
+    n_q = n_k.
 
     What no query may see, padding say, may hold anything, NaN included.  What some query sees must
     be finite: the others give it the weight 0, and 0 · NaN is NaN.

@@ -7,14 +7,32 @@ import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
 from attention_limits.formula import Formula
-from attention_limits.symbols import Z, a, d, j, k, l, m, p, p_soft, q, s, tau, x
+from attention_limits.symbols import (
+    Z,
+    a,
+    d,
+    dot,
+    gap_sq,
+    j,
+    k,
+    k_sq,
+    l,
+    m,
+    p,
+    p_soft,
+    q,
+    q_sq,
+    s,
+    tau,
+    x,
+)
 
 # Look-up on a line: m keys in the middles of m equal pieces of [0, 1], each with one value.
 POSITION = Formula((j + sp.Rational(1, 2)) / m, "", "position of key j")
 VALUE = Formula(sp.sin(2 * sp.pi * POSITION.expr), "", "value of key j")
 SCORE = Formula(-((x - POSITION.expr) ** 2) / 2, "", "score of key j")
 
-_similarity = sp.exp(SCORE.expr / tau**2)
+_similarity = sp.exp(SCORE.expr / tau)
 _total = sp.Sum(_similarity.subs(j, l), (l, 0, m - 1))
 _mixed = sp.Sum((_similarity * VALUE.expr).subs(j, l), (l, 0, m - 1))
 
@@ -80,36 +98,55 @@ def best_weights() -> Derivation:
 
 
 def dot_product_is_a_kernel() -> Derivation:
-    """With keys of one length, softmax of dot products is Gaussian kernel smoothing."""
-    dot = sum(one * other for one, other in zip(q, k, strict=True))
-    squares = [sum(one**2 for one in vector) for vector in (q, k)]
-    distance = sum((one - other) ** 2 for one, other in zip(q, k, strict=True))
+    """Softmax of inner products is Gaussian kernel smoothing, tilted towards long keys."""
+    factors = (sp.exp(exponent / (2 * tau)) for exponent in (q_sq, k_sq, -gap_sq))
     return Derivation(
         Step(
             "Distance",
-            distance,
-            sum(squares) - 2 * dot,
-            "The squared distance is both squared lengths, less twice the dot product.",
+            gap_sq,
+            q_sq + k_sq - 2 * dot,
+            "The squared distance is both squared lengths, less twice the inner product.",
+        ),
+        Step(
+            "Tilted kernel",
+            sp.exp(dot / tau),
+            sp.Mul(*factors, evaluate=False),
+            "So the weight of a key, up to normalisation, has three factors: a Gaussian kernel of "
+            "the distance, one of the key's length, and one of the query's.",
         ),
         Step(
             "A common shift",
             softmax(tuple(one + x for one in s), tau)[0],
             softmax(s, tau)[0],
-            "What all scores have in common cancels. The query's length always is; the keys' "
-            "lengths are when they are equal.",
+            "What all scores have in common cancels in the softmax: the query's factor always, the "
+            "key's when all keys are equally long.",
         ),
+        where={
+            dot: sum(one * other for one, other in zip(q, k, strict=True)),
+            q_sq: sum(one**2 for one in q),
+            k_sq: sum(one**2 for one in k),
+            gap_sq: sum((one - other) ** 2 for one, other in zip(q, k, strict=True)),
+        },
     )
 
 
 def variance_of_a_score() -> Derivation:
     """Why the scores are divided by √d: a sum of d unit-variance terms has variance d."""
-    first, second = (one * other for one, other in list(zip(q, k, strict=True))[:2])
+    products = [one * other for one, other in zip(q, k, strict=True)]
+    first, second, _ = products
     return Derivation(
+        Step(
+            "Mean",
+            sp.Sum(Mean(first), (l, 1, d)),
+            sp.Integer(0),
+            "A score is a sum of $d$ products, each of mean zero; so its variance is the mean of "
+            "its square.",
+        ),
         Step(
             "One coordinate",
             Mean(first**2),
             sp.Integer(1),
-            "Query and key entries are independent, with mean 0 and variance 1.",
+            "All entries are independent, with mean 0 and variance 1.",
         ),
         Step(
             "Two coordinates",
@@ -122,6 +159,12 @@ def variance_of_a_score() -> Derivation:
             sp.Sum(Mean(first**2), (l, 1, d)) + d * (d - 1) * Mean(first * second),
             d,
             "The square of a sum of $d$ terms has $d$ squares and $d(d-1)$ mixed products.",
+        ),
+        Step(
+            "Three of them, written out",
+            Mean(sum(products) ** 2),
+            sp.Integer(3),
+            "A check on the counting of the last step.",
         ),
         Step(
             "Scaled",

@@ -20,7 +20,7 @@ def look_up() -> Explorable:
     """A query sweeps over keys on a line; weights and output follow."""
     sliders = [
         Slider.between(x, 0, 1, 0.3, steps=100),
-        Slider.between(tau, 0.02, 0.5, 0.08, steps=60, log=True),
+        Slider.between(tau, 1e-4, 4, 0.0064, steps=60, log=True),
         Slider(m, tuple(range(2, MOST_KEYS + 1)), 8),
     ]
     at_key = {j: "j"}
@@ -82,7 +82,7 @@ def _up(column: str) -> alt.Y:
 def _table() -> dict[str, list[str]]:
     """Every key's weight and value where the sliders start, and the output."""
     keys = range(8)
-    start = {"x": 0.3, "tau": 0.08, "m": 8}
+    start = {"x": 0.3, "tau": 0.0064, "m": 8}
     here = {"j": list(keys), "m": 8}
     return {
         "key": [str(key) for key in keys],

@@ -74,8 +74,8 @@ class Slider:
         if not low <= start <= high:
             raise ValueError(f"{symbol} starts at {start}, which is not in {low} to {high}")
         grid = (np.geomspace if log else np.linspace)(low, high, steps + 1)
-        digits = 0 if symbol.is_integer else 3
-        values = {round(float(value), digits) for value in (*grid, start, *also)}
+        digits = ".0f" if symbol.is_integer else ".3g"
+        values = {float(f"{value:{digits}}") for value in grid} | {start, *also}
         return cls(symbol, tuple(_plain(value) for value in sorted(values)), start)
 
     @property

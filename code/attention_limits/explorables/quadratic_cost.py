@@ -22,14 +22,16 @@ PRESETS = {
 def attention_share() -> Explorable:
     """How much of a layer's work is attention, at any length and for any layer."""
     share, crossover = in_ratios(SHARE), in_ratios(CROSSOVER)
+    widths = {shape.d_model for shape in SHAPES.values()}
+    expansions = {shape.f / shape.d_model for shape in SHAPES.values()}
     return explore(
         Formula(share.expr, "", "share of attention"),
         x=n,
         over=LENGTHS,
         sliders=[
-            Slider.between(d_model, 256, 16384, 4096, log=True, also=(1600,)),
+            Slider.between(d_model, 256, 16384, 4096, log=True, also=widths),
             Slider(group, (1, 2, 4, 8, 16), 4),
-            Slider.between(expansion, 1, 8, 3.5, steps=28),
+            Slider.between(expansion, 1, 8, 3.5, steps=28, also=expansions),
             Slider(c, (2, 3), 3),
         ],
         name="attention-share",

@@ -14,7 +14,7 @@ PIECES = (
     ("+", 4.55, "", "", 0),
     ("M", 5.15, "Positional encodings", "only the mask knows\nthat i comes after j", -1),
     (")", 5.65, "", "", 0),
-    ("V", 6.3, "Temporal dynamics", "no state is carried\nfrom token to token", +1),
+    ("V", 6.3, "Temporal dynamics", "each output starts afresh\nfrom all tokens", +1),
 )
 
 

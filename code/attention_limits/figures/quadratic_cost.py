@@ -41,24 +41,27 @@ def doubling_exponent() -> style.Figure:
 
 def trained_and_crossover() -> style.Figure:
     """Each published model's context in training, and the length where attention takes over."""
-    canvas = Canvas(figsize=(5.6, 3.4))
+    beyond = [s.name for s in SHAPES.values() if s.trained > CROSSOVER(**s.sizes)]
+    canvas = Canvas(figsize=(5.6, 3.8))
     axes = canvas.add_subplot(ylim=(-0.8, len(SHAPES) - 0.5))
     axes.set_xscale("log", base=2)
     axes.set(xlabel="sequence length (tokens)", yticks=range(len(SHAPES)))
     axes.set_yticklabels(SHAPES)
     for row, shape in enumerate(SHAPES.values()):
         crossover = CROSSOVER(**shape.sizes)
-        axes.plot([shape.trained, crossover], [row, row], color=style.GREY, zorder=1)
-        axes.plot(shape.trained, row, "o", color=style.VERMILLION, ms=8)
-        axes.plot(crossover, row, "D", color=style.BLUE, ms=8)
+        axes.plot([shape.trained, 2 * crossover], [row, row], color=style.GREY, zorder=1)
+        axes.plot(2 * crossover, row, "D", color=style.BLUE, mfc="none", ms=7)
+        axes.plot(crossover, row, "D", color=style.BLUE, ms=7)
+        axes.plot(shape.trained, row, "o", color=style.VERMILLION, ms=7)
     first = next(iter(SHAPES.values()))
     for text, x in (("trained", first.trained), ("crossover", CROSSOVER(**first.sizes))):
         axes.annotate(text, (x, 0), xytext=(0, -16), textcoords="offset points", ha="center")
     return style.Figure(
         canvas,
-        alt="Six models, one a row, each with a dot at the context of its training and a diamond "
-        "at its crossover, on a logarithmic axis. The dot lies left of the diamond for all but the "
-        "largest, Llama-3.1 405B, where it lies to the right.",
-        caption="Context in training (dots) and the crossover n* (diamonds). Right of its diamond, "
-        "a layer spends most of its FLOPs on attention.",
+        alt=f"{len(SHAPES)} models, one a row, each with a dot at the context of its training and "
+        "a diamond at its crossover, on a logarithmic axis. The dot lies right of the diamond for "
+        f"{', '.join(beyond)}, and left of it for the others.",
+        caption="Context in training (dots) and the crossover n* (diamonds; hollow where a kernel "
+        "skips the masked half). Right of its diamond, a layer spends most of its FLOPs on "
+        "attention.",
     )

@@ -176,6 +176,7 @@ def opened(scheme, place, show):
 @pytest.fixture
 def live(opened):
     """A figure where it starts; whatever a test does with it, the console stays empty."""
+    opened.tab.noise.clear()  # what the page said when it was opened is another test's
     opened.call("click", ".explorable-reset")
     yield opened
     assert not opened.tab.noise
@@ -356,6 +357,8 @@ def test_follows_the_window(live):
         assert box["x"] >= frame["x"]
         assert box["x"] + box["width"] <= frame["x"] + frame["width"]
         assert box["width"] > 0.8 * frame["width"]
+        drawn = live.figure.locator(".explorable-view svg").evaluate("e => e.viewBox.baseVal.width")
+        assert box["width"] > 0.95 * drawn, "it was shrunk, and its words with it"
         widths.setdefault(width, box["width"])
         assert box["width"] == pytest.approx(widths[width], rel=0.02)
     live.check()
