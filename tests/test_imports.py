@@ -140,3 +140,19 @@ def test_every_mechanism_has_been_looked_at():
     assert "np" in used["define"]
     assert "torch" in used["attend"]
     assert "scaled_dot_product_attention" in used["attend"]  # through a helper of the module
+
+
+def test_a_part_arrives_when_it_is_named():
+    """`import attention_limits` reaches every part; a reader explores with the tab key."""
+    probe = "import attention_limits as a; print(a.claims.load()['cost-time'].verdict, dir(a))"
+    told = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    ).stdout
+    assert told.startswith("holds ")
+    assert "'derivations'" in told
+
+
+def test_a_part_that_is_not_there_is_an_attribute_error():
+    """Anything else breaks hasattr, and with it doctest, pickle and tab completion."""
+    with pytest.raises(AttributeError, match="no attribute 'synapse'"):
+        attention_limits.synapse

@@ -49,7 +49,8 @@ def trained_and_crossover() -> style.Figure:
     axes.set_yticklabels(SHAPES)
     for row, shape in enumerate(SHAPES.values()):
         crossover = CROSSOVER(**shape.sizes)
-        axes.plot([shape.trained, 2 * crossover], [row, row], color=style.GREY, zorder=1)
+        ends = min(shape.trained, crossover), max(shape.trained, 2 * crossover)
+        axes.plot(ends, (row, row), color=style.GREY, zorder=1)
         axes.plot(2 * crossover, row, "D", color=style.BLUE, mfc="none", ms=7)
         axes.plot(crossover, row, "D", color=style.BLUE, ms=7)
         axes.plot(shape.trained, row, "o", color=style.VERMILLION, ms=7)
