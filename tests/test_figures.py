@@ -1,0 +1,39 @@
+"""Every still figure, found by itself."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+from attention_limits import figures
+from attention_limits.style import Figure
+
+FUNCTIONS = [
+    pytest.param(function, id=f"{module.name}.{name}")
+    for module in pkgutil.iter_modules(figures.__path__)
+    for name, function in inspect.getmembers(
+        importlib.import_module(f"attention_limits.figures.{module.name}"), inspect.isfunction
+    )
+    if inspect.signature(function).return_annotation is Figure
+]
+
+
+def test_there_are_figures_to_look_at():
+    """Should discovery break, the tests below would pass on nothing."""
+    assert len(FUNCTIONS) >= 4
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_drawn_twice_it_is_the_same(function):
+    """A figure that depends on chance or on the clock makes every build a new book."""
+    assert function()._repr_html_() == function()._repr_html_()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_its_words_say_what_there_is_to_see(function):
+    """A name is no description: sentences are."""
+    figure = function()
+    for words in (figure.alt, figure.caption):
+        assert words.endswith(".")
+        assert len(words.split()) >= 10

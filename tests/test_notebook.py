@@ -1,0 +1,40 @@
+"""Numbers that prose quotes: what the cell prints is what the sentence says."""
+
+import numpy as np
+import pytest
+import torch
+from IPython.utils.capture import capture_output
+
+from attention_limits.notebook import HIDDEN, glue
+
+
+@pytest.fixture
+def displayed():
+    """What `glue` shows: the lines that it prints, and the records behind them."""
+
+    def run(**values):
+        with capture_output() as captured:
+            glue(**values)
+        return captured.stdout, captured.outputs
+
+    return run
+
+
+def test_the_reader_sees_name_and_number(displayed):
+    """A notebook outside the book has only the printed line to find the number in."""
+    printed, _ = displayed(gap=3.25e-16, below=5)
+    assert printed == "gap = 3.25e-16\nbelow = 5\n"
+
+
+@pytest.mark.parametrize("value", [np.float64(0.25), torch.tensor(0.25), 0.25])
+def test_a_scalar_is_quoted_without_its_type(displayed, value):
+    """MyST-NB formats the record's text as a number; `np.float64(0.25)` is none."""
+    _, [record] = displayed(share=value)
+    assert record.data == {f"{HIDDEN}text/plain": "0.25"}
+    assert record.metadata["scrapbook"] == {"name": "share", "mime_prefix": HIDDEN}
+
+
+def test_the_record_carries_every_digit(displayed):
+    """The prose chooses the format, so the record must not have rounded before."""
+    _, [record] = displayed(third=1 / 3)
+    assert float(record.data[f"{HIDDEN}text/plain"]) == 1 / 3
