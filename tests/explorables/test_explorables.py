@@ -81,7 +81,7 @@ BAD_SLIDERS = {
     "turned range": (lambda: Slider.between(tau, 3, 2, 2), "tau needs a range with low < high"),
     "start outside": (lambda: Slider.between(tau, 1, 2, 5), "tau starts at 5"),
     "start below": (lambda: Slider.between(tau, 1, 2, 0.5), "tau starts at 0.5"),
-    "half a count": (lambda: Slider.between(d, 1, 9, 2.5), "d starts at 2.5"),
+    "half a count": (lambda: Slider.between(d, 1, 9, 2.5), "d must be an integer"),
 }
 
 

@@ -75,7 +75,8 @@ class Slider:
             raise ValueError(f"{symbol} starts at {start}, which is not in {low} to {high}")
         grid = (np.geomspace if log else np.linspace)(low, high, steps + 1)
         digits = ".0f" if symbol.is_integer else ".3g"
-        values = {float(f"{value:{digits}}") for value in grid} | {start, *also}
+        between = (float(f"{value:{digits}}") for value in grid)
+        values = {low, high, start, *also} | {value for value in between if low < value < high}
         return cls(symbol, tuple(_plain(value) for value in sorted(values)), start)
 
     @property
