@@ -50,15 +50,15 @@ def largest_weight(seeds: int = 5, keys: int = 64, queries: int = 200) -> style.
     """The mean of each row's largest weight against the width, with and without the scale."""
     widths = 2 ** np.arange(2, 13)
     canvas = Canvas()
-    axes = canvas.add_subplot(xscale="log", xlim=(4, 4096 * 2.2), ylim=(0, 1.02))
+    axes = canvas.add_subplot(xscale="log", xlim=(4, 4096), ylim=(0, 1.02))
     axes.set_xscale("log", base=2)
     axes.set(xlabel="width of one head d", ylabel="largest weight of a query")
-    named = (("unscaled", style.VERMILLION, 0), ("divided by √d", style.BLUE, 0.5))
-    for name, colour, power in named:
+    lines = (("unscaled", style.VERMILLION, 0, -0.08), ("divided by √d", style.BLUE, 0.5, 0.06))
+    for name, colour, power, above in lines:
         drawn = np.array([_largest(widths, power, seed, keys, queries) for seed in range(seeds)])
         axes.plot(widths, drawn.mean(0), color=colour)
         axes.fill_between(widths, drawn.min(0), drawn.max(0), color=colour, alpha=0.25, lw=0)
-        axes.text(widths[-1] * 1.1, drawn.mean(0)[-1], name, va="center")
+        axes.text(widths[-3], drawn.mean(0)[-3] + above, name, ha="center", va="center")
     axes.axhline(1 / keys, color=style.GREY, ls=":")
     axes.text(4.4, 1 / keys + 0.02, f"uniform, 1/{keys}")
     return style.Figure(
