@@ -84,6 +84,62 @@ def attention_quadruples_when_n_doubles() -> Evidence:
     )
 
 
+def counted_both_ways(n: int, d: int, heads: int = 2) -> tuple[int, int]:
+    """FLOPs of attention forward and backward, with all gradients, as PyTorch counts them."""
+    shape = (heads, n, d)
+    inputs = [torch.empty(shape, device="meta", requires_grad=True) for _ in range(3)]
+    with FlopCounterMode(display=False) as forward, sdpa_kernel(SDPBackend.MATH):
+        output = dense.attend(*inputs)
+    with FlopCounterMode(display=False) as backward:
+        output.backward(torch.empty_like(output))
+    return forward.get_total_flops(), backward.get_total_flops()
+
+
+def backward_is_twice_forward() -> Evidence:
+    """FLOPs of the way back over those of the way there, where the weights are kept."""
+    shapes = [(n, d) for n in (16, 97, 1024, 65536) for d in (8, 60, 128)]
+    ratios = [back / there for there, back in (counted_both_ways(*shape) for shape in shapes)]
+    return Evidence(
+        value=max(ratios, key=lambda ratio: abs(ratio - 2)),
+        expected=2,
+        tolerance=0,
+        unit="× forward",
+        how=f"FlopCounterMode, {len(shapes)} shapes, n = 16 to 65536; the ratio furthest from 2",
+    )
+
+
+def backward_quadruples_when_n_doubles() -> Evidence:
+    """FLOPs of the way back at 2n over those at n: four, where a cubic cost would need eight."""
+    counts = [counted_both_ways(2**power, d=64)[1] for power in range(4, 21)]
+    ratios = [later / earlier for earlier, later in pairwise(counts)]
+    return Evidence(
+        value=max(ratios, key=lambda ratio: abs(ratio - 4)),
+        expected=4,
+        tolerance=0,
+        unit="× for each doubling",
+        how=f"FlopCounterMode, n = {2**4} to {2**20}; the ratio furthest from 4",
+    )
+
+
+def softmax_keeps_its_output_alone(n: int = 512) -> Evidence:
+    """Numbers that PyTorch keeps for a softmax's way back, for each weight: no Jacobian."""
+    kept = []
+
+    def keep(saved: torch.Tensor) -> torch.Tensor:
+        kept.append(saved.numel())
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
+        torch.softmax(torch.empty(n, n, device="meta", requires_grad=True), dim=-1)
+    return Evidence(
+        value=sum(kept) / n**2,
+        expected=1,
+        tolerance=0,
+        unit="number kept for each weight",
+        how=f"saved_tensors_hooks around torch.softmax, n = {n}",
+    )
+
+
 def attention_equals_the_rest_at_crossover() -> Evidence:
     """At n*, attention's counted FLOPs over those of everything else in the layer."""
     ratios = []

@@ -1,10 +1,18 @@
 """The sliders of the chapter "Quadratic cost"."""
 
-from attention_limits.derivations.quadratic_cost import CROSSOVER, SHARE, in_ratios
+from attention_limits.derivations.quadratic_cost import (
+    BACKWARD,
+    CROSSOVER,
+    JACOBIANS,
+    JACOBIANS_LEAD,
+    SHARE,
+    SOFTMAX_BACKWARD,
+    in_ratios,
+)
 from attention_limits.explorables import Explorable, Readout, Slider, explore
 from attention_limits.formula import Formula
 from attention_limits.shapes import SHAPES
-from attention_limits.symbols import c, d_model, expansion, group, n
+from attention_limits.symbols import c, d, d_model, expansion, group, n
 
 LENGTHS = (256, 2**20)
 
@@ -51,6 +59,32 @@ def attention_share() -> Explorable:
             Readout("share at 131,072 tokens", share.subs({n: 131072}), ".1%"),
         ],
         presets=PRESETS,
+    )
+
+
+def way_back() -> Explorable:
+    """One head's backward pass, as it is done and as the cubic argument has it."""
+    products = BACKWARD.expr + SOFTMAX_BACKWARD.expr
+    return explore(
+        [
+            Formula(products, "FLOPs", "as it is done"),
+            Formula(BACKWARD.expr + JACOBIANS.expr, "FLOPs", "with full Jacobians"),
+        ],
+        x=n,
+        over=(16, 2**17),
+        sliders=[Slider(d, (16, 32, 64, 128, 256), 64)],
+        name="way-back",
+        title="What does the way back cost?",
+        caption="Change the width of the head. Both lines start together, where the products "
+        "outweigh the softmax; find the length from which writing out Jacobians is what you pay "
+        "for. It is a few head widths.",
+        alt_text="Two rising lines on logarithmic axes. They start together; past the dashed line "
+        "the one with full Jacobians rises more steeply, with n cubed, while the other keeps on "
+        "with n squared.",
+        log="xy",
+        y_title="FLOPs of one head, backward",
+        rule=JACOBIANS_LEAD,
+        readouts=[Readout("Jacobians outweigh products past", JACOBIANS_LEAD)],
     )
 
 
