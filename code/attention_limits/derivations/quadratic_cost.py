@@ -47,6 +47,14 @@ SOFTMAX_BACKWARD = Formula(4 * n**2, "FLOPs", "softmax, backward")
 JACOBIANS = Formula(3 * n**3, "FLOPs", "with full Jacobians")
 JACOBIANS_LEAD = Formula(8 * d / 3, "tokens", "Jacobians outweigh products")
 
+# One layer's FLOPs to write n tokens, one after another: reading the whole text again for each of
+# them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.
+_rest = 4 * d_model * CROSSOVER.expr  # of one token, attention aside
+REREADING = Formula(4 * d_model * n * (n + 1) * (2 * n + 1) / 6, "FLOPs", "its attention alone")
+UNCACHED = Formula(REREADING.expr + _rest * n * (n + 1) / 2, "FLOPs", "without a cache")
+CACHED = Formula(4 * d_model * n * (n + 1) / 2 + _rest * n, "FLOPs", "with a cache")
+CUBE_LEADS = Formula((3 * CROSSOVER.expr - 1) / 2, "tokens", "the cube leads")
+
 # How much the whole layer's cost grows, as a power of n, when n doubles.
 DOUBLING_EXPONENT = Formula(sp.log(2 + 2 * SHARE.expr, 2), "", "doubling exponent")
 
@@ -214,4 +222,41 @@ def backward_flops() -> Derivation:
             sp.Integer(1),
             "Past this length they would cost more than all four products.",
         ),
+    )
+
+
+def generation() -> Derivation:
+    """What it costs to write n tokens, with and without keeping what was read."""
+    rereading = 4 * d_model * sp.Sum(l**2, (l, 1, n))
+    rest = 4 * d_model * n_star * sp.Sum(l, (l, 1, n))
+    return Derivation(
+        Step(
+            "The layer again",
+            LAYER,
+            4 * n * d_model * (n + n_star),
+            "Attention, and everything else, which costs as much as attention over $n^*$ tokens.",
+        ),
+        Step(
+            "Without a cache",
+            rereading + rest,
+            UNCACHED,
+            "Each token reads the whole text again, at lengths $1, 2, \\ldots, n$. The sum of the "
+            "squares is a cube.",
+        ),
+        Step(
+            "Where the cube leads",
+            sp.Subs(
+                REREADING.expr / (4 * d_model * n_star * n * (n + 1) / 2), n, (3 * n_star - 1) / 2
+            ),
+            sp.Integer(1),
+            "The cubic part equals the rest at one and a half crossovers, nine widths in the "
+            "classic layer.",
+        ),
+        Step(
+            "With a cache",
+            sp.Sum(4 * d_model * (l + n_star), (l, 1, n)),
+            CACHED,
+            "Keep keys and values, and each token pays for its own row only: quadratic.",
+        ),
+        where={n_star: CROSSOVER},
     )

@@ -140,6 +140,71 @@ def softmax_keeps_its_output_alone(n: int = 512) -> Evidence:
     )
 
 
+def jacobian_products_are_cubic() -> Evidence:
+    """FLOPs of multiplying n written-out Jacobians with a vector each, over n cubed."""
+    ratios = []
+    for n in (16, 97, 1024):
+        p, u = torch.empty(2, n, n, device="meta")
+        jacobians = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+        with FlopCounterMode(display=False) as counter:
+            jacobians @ u[:, :, None]
+        ratios.append(counter.get_total_flops() / n**3)
+    return Evidence(
+        value=max(ratios, key=lambda ratio: abs(ratio - 2)),
+        expected=2,
+        tolerance=0,
+        unit="× n³, the products alone",
+        how="FlopCounterMode, n = 16, 97 and 1024; the ratio furthest from 2",
+    )
+
+
+def writing_matches_torch(n: int = 40) -> Evidence:
+    """Writing n tokens, without a cache and with one: formulas against PyTorch's count."""
+    difference = 0
+    for sizes in (SMALL, ODD):
+        layers = [counted_layer(n=length, **sizes) for length in range(1, n + 1)]
+        uncached = sum(sum(layer.values()) for layer in layers)
+        one_token = layers[0]["projections"] + layers[0]["MLP"]
+        cached = sum(one_token + _counted_row(length, **sizes) for length in range(1, n + 1))
+        for formula, counted in (
+            (quadratic_cost.UNCACHED, uncached),
+            (quadratic_cost.CACHED, cached),
+        ):
+            difference = max(difference, abs(formula(n=n, **sizes) - counted))
+    return Evidence(
+        value=difference,
+        expected=0,
+        tolerance=0,
+        unit="FLOPs of difference",
+        how=f"FlopCounterMode, 2 layers writing {n} tokens, each without a cache and with one",
+    )
+
+
+def _counted_row(length: int, *, d_model: int, h: int, **_: int) -> int:
+    """FLOPs of one new query over the keys and values of ``length`` tokens, all heads."""
+    q, keys = (torch.empty(h, rows, d_model // h, device="meta") for rows in (1, length))
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        dense.attend(q, keys, keys, causal=True)
+    return counter.get_total_flops()
+
+
+def writing_without_cache_is_cubic(longest: int = 128) -> Evidence:
+    """The third difference of the total: constant and not zero, which only a cubic has.
+
+    The total's first difference is the layer at each length, so this is the layer's second.
+    """
+    layers = [sum(counted_layer(n=n, **SMALL).values()) for n in range(1, longest + 1)]
+    first = [later - earlier for earlier, later in pairwise(layers)]
+    second = [later - earlier for earlier, later in pairwise(first)]
+    return Evidence(
+        value=max(second, key=lambda one: abs(one - 8 * SMALL["d_model"])) / SMALL["d_model"],
+        expected=8,
+        tolerance=0,
+        unit="× d_model, the third difference",
+        how=f"FlopCounterMode, every length to {longest}; the difference furthest from 8",
+    )
+
+
 def attention_equals_the_rest_at_crossover() -> Evidence:
     """At n*, attention's counted FLOPs over those of everything else in the layer."""
     ratios = []

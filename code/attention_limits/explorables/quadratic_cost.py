@@ -2,11 +2,15 @@
 
 from attention_limits.derivations.quadratic_cost import (
     BACKWARD,
+    CACHED,
     CROSSOVER,
+    CUBE_LEADS,
     JACOBIANS,
     JACOBIANS_LEAD,
+    REREADING,
     SHARE,
     SOFTMAX_BACKWARD,
+    UNCACHED,
     in_ratios,
 )
 from attention_limits.explorables import Explorable, Readout, Slider, explore
@@ -15,6 +19,7 @@ from attention_limits.shapes import SHAPES
 from attention_limits.symbols import c, d, d_model, expansion, group, n
 
 LENGTHS = (256, 2**20)
+CLASSIC = {group: 1, expansion: 4, c: 2}  # as many key-value heads, an MLP four times as wide
 
 PRESETS = {
     shape.name: {
@@ -88,10 +93,43 @@ def way_back() -> Explorable:
     )
 
 
+def writing() -> Explorable:
+    """The FLOPs of writing a text token by token, with keys and values kept and without."""
+    rereading, uncached, cached, leads = (
+        in_ratios(formula).subs(CLASSIC) for formula in (REREADING, UNCACHED, CACHED, CUBE_LEADS)
+    )
+    saved = Formula((uncached.expr / cached.expr).subs(n, 8192), "×", "saved")
+    return explore(
+        [uncached, cached],
+        x=n,
+        over=(16, 2**20),
+        sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
+        name="writing",
+        title="What does writing a text cost?",
+        caption="Without a cache every token reads the whole text again. Widen the model: both "
+        "lines rise, and the length from which the cube leads moves right. Left of it, writing "
+        "without a cache is quadratic, and still dearer by about half the length of the text.",
+        alt_text="Two rising lines on logarithmic axes, FLOPs of one layer over the length of the "
+        "text written. The upper one, without a cache, turns from a slope of two to a slope of "
+        "three past the dashed line; the lower one, with a cache, from one to two.",
+        log="xy",
+        y_title="FLOPs of one layer, in all",
+        rule=leads,
+        readouts=[
+            Readout("the cube leads past", leads),
+            Readout("a cache saves, over 8,192 tokens", saved),
+            Readout(
+                "share of attention there, without a cache",
+                Formula((rereading.expr / uncached.expr).subs(n, 8192)),
+                ".0%",
+            ),
+        ],
+    )
+
+
 def first_slider() -> Explorable:
     """One slider for the front page: the same curve, for the classic layer."""
-    classic = {group: 1, expansion: 4, c: 2}
-    share, crossover = (in_ratios(formula).subs(classic) for formula in (SHARE, CROSSOVER))
+    share, crossover = (in_ratios(formula).subs(CLASSIC) for formula in (SHARE, CROSSOVER))
     return explore(
         share,
         x=n,
