@@ -1,5 +1,6 @@
 """What a page loads: our own files only, so that the book works offline and from a USB stick."""
 
+import hashlib
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -9,12 +10,25 @@ STATIC = Path(__file__).parent / "static"
 
 def setup(app: Sphinx) -> None:
     """Register the style sheet, the script and Vega, and keep everything else out."""
+    # Sphinx copies assets only with pages that it writes; a new style sheet writes them all again.
+    app.add_config_value("assets_fingerprint", "", "html", [str])
+    app.connect("config-inited", _note_assets)
     app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
     app.add_css_file("book.css")
     app.add_js_file("explorables.js", loading_method="defer")
     app.connect("html-page-context", _without_thebe, priority=900)
     app.connect("html-page-context", _with_plain_citations)
     app.connect("build-finished", _write_vega)
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash of every file in a folder."""
+    files = sorted(folder.iterdir())
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
+
+
+def _note_assets(app: Sphinx, config) -> None:
+    config.assets_fingerprint = fingerprint(STATIC)
 
 
 def _without_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:

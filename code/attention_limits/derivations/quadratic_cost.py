@@ -45,7 +45,7 @@ FORWARD = Formula(4 * n**2 * d, "FLOPs", "forward")
 BACKWARD = Formula(8 * n**2 * d, "FLOPs", "backward")
 SOFTMAX_BACKWARD = Formula(4 * n**2, "FLOPs", "softmax, backward")
 JACOBIANS = Formula(3 * n**3, "FLOPs", "with full Jacobians")
-JACOBIANS_LEAD = Formula(8 * d / 3, "tokens", "Jacobians outweigh products")
+JACOBIANS_LEAD = Formula(8 * d / 3, "tokens", "Jacobians lead")
 
 # One layer's FLOPs to write n tokens, one after another: reading the whole text again for each of
 # them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.

@@ -19,6 +19,7 @@ from attention_limits.formula import Formula, check_domain
 from attention_limits.symbols import MEANING
 
 MIME = "application/vnd.attention-limits.explorable+json"
+HEIGHT = 300  # of the plot, in pixels
 POINTS = 200  # along the x axis: smooth to the eye, and a move takes a few milliseconds
 
 
@@ -299,7 +300,7 @@ def explore(
         title=title,
         caption=caption,
         alt=alt_text,
-        chart=alt.layer(*layers).properties(width="container", height=300),
+        chart=alt.layer(*layers).properties(width="container", height=HEIGHT),
         sliders=sliders,
         traces=traces,
         table=_table(formulas, x, over, sliders, "x" in log, y_format),
@@ -346,8 +347,10 @@ def _rule(
     at = rule.vega({slider.symbol: slider.symbol.name for slider in sliders})
     chart = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(x=at)
     chart = chart.transform_filter(f"datum.x >= {over[0]} && datum.x <= {over[1]}").encode(axis)
-    label = chart.mark_text(text=rule.name, align="left", baseline="top", dx=6)
-    return [chart.mark_rule(strokeDash=[4, 4], color=style.GREY), label.encode(y=alt.value(4))]
+    # At the foot of the line: at its head, on a phone, it would meet the names of the curves.
+    label = chart.mark_text(text=rule.name, align="left", baseline="bottom", dx=6)
+    label = label.encode(y=alt.value(HEIGHT - 6))
+    return [chart.mark_rule(strokeDash=[4, 4], color=style.GREY), label]
 
 
 def _table(
