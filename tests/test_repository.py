@@ -14,24 +14,13 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from sources import HEADER
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.stem: path for path in (ROOT / "index.md", *sorted((ROOT / "chapters").glob("*.md")))}
 NOTEBOOKS = {
     name: path for name, path in PAGES.items() if "{code-cell}" in path.read_text(encoding="utf-8")
 }
-HEADER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-"""
 
 
 def text_of(name):

@@ -9,21 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from sources import HEADER
 
 ROOT = Path(__file__).parents[2]
-
-HEADER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-"""
 
 REFERENCE = """\
 @article{euclid,

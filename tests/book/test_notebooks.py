@@ -6,19 +6,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from sources import HEADER
 
 from attention_limits_book.notebooks import SETUP, convert, long_references, short_references
 
-HEADER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  name: python3
----
-"""
 HEADER_LINES = HEADER.count("\n")
 
 CLAIMS = {

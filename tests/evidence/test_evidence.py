@@ -218,3 +218,25 @@ def test_the_books_evidence_holds_and_its_tolerance_tests_something(claim, name)
     evidence = claims.resolve(claim, "evidence", name)()
     assert evidence.holds, str(evidence)
     assert evidence.slack is None or evidence.slack > 0.1, f"too wide a tolerance: {evidence}"
+
+
+@pytest.mark.parametrize("odd", [5, 3, math.nan])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_count_that_differs_is_enough(odd, place):
+    """A sweep that reports any count but the worst would hide the one that refutes it."""
+    counts = [4, 4]
+    counts.insert(place, odd)
+    assert not Evidence.exactly(counts, expected=4, unit="×", how="counted").holds
+
+
+def test_counts_that_all_agree_hold_exactly():
+    """Equal counts must hold, with no tolerance to hide behind, and say how many there were."""
+    evidence = Evidence.exactly([4, 4], expected=4, unit="×", how="counted")
+    assert (evidence.holds, evidence.tolerance) == (True, 0)
+    assert evidence.how == "counted; the furthest of 2 counts"
+
+
+def test_no_counts_are_no_evidence():
+    """A sweep over nothing would hold of anything."""
+    with pytest.raises(ValueError, match="values"):
+        Evidence.exactly([], expected=4, unit="×", how="counted")

@@ -55,16 +55,15 @@ def counted_layer(*, n: int, d_model: int, h: int, g: int, f: int, c: int) -> di
 def layer_flops_match_torch() -> Evidence:
     """The three formulas of a layer against PyTorch's own count, shape by shape."""
     formulas = (quadratic_cost.ATTENTION, quadratic_cost.PROJECTIONS, quadratic_cost.MLP)
-    difference = 0
+    differences = []
     for layer in LAYERS:
         counted = counted_layer(**layer)
         for formula in formulas:
             derived = formula(**{s.name: layer[s.name] for s in formula.symbols})
-            difference = max(difference, abs(derived - counted[formula.name]))
-    return Evidence(
-        value=difference,
+            differences.append(derived - counted[formula.name])
+    return Evidence.exactly(
+        differences,
         expected=0,
-        tolerance=0,
         unit="FLOPs of difference",
         how=f"FlopCounterMode, {len(LAYERS)} layers, {len(SHAPES)} of them published models'",
     )
@@ -75,12 +74,11 @@ def attention_quadruples_when_n_doubles() -> Evidence:
     lengths = [2**power for power in range(4, 21)]
     counts = [counted_layer(n=n, **SMALL)["attention"] for n in lengths]
     ratios = [later / earlier for earlier, later in pairwise(counts)]
-    return Evidence(
-        value=max(ratios, key=lambda ratio: abs(ratio - 4)),
+    return Evidence.exactly(
+        ratios,
         expected=4,
-        tolerance=0,
         unit="× for each doubling",
-        how=f"FlopCounterMode, n = {lengths[0]} to {lengths[-1]}; the ratio furthest from 4",
+        how=f"FlopCounterMode, n = {lengths[0]} to {lengths[-1]}",
     )
 
 
@@ -99,12 +97,11 @@ def backward_is_twice_forward() -> Evidence:
     """FLOPs of the way back over those of the way there, where the weights are kept."""
     shapes = [(n, d) for n in (16, 97, 1024, 65536) for d in (8, 60, 128)]
     ratios = [back / there for there, back in (counted_both_ways(*shape) for shape in shapes)]
-    return Evidence(
-        value=max(ratios, key=lambda ratio: abs(ratio - 2)),
+    return Evidence.exactly(
+        ratios,
         expected=2,
-        tolerance=0,
         unit="× forward",
-        how=f"FlopCounterMode, {len(shapes)} shapes, n = 16 to 65536; the ratio furthest from 2",
+        how=f"FlopCounterMode, {len(shapes)} shapes, n = 16 to 65536",
     )
 
 
@@ -112,12 +109,11 @@ def backward_quadruples_when_n_doubles() -> Evidence:
     """FLOPs of the way back at 2n over those at n: four, where a cubic cost would need eight."""
     counts = [counted_both_ways(2**power, d=64)[1] for power in range(4, 21)]
     ratios = [later / earlier for earlier, later in pairwise(counts)]
-    return Evidence(
-        value=max(ratios, key=lambda ratio: abs(ratio - 4)),
+    return Evidence.exactly(
+        ratios,
         expected=4,
-        tolerance=0,
         unit="× for each doubling",
-        how=f"FlopCounterMode, n = {2**4} to {2**20}; the ratio furthest from 4",
+        how=f"FlopCounterMode, n = {2**4} to {2**20}",
     )
 
 
@@ -131,10 +127,9 @@ def softmax_keeps_its_output_alone(n: int = 512) -> Evidence:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
         torch.softmax(torch.empty(n, n, device="meta", requires_grad=True), dim=-1)
-    return Evidence(
-        value=sum(kept) / n**2,
+    return Evidence.exactly(
+        [sum(kept) / n**2],
         expected=1,
-        tolerance=0,
         unit="number kept for each weight",
         how=f"saved_tensors_hooks around torch.softmax, n = {n}",
     )
@@ -149,32 +144,29 @@ def jacobian_products_are_cubic() -> Evidence:
         with FlopCounterMode(display=False) as counter:
             jacobians @ u[:, :, None]
         ratios.append(counter.get_total_flops() / n**3)
-    return Evidence(
-        value=max(ratios, key=lambda ratio: abs(ratio - 2)),
+    return Evidence.exactly(
+        ratios,
         expected=2,
-        tolerance=0,
         unit="× n³, the products alone",
-        how="FlopCounterMode, n = 16, 97 and 1024; the ratio furthest from 2",
+        how="FlopCounterMode, n = 16, 97 and 1024",
     )
 
 
 def writing_matches_torch(n: int = 40) -> Evidence:
     """Writing n tokens, without a cache and with one: formulas against PyTorch's count."""
-    difference = 0
+    differences = []
     for sizes in (SMALL, ODD):
         layers = [counted_layer(n=length, **sizes) for length in range(1, n + 1)]
         uncached = sum(sum(layer.values()) for layer in layers)
         one_token = layers[0]["projections"] + layers[0]["MLP"]
         cached = sum(one_token + _counted_row(length, **sizes) for length in range(1, n + 1))
-        for formula, counted in (
-            (quadratic_cost.UNCACHED, uncached),
-            (quadratic_cost.CACHED, cached),
-        ):
-            difference = max(difference, abs(formula(n=n, **sizes) - counted))
-    return Evidence(
-        value=difference,
+        differences += [
+            quadratic_cost.UNCACHED(n=n, **sizes) - uncached,
+            quadratic_cost.CACHED(n=n, **sizes) - cached,
+        ]
+    return Evidence.exactly(
+        differences,
         expected=0,
-        tolerance=0,
         unit="FLOPs of difference",
         how=f"FlopCounterMode, 2 layers writing {n} tokens, each without a cache and with one",
     )
@@ -196,12 +188,11 @@ def writing_without_cache_is_cubic(longest: int = 128) -> Evidence:
     layers = [sum(counted_layer(n=n, **SMALL).values()) for n in range(1, longest + 1)]
     first = [later - earlier for earlier, later in pairwise(layers)]
     second = [later - earlier for earlier, later in pairwise(first)]
-    return Evidence(
-        value=max(second, key=lambda one: abs(one - 8 * SMALL["d_model"])) / SMALL["d_model"],
+    return Evidence.exactly(
+        [difference / SMALL["d_model"] for difference in second],
         expected=8,
-        tolerance=0,
         unit="× d_model, the third difference",
-        how=f"FlopCounterMode, every length to {longest}; the difference furthest from 8",
+        how=f"FlopCounterMode, every length to {longest}",
     )
 
 
@@ -211,10 +202,9 @@ def attention_equals_the_rest_at_crossover() -> Evidence:
     for sizes in (SMALL, ODD, *(shape.sizes for shape in SHAPES.values())):
         counted = counted_layer(n=quadratic_cost.CROSSOVER(**sizes), **sizes)
         ratios.append(counted.pop("attention") / sum(counted.values()))
-    return Evidence(
-        value=max(ratios, key=lambda ratio: abs(ratio - 1)),
+    return Evidence.exactly(
+        ratios,
         expected=1,
-        tolerance=0,
         unit="× the rest of the layer",
         how=f"FlopCounterMode at n = n* of {len(ratios)} layers",
     )

@@ -1,6 +1,7 @@
 """What a piece of evidence is: a number, what it ought to be, and how near is near enough."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 RELATIONS = ("=", ">", "<")
@@ -41,6 +42,23 @@ class Evidence:
             raise ValueError(f"tolerance must be finite and at least 0, got {self.tolerance}")
         if not self.how.strip():
             raise ValueError("how must say where the number comes from, got an empty string")
+
+    @classmethod
+    def exactly(
+        cls, values: Iterable[float], *, expected: float, unit: str, how: str
+    ) -> "Evidence":
+        """Counts that must all equal one number: the one furthest from it, with no tolerance.
+
+        Raises:
+            ValueError: if there are no values.
+        """
+        values = list(values)
+        if not values:
+            raise ValueError("values must hold one count or more, got none")
+        # A NaN is further than anything, and compares with nothing.
+        furthest = max(values, key=lambda value: (math.isnan(value), abs(value - expected)))
+        how = f"{how}; the furthest of {len(values)} counts" if len(values) > 1 else how
+        return cls(value=furthest, expected=expected, tolerance=0, unit=unit, how=how)
 
     @property
     def holds(self) -> bool:
