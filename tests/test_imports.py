@@ -13,7 +13,7 @@ MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE
 
 # A module imports from its own line and from those above it.
 LAYERS = [
-    ["symbols", "shapes", "devices"],
+    ["symbols", "shapes", "devices", "meters"],
     ["vega"],
     ["formula"],
     ["derivation"],

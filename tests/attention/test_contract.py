@@ -13,28 +13,40 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits import attention
 from attention_limits.attention import MECHANISMS, dense
+from attention_limits.meters import PeakMemory
 
 # The options that each mechanism is tested under, but for `mask`, which has tests of its own.
 CASES = {
     "dense": [{}, {"causal": True}, {"scale": 0.3}, {"causal": True, "scale": 2.0}],
+    "online_softmax": [
+        {},
+        {"causal": True},
+        {"causal": True, "scale": 2.0, "block": 24},
+        {"block": 50},
+        {"causal": True, "block": 64},
+    ],
+    "linear": [
+        {},
+        {"causal": True},
+        {"feature_map": "relu"},
+        {"causal": True, "feature_map": "relu"},
+    ],
 }
 # At most how many times the needed FLOPs a mechanism may execute, from n = 64 on.
-WASTE = {"dense": 2}
+WASTE = {"dense": 2, "online_softmax": 2, "linear": 2}
 NO_MECHANISM = {"inputs", "cost"}
 
 MODULES = {name: importlib.import_module(f"{attention.__name__}.{name}") for name in MECHANISMS}
 
 
 def accepted(door, options):
-    """Those of the options that this door takes: `cost` knows no scale, `step` no causal."""
+    """Those of the options that this door takes: `cost` knows no scale, `define` no block."""
     return {name: x for name, x in options.items() if name in inspect.signature(door).parameters}
 
 
@@ -46,7 +58,8 @@ def is_causal(module, options):
     """By its pattern, where it has one."""
     if hasattr(module, "visible"):
         return not np.triu(pattern(module, options, 9), 1).any()
-    return options.get("causal", True)
+    choice = "causal" in inspect.signature(module.attend).parameters
+    return options.get("causal", not choice)
 
 
 def cases(*needs):
@@ -92,7 +105,7 @@ def defined(module, q, k, v, **options):
     arrays = (x.detach().cpu().double().numpy() for x in (q, k, v))
     if options.get("mask") is not None:
         options["mask"] = options["mask"].cpu().numpy()
-    return torch.from_numpy(module.define(*arrays, **options))
+    return torch.from_numpy(module.define(*arrays, **accepted(module.define, options)))
 
 
 def assert_close(actual, expected, *, within=1e-12):
@@ -272,9 +285,8 @@ def test_strides_do_not_matter(module, options):
 def test_error_is_at_most_twice_that_of_a_plain_softmax(module, options, dtype, n_q, device):
     """The yardstick is three lines of PyTorch in the same precision, against float64."""
     q, k, v = draw((2, n_q, 60), (2, 257, 60), dtype=dtype, device=device)
-    sees = torch.ones(n_q, 257, dtype=torch.bool, device=device)
-    if hasattr(module, "visible"):
-        sees = torch.from_numpy(pattern(module, options, n_q, 257)).to(device)
+    by = module if hasattr(module, "visible") else dense
+    sees = torch.from_numpy(pattern(by, options, n_q, 257)).to(device)
     scores = q @ k.mT * options.get("scale", 60**-0.5)
     plain = scores.masked_fill(~sees, -torch.inf).softmax(-1) @ v
     exact_plain = defined(dense, q, k, v, mask=sees, scale=options.get("scale"))
@@ -394,55 +406,23 @@ def test_needs_4d_flops_for_each_visible_pair(module, options, n):
     assert needed.unit == "FLOPs"
 
 
-class PeakMemory(TorchDispatchMode):
-    """Most bytes alive at once in tensors that operations made: exact, on any machine.
-
-    What a kernel allocates and frees within itself is not seen.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.alive, self.peak = {}, 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        given = {x.untyped_storage()._cdata for x in tree_leaves((args, kwargs)) if self.holds(x)}
-        result = function(*args, **(kwargs or {}))
-        self.alive = {key: x for key, x in self.alive.items() if not x[0].expired()}
-        for x in filter(self.holds, tree_leaves(result)):
-            storage = x.untyped_storage()
-            if storage._cdata not in given:
-                self.alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
-        self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
-        return result
-
-    @staticmethod
-    def holds(x):
-        return isinstance(x, torch.Tensor)
-
-
-def test_peak_memory_sees_a_square():
-    """Were the meter blind, every mechanism would pass."""
-    for n in (64, 128):
-        with PeakMemory() as memory:
-            x = torch.zeros(n, 8)
-            (x @ x.mT).softmax(-1) @ x
-        assert memory.peak == 4 * (8 * n + 2 * n * n)
-
-
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward and backward"])
 @cases()
 def test_memory_is_linear_in_n(module, options, backward):
-    """Equal steps in n cost equal bytes; any n² would show as a second difference."""
+    """Equal steps in n cost equal bytes, but for what a tile that is not full may add.
+
+    One square of booleans would be a second difference of 2 · 256² bytes, a tenth of the peak.
+    """
     peaks = []
-    for n in (256, 512, 768, 1024):
+    for n in (512, 768, 1024, 1280):
         inputs = [x.requires_grad_(backward) for x in draw((2, n, 8), (2, n, 8))]
         with PeakMemory() as memory:
             out = module.attend(*inputs, **options)
             if backward:
                 out.sum().backward()
         peaks.append(memory.peak)
-    assert peaks[0] >= 2 * 256 * 8 * 8  # the output at least
-    assert not np.diff(peaks, 2).any(), peaks
+    assert peaks[0] >= 2 * 512 * 8 * 8  # the output at least
+    assert np.abs(np.diff(peaks, 2)).max() <= peaks[-1] / 100, peaks
 
 
 # Streams

@@ -15,4 +15,4 @@ Every one of them has the same doors, so that who knows one knows all:
 ``tests/attention/test_contract.py`` holds every name in ``MECHANISMS`` to what these doors promise.
 """
 
-MECHANISMS = ("dense",)
+MECHANISMS = ("dense", "online_softmax", "linear")

@@ -5,6 +5,8 @@ by a ValueError that names the argument and says what would be right. Nothing lo
 only at shapes, dtypes and devices: the checks run on the ``meta`` device and cost no transfer.
 """
 
+from collections.abc import Iterable
+
 import torch
 
 
@@ -62,6 +64,12 @@ def check_count(name: str, value: int, *, least: int = 0) -> None:
     """Refuse what is no integer, or less than ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse what is not among the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 def _check_tensor(name: str, x: torch.Tensor) -> None:

@@ -1,0 +1,204 @@
+r"""Linear attention: what a query sees is summed up before the query is known.
+
+.. math::
+
+    o_i = \frac{\sum_{j \in V_i} \bigl( \phi(q_i) \cdot \phi(k_j) \bigr) \, v_j}
+               {\sum_{j \in V_i} \phi(q_i) \cdot \phi(k_j)}
+        = \frac{\phi(q_i)^\top \sum_{j \in V_i} \phi(k_j) \, v_j^\top}
+               {\phi(q_i)^\top \sum_{j \in V_i} \phi(k_j)}, \qquad
+    \phi(x) = \operatorname{elu}(x) + 1
+    \quad\text{or}\quad
+    \phi(x) = \max(x, 0),
+
+entry by entry, where V_i is all keys or, if causal, those with 0 ≤ j ≤ i; with n_q ≠ n_k, those
+with j ≤ i + n_k − n_q (bottom-right alignment).  A weighted mean of the values like dense
+attention's, but of other weights: φ(q)·φ(k) for e^(q·k).  As q enters last, the sums over j are
+the same for every query, and a stream carries them along: a state of d (d + 1) numbers.
+
+The normaliser is part of the definition.  Where it is 0 (no key is seen, or with "relu" none
+that shares a positive entry with the query), o_i = 0 with zero gradients.  There is no 1/√d: for
+"relu" any scale cancels, and for "elu" the definition has none.
+
+It needs 4nd(d + 1) FLOPs, causal or not: linear in n, and for n beyond d + 1 or so (causal twice
+that) less than dense attention.  Memory is linear, and that of a stream constant.  The price is
+that constant: a state of d features can tell no more than d keys apart.
+
+Source: :cite:t:`katharopoulos2020transformers`.  Taught in: "Quadratic cost".
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import sympy as sp
+import torch
+from torch.nn.functional import elu, pad, relu
+
+from attention_limits import symbols
+from attention_limits.attention import dense, inputs
+from attention_limits.attention.cost import Cost
+from attention_limits.formula import Formula
+
+CHUNK = 64  # causal: so many tokens go through one product before the state moves on
+
+
+def define(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    *,
+    causal: bool = False,
+    feature_map: str = "elu",
+) -> np.ndarray:
+    """The first fraction above, word for word, on (n, d) arrays; leading axes broadcast."""
+
+    def phi(x):
+        positive = np.maximum(x, 0)
+        return {"relu": positive, "elu": positive + np.exp(np.minimum(x, 0))}[feature_map]
+
+    sees = dense.visible(q.shape[-2], n_k=k.shape[-2], causal=causal)
+
+    def one_head(q, k, v):
+        o = np.zeros((len(q), v.shape[-1]))
+        for i, V in enumerate(sees):
+            weights = phi(k[V]) @ phi(q[i])
+            if weights.sum() > 0:
+                o[i] = weights @ v[V] / weights.sum()
+        return o
+
+    return np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e)->(i,e)")(q, k, v)
+
+
+def attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    *,
+    causal: bool = False,
+    feature_map: str = "elu",
+) -> torch.Tensor:
+    """The second fraction, on (..., n, d) tensors, in time and memory linear in n.
+
+    Half precision is computed in float32.  What some query sees must be finite.
+
+    Args:
+        q: queries (..., n_q, d).
+        k: keys (..., n_k, d), in the dtype and on the device of ``q``.
+        v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
+        causal: whether a query sees only keys up to its own position, the last query's being
+            that of the last key.
+        feature_map: φ, "elu" or "relu".
+
+    Returns:
+        (..., n_q, d_v), in the dtype of ``q``.  A query whose normaliser is 0 gets 0, and its
+        gradients are 0.
+
+    Raises:
+        ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if there is
+            no such feature map.
+    """
+    inputs.check(q, k, v)
+    phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map)
+    if causal:
+        sums, _ = _scan(0, phi_q, phi_k, v_1)
+    else:
+        sums = phi_q @ (phi_k.mT @ v_1)
+    return _normalised(sums).to(q.dtype)
+
+
+def cost(*, causal: bool = False) -> Cost:
+    """Causal, each chunk also computes its own square; the state is float32 at the least."""
+    n, d, b = symbols.n, symbols.d, symbols.b
+    needed = 4 * n * d * (d + 1)  # phi(k) into the sums, and phi(q) out of them
+    whole = sp.floor(n / CHUNK)
+    squares = CHUNK**2 * whole + (n - CHUNK * whole) ** 2
+    executed = needed + 2 * (2 * d + 1) * squares if causal else needed
+    return Cost(
+        needed=Formula(needed, "FLOPs", "needed by linear attention"),
+        executed=Formula(executed, "FLOPs", "executed by linear attention"),
+        held=Formula(sp.Max(b, 4) * d * (d + 1), "bytes", "held by linear attention"),
+    )
+
+
+class Sums(NamedTuple):
+    """Sums over all keys of a stream so far, (..., d, d_v + 1): of φ(k) vᵀ and, last, of φ(k)."""
+
+    sums: torch.Tensor
+
+
+def step(
+    state: Sums | None,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    *,
+    feature_map: str = "elu",
+) -> tuple[torch.Tensor, Sums]:
+    """Causal linear attention for the next token, or the next few, of a stream.
+
+    Args:
+        state: what the last step returned; None starts a stream.
+        q: queries of the new tokens only, shaped as for ``attend``.
+        k: their keys.
+        v: their values.
+        feature_map: as for ``attend``.
+
+    Returns:
+        The new tokens' outputs and the state that the next step wants, of a size that does not
+        depend on how many tokens there were.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit the others or the stream.
+    """
+    inputs.check(q, k, v)
+    if q.shape[-2] != k.shape[-2]:
+        raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {tuple(q.shape)}")
+    phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map)
+    fresh = phi_k[..., :0, :].mT @ v_1[..., :0, :]  # zeros, as a stream starts
+    sums = fresh if state is None else state.sums
+    if (sums.shape, sums.dtype, sums.device) != (fresh.shape, fresh.dtype, fresh.device):
+        raise ValueError(
+            f"k must continue its stream, and with v keep sums of shape {tuple(sums.shape)} in "
+            f"{sums.dtype} on {sums.device}, got {tuple(fresh.shape)} in {fresh.dtype} on "
+            f"{fresh.device}"
+        )
+    out, sums = _scan(sums, phi_q, phi_k, v_1)
+    return _normalised(out).to(q.dtype), Sums(sums)
+
+
+_FEATURE_MAPS = {"elu": lambda x: elu(x) + 1, "relu": relu}
+
+
+def _prepared(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """φ(q), φ(k) and (v, 1), in float32 at the least: half precision cannot sum many keys."""
+    inputs.check_choice("feature_map", feature_map, _FEATURE_MAPS)
+    phi = _FEATURE_MAPS[feature_map]
+    q, k, v = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (q, k, v))
+    return phi(q), phi(k), pad(v, (0, 1), value=1)  # the normaliser is one more column
+
+
+def _scan(
+    sums: torch.Tensor | int, phi_q: torch.Tensor, phi_k: torch.Tensor, v_1: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Causal outputs before they are normalised, and the sums at the end.
+
+    Earlier chunks are seen through the sums, a query's own chunk pair by pair.
+    """
+    ahead = phi_k.shape[-2] - phi_q.shape[-2]  # keys before the first query; or, if < 0, after it
+    (old_k, phi_k), (old_v, v_1) = (x.tensor_split([max(0, ahead)], -2) for x in (phi_k, v_1))
+    sums = sums + old_k.mT @ old_v
+    # Splitting once keeps the backward linear: a slice in the loop would scatter each chunk's
+    # gradient into a tensor of full length.
+    chunks = (x.split(CHUNK, dim=-2) for x in (phi_q[..., max(0, -ahead) :, :], phi_k, v_1))
+    outputs = []
+    for query, key, value in zip(*chunks, strict=True):
+        outputs.append((query @ key.mT).tril() @ value + query @ sums)
+        sums = sums + key.mT @ value
+    return pad(torch.cat(outputs, dim=-2), (0, 0, max(0, -ahead), 0)), sums
+
+
+def _normalised(sums: torch.Tensor) -> torch.Tensor:
+    """All columns over the last one; 0, with zero gradients, where that is 0."""
+    total = sums[..., -1:]
+    return torch.where(total > 0, sums[..., :-1] / torch.where(total > 0, total, 1), 0)
