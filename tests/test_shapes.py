@@ -2,7 +2,7 @@
 
 import pytest
 
-from attention_limits.derivations.quadratic_cost import CROSSOVER
+from attention_limits.derivations.quadratic_cost import CROSSOVER, WEIGHTS
 from attention_limits.shapes import SHAPES
 
 
@@ -20,3 +20,12 @@ def test_heads_share_the_width(shape):
 def test_crossovers_that_the_text_quotes(name, tokens):
     """The exercises' solutions name these numbers; by hand: d(1 + g/h) + 1.5 f."""
     assert CROSSOVER(**SHAPES[name].sizes) == tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [("GPT-2 XL", 1.5), ("Llama-2 7B", 7), ("Llama-3 8B", 8), ("Llama-3.1 405B", 405)],
+)
+def test_the_weights_add_up_to_what_the_models_are_named_after(name, billions):
+    """A wrong number of layers, words or tables: the 8B's second table alone is half a billion."""
+    assert WEIGHTS(b=1, **SHAPES[name].whole) / 1e9 == pytest.approx(billions, rel=0.04)

@@ -16,6 +16,9 @@ class Shape:
     g: int  # key-value heads
     f: int  # width of the MLP
     c: int  # matrices in the MLP: 3 if it is gated
+    layers: int
+    vocabulary: int  # tokens
+    tables: int  # of embeddings: 1 if the output shares the input's
     trained: int  # tokens of context in training
     source: str  # key in references.bib
 
@@ -24,17 +27,25 @@ class Shape:
         """What a layer's formulas take, the length of the text aside."""
         return {k: v for k, v in asdict(self).items() if k in ("d_model", "h", "g", "f", "c")}
 
+    @property
+    def whole(self) -> dict[str, int]:
+        """What formulas of a whole model take on top of that."""
+        return self.sizes | {k: getattr(self, k) for k in ("layers", "vocabulary", "tables")}
+
+
+GPT2, LLAMA2, LLAMA3 = "radford2019language", "touvron2023llama2", "grattafiori2024llama3"
 
 SHAPES = {
     shape.name: shape
     for shape in (
-        Shape("GPT-2 small", 768, 12, 12, 3072, 2, 1024, "radford2019language"),
-        Shape("GPT-2 XL", 1600, 25, 25, 6400, 2, 1024, "radford2019language"),
-        Shape("Llama-2 7B", 4096, 32, 32, 11008, 3, 4096, "touvron2023llama2"),
-        Shape("Llama-3 8B", 4096, 32, 8, 14336, 3, 8192, "grattafiori2024llama3"),
-        Shape("Llama-3 70B", 8192, 64, 8, 28672, 3, 8192, "grattafiori2024llama3"),
-        Shape("Llama-3.1 8B", 4096, 32, 8, 14336, 3, 131072, "grattafiori2024llama3"),
-        Shape("Llama-3.1 70B", 8192, 64, 8, 28672, 3, 131072, "grattafiori2024llama3"),
-        Shape("Llama-3.1 405B", 16384, 128, 8, 53248, 3, 131072, "grattafiori2024llama3"),
+        # name, d_model, h, g, f, c, layers, vocabulary, tables, trained, source
+        Shape("GPT-2 small", 768, 12, 12, 3072, 2, 12, 50257, 1, 1024, GPT2),
+        Shape("GPT-2 XL", 1600, 25, 25, 6400, 2, 48, 50257, 1, 1024, GPT2),
+        Shape("Llama-2 7B", 4096, 32, 32, 11008, 3, 32, 32000, 2, 4096, LLAMA2),
+        Shape("Llama-3 8B", 4096, 32, 8, 14336, 3, 32, 128256, 2, 8192, LLAMA3),
+        Shape("Llama-3 70B", 8192, 64, 8, 28672, 3, 80, 128256, 2, 8192, LLAMA3),
+        Shape("Llama-3.1 8B", 4096, 32, 8, 14336, 3, 32, 128256, 2, 131072, LLAMA3),
+        Shape("Llama-3.1 70B", 8192, 64, 8, 28672, 3, 80, 128256, 2, 131072, LLAMA3),
+        Shape("Llama-3.1 405B", 16384, 128, 8, 53248, 3, 126, 128256, 2, 131072, LLAMA3),
     )
 }

@@ -37,11 +37,13 @@ def _count(name: str, words: str, unit: str = "", tex: str = "") -> sp.Symbol:
     return _symbol(name, words, unit, tex, integer=True, positive=True)
 
 
-def _vector(name: str, words: str, tex: str = "", **assumptions: bool) -> tuple[sp.Symbol, ...]:
-    """Three entries, which stand for any number in derivations that treat all entries alike."""
+def _vector(
+    name: str, words: str, tex: str = "", *, entries: int = 3, **assumptions: bool
+) -> tuple[sp.Symbol, ...]:
+    """A few entries, which stand for any number in derivations that treat all entries alike."""
     return tuple(
         _symbol(f"{name}_{i}", f"{words} {i}", "", f"{tex}_{i}" if tex else "", **assumptions)
-        for i in (1, 2, 3)
+        for i in range(1, entries + 1)
     )
 
 
@@ -56,6 +58,11 @@ c = _count("c", "matrices in the MLP")  # 2, or 3 if it is gated
 b = _count("b", "bytes a number", "bytes")
 m = _count("m", "number of keys", "keys")
 w = _count("w", "window", "keys")
+B = _count("B", "rows in a tile")
+M = _count("M", "numbers that fit on chip")
+layers = _count("layers", "layers", tex="L")
+vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
+tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
 
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
@@ -77,6 +84,9 @@ gap_sq = _symbol("gap_sq", "squared distance", tex=r"\|q - k\|^2", nonnegative=T
 q_sq = _symbol("q_sq", "squared length of the query", tex=r"\|q\|^2", nonnegative=True)
 k_sq = _symbol("k_sq", "squared length of the key", tex=r"\|k\|^2", nonnegative=True)
 tau = _symbol("tau", "temperature", positive=True)
+beta = _symbol("beta", "largest size of a score", tex=r"\beta", positive=True)
+lam = _symbol("lam", "recurrent weight", tex=r"\lambda", real=True)
+h_0 = _symbol("h_0", "first state", real=True)
 
 # Vectors
 q = _vector("q", "query, entry", real=True)
@@ -86,4 +96,20 @@ a = _vector("a", "unnormalised weight", positive=True)
 p = _vector("p", "weight", positive=True)
 u = _vector("u", "incoming gradient, entry", real=True)
 p_soft = _vector("p_soft", "softmax weight", tex=r"\hat{p}", positive=True)
+v = _vector("v", "value", real=True)
+inputs = _vector("x", "input of step", real=True)
+states = _vector("h", "state after step", real=True)
+
+# A softmax in pieces: the reference that a piece subtracts, its sum, its mix of values
+top = _vector("m", "running maximum of piece", real=True)
+mass = _vector("ell", "running sum of piece", tex=r"\ell", positive=True)
+mix = _vector("o", "running mix of piece", real=True)
+top_12 = _symbol("m_12", "maximum of pieces 1 and 2", tex="m_{12}", real=True)
+top_23 = _symbol("m_23", "maximum of pieces 2 and 3", tex="m_{23}", real=True)
+top_all = _symbol("m_123", "maximum of all pieces", tex="m", real=True)
+
+# Two features of a query and of two keys
+phi_q = _vector("phi_q", "feature of the query", r"\varphi(q)", entries=2, positive=True)
+phi_1 = _vector("phi_1", "feature of key 1", r"\varphi(k_1)", entries=2, positive=True)
+phi_2 = _vector("phi_2", "feature of key 2", r"\varphi(k_2)", entries=2, positive=True)
 Z = _symbol("Z", "sum of the exponentials", positive=True)

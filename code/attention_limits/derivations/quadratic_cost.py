@@ -9,8 +9,12 @@ import sympy as sp
 from attention_limits.derivation import Derivation, Step
 from attention_limits.formula import Formula
 from attention_limits.symbols import (
+    B,
+    M,
     Z,
     alpha,
+    b,
+    beta,
     c,
     d,
     d_model,
@@ -19,14 +23,32 @@ from attention_limits.symbols import (
     g,
     group,
     h,
+    h_0,
     i,
+    inputs,
     j,
     l,
+    lam,
+    layers,
+    m,
+    mass,
+    mix,
     n,
     n_star,
     p,
+    phi_1,
+    phi_2,
+    phi_q,
     s,
+    states,
+    tables,
+    top,
+    top_12,
+    top_23,
+    top_all,
     u,
+    v,
+    vocabulary,
 )
 
 # One layer's FLOPs on n tokens: h query heads, g key-value heads, heads of width d_model / h.
@@ -43,6 +65,7 @@ SHARE = Formula(n / (n + CROSSOVER.expr), "", "share of attention")
 # vector-Jacobian product and by writing out the Jacobian of every row.
 FORWARD = Formula(4 * n**2 * d, "FLOPs", "forward")
 BACKWARD = Formula(8 * n**2 * d, "FLOPs", "backward")
+RECOMPUTED = Formula(10 * n**2 * d, "FLOPs", "backward, recomputing")
 SOFTMAX_BACKWARD = Formula(4 * n**2, "FLOPs", "softmax, backward")
 JACOBIANS = Formula(3 * n**3, "FLOPs", "with full Jacobians")
 JACOBIANS_LEAD = Formula(8 * d / 3, "tokens", "Jacobians lead")
@@ -57,6 +80,36 @@ CUBE_LEADS = Formula((3 * CROSSOVER.expr - 1) / 2, "tokens", "the cube leads")
 
 # How much the whole layer's cost grows, as a power of n, when n doubles.
 DOUBLING_EXPONENT = Formula(sp.log(2 + 2 * SHARE.expr, 2), "", "doubling exponent")
+
+# Numbers that one head moves between memory and chip: with all scores in memory, and tile by tile,
+# where B rows of queries fit on a chip that holds M numbers.
+MATERIALISED = Formula(4 * n * d + 4 * n**2, "numbers", "all scores in memory")
+TILED = Formula(2 * n * d + 2 * n * d * sp.Max(1, n / B), "numbers", "tile by tile")
+TILE_ROWS = Formula((M - 2 * d) / (2 * d + 3), "rows", "rows in a tile")
+ON_CHIP = Formula(B * (2 * d + 3) + 2 * d, "numbers", "on chip")
+
+# How often a running maximum changes over n keys in random order: one row's, and that of at
+# least one row in a tile of B independent rows.
+ROW_CHANGES = Formula(sp.Sum(1 / l, (l, 1, n)), "changes", "one row")
+TILE_CHANGES = Formula(sp.Sum(1 - (1 - 1 / l) ** B, (l, 1, n)), "changes", "a tile")
+
+# The largest weight that n keys allow, if no score is larger than beta in size, and the length
+# past which it is less than half.
+LARGEST_WEIGHT = Formula(sp.exp(2 * beta) / (sp.exp(2 * beta) + n - 1), "", "largest weight")
+HALF_WEIGHT = Formula(1 + sp.exp(2 * beta), "tokens", "half of all weight")
+
+# Attention with a product of features in place of the exponential, d features a head.
+LINEAR = Formula(4 * n * d**2, "FLOPs", "linear attention")
+
+# Bytes of a whole model, at b bytes a number: what n tokens leave in its cache, its weights, and
+# the number of tokens whose cache weighs as much as the weights.
+CACHE = Formula(2 * layers * n * g * d_model / h * b, "bytes", "cache")
+WEIGHTS = Formula(
+    (2 * layers * d_model * CROSSOVER.expr + tables * vocabulary * d_model) * b, "bytes", "weights"
+)
+CACHE_WEIGHS = Formula(
+    (CROSSOVER.expr + tables * vocabulary / (2 * layers)) * h / g, "tokens", "cache = weights"
+)
 
 
 def in_ratios(formula: Formula) -> Formula:
@@ -204,6 +257,12 @@ def backward_flops() -> Derivation:
             "$dV = P^\\top dO$ and $dP = dO\\,V^\\top$, $dQ = dS\\,K$ and $dK = dS^\\top Q$.",
         ),
         Step(
+            "Backward, recomputing",
+            5 * one_product,
+            RECOMPUTED,
+            "Where the weights were not kept, $QK^\\top$ is computed once more: a fifth product.",
+        ),
+        Step(
             "Softmax between them",
             sp.Sum(sp.Sum(2, (j, 1, n)) + sp.Sum(2, (j, 1, n)), (i, 1, n)),
             SOFTMAX_BACKWARD,
@@ -257,6 +316,232 @@ def generation() -> Derivation:
             sp.Sum(4 * d_model * (l + n_star), (l, 1, n)),
             CACHED,
             "Keep keys and values, and each token pays for its own row only: quadratic.",
+        ),
+        where={n_star: CROSSOVER},
+    )
+
+
+def online_softmax() -> Derivation:
+    """A softmax computed in pieces, which merge in any order into the whole."""
+    (m_1, m_2, m_3), (sum_1, sum_2, sum_3), (mix_1, mix_2, _) = top, mass, mix
+
+    def merged(one: sp.Expr, its: sp.Expr, other: sp.Expr, others: sp.Expr, reference: sp.Expr):
+        return one * sp.exp(its - reference) + other * sp.exp(others - reference)
+
+    scores = sum(sp.exp(score - top_all) for score in s)
+    mixture = sum(sp.exp(score - top_all) * value for score, value in zip(s, v, strict=True))
+    return Derivation(
+        Step(
+            "The sums merge",
+            merged(sum_1, m_1, sum_2, m_2, top_12) * sp.exp(top_12),
+            sum_1 * sp.exp(m_1) + sum_2 * sp.exp(m_2),
+            "A piece stands for $\\ell\\,e^m$. Bring two pieces to one reference $m_{12}$, add, "
+            "and the sum stands for both, whatever the reference is.",
+        ),
+        Step(
+            "The mixes merge",
+            merged(mix_1, m_1, mix_2, m_2, top_12) * sp.exp(top_12),
+            mix_1 * sp.exp(m_1) + mix_2 * sp.exp(m_2),
+            "The weighted sum of values is rescaled by the same factors.",
+        ),
+        Step(
+            "In any order",
+            merged(merged(sum_1, m_1, sum_2, m_2, top_12), top_12, sum_3, m_3, top_all),
+            merged(sum_1, m_1, merged(sum_2, m_2, sum_3, m_3, top_23), top_23, top_all),
+            "First 1 with 2, then 3; or first 2 with 3, then 1. The merge is associative, so it "
+            "may run along a row, in tiles, or as a tree.",
+        ),
+        Step(
+            "Read out",
+            mixture / scores,
+            sum(value * sp.exp(score) for score, value in zip(s, v, strict=True))
+            / sum(map(sp.exp, s)),
+            "At the end $o/\\ell$ is the softmax's mean. The reference $m$ has cancelled; "
+            "the maximum is chosen for it because then no exponential exceeds one.",
+        ),
+    )
+
+
+def traffic() -> Derivation:
+    """How many numbers cross the border between memory and chip, with and without tiles."""
+    return Derivation(
+        Step(
+            "All scores in memory",
+            (2 * n * d + n**2) + (n**2 + n**2) + (n**2 + n * d + n * d),
+            MATERIALISED,
+            "$QK^\\top$ reads $Q$ and $K$ and writes $n^2$ scores; the softmax reads and writes "
+            "them; mixing reads them and $V$, and writes the output.",
+        ),
+        Step(
+            "Tile by tile",
+            sp.Sum(B * d + n * 2 * d + B * d, (i, 1, n / B)),
+            2 * n * d + 2 * n**2 * d / B,
+            "A tile of $B$ queries is read and its output written once. In between, all keys and "
+            "values pass by.",
+        ),
+        Step(
+            "What is on chip",
+            sp.Subs(ON_CHIP.expr, B, TILE_ROWS.expr),
+            M,
+            "$B$ queries, outputs, maxima, sums and scores, one key and one value: the larger the "
+            "chip, the more rows share a passing key.",
+        ),
+        Step(
+            "So the traffic is",
+            sp.Subs(2 * n**2 * d / B, B, TILE_ROWS.expr),
+            2 * n**2 * d * (2 * d + 3) / (M - 2 * d),
+            "Of order $n^2 d^2/M$: still quadratic, and divided by the size of the chip.",
+        ),
+        Step(
+            "What tiles save",
+            sp.Limit((2 * n * d + 2 * n**2 * d / B) / MATERIALISED.expr, n, sp.oo),
+            d / (2 * B),
+            "On long texts: the fewer numbers, the more rows a tile has for each dimension of the "
+            "head.",
+        ),
+    )
+
+
+def maximum_changes() -> Derivation:
+    """How often the running maximum of a row changes."""
+    return Derivation(
+        Step(
+            "Key $m$ is a new maximum",
+            sp.factorial(m - 1) / sp.factorial(m),
+            1 / m,
+            "Of the $m!$ orders of the first $m$ scores, all equally likely, $(m-1)!$ have the "
+            "largest one last.",
+        ),
+        Step(
+            "Changes in a row",
+            ROW_CHANGES,
+            sp.harmonic(n),
+            "Expectations add up: the harmonic number, about $\\ln n + 0.58$.",
+        ),
+        Step(
+            "Key $m$ changes no row of a tile",
+            sp.Product(1 - 1 / m, (i, 1, B)),
+            (1 - 1 / m) ** B,
+            "If the $B$ rows are independent. A tile that works in step has to rescale unless all "
+            "of its rows are left alone.",
+        ),
+    )
+
+
+def linear_attention() -> Derivation:
+    """What another order of multiplication saves, once the weights are products of features."""
+    one, other = (sum(x * y for x, y in zip(phi_q, key, strict=True)) for key in (phi_1, phi_2))
+    state = [first * v[0] + second * v[1] for first, second in zip(phi_1, phi_2, strict=True)]
+    return Derivation(
+        Step(
+            "Another order",
+            one * v[0] + other * v[1],
+            sum(feature * kept for feature, kept in zip(phi_q, state, strict=True)),
+            "Left: the query meets every key. Right: keys and values are summed up first, for all "
+            "queries at once.",
+        ),
+        Step(
+            "Keys first",
+            sp.Sum(sp.Sum(2, (l, 1, d)) + sp.Sum(2, (l, 1, d)), (j, 1, n), (i, 1, n)),
+            FORWARD,
+            "Every query meets every key.",
+        ),
+        Step(
+            "Sums first",
+            sp.Sum(2, (l, 1, d), (i, 1, d), (j, 1, n)) + sp.Sum(2, (l, 1, d), (j, 1, d), (i, 1, n)),
+            LINEAR,
+            "A key adds $d \\times d$ products to the sum, and a query reads it: linear in $n$; "
+            "the normaliser is one more column.",
+        ),
+        Step(
+            "What it saves",
+            FORWARD.expr / LINEAR.expr,
+            n / d,
+            "From one head's width on, and then without end.",
+        ),
+    )
+
+
+def bounded_scores() -> Derivation:
+    """What scores of bounded size can single out."""
+    best = sp.exp(beta) / (sp.exp(beta) + sp.Sum(sp.exp(-beta), (l, 1, n - 1)))
+    return Derivation(
+        Step(
+            "The largest weight",
+            best,
+            LARGEST_WEIGHT,
+            "No score exceeds $\\beta$ in size, so at best one key has $\\beta$ and all others "
+            "have $-\\beta$.",
+        ),
+        Step(
+            "Half of all weight",
+            sp.Subs(LARGEST_WEIGHT.expr, n, HALF_WEIGHT.expr),
+            sp.Rational(1, 2),
+            "Past this length no key can hold half of it. Read the other way round, scores must "
+            "reach $\\tfrac12 \\ln(n-1)$.",
+        ),
+    )
+
+
+def product_of_jacobians() -> Derivation:
+    """A gradient on its way back through a recurrent network, one factor a step."""
+    chain, state = [], h_0
+    for x in inputs:
+        state = sp.tanh(lam * state + x)
+        chain.append(state)
+    return Derivation(
+        Step(
+            "One step",
+            sp.Derivative(chain[0], h_0),
+            lam * (1 - states[0] ** 2),
+            "The recurrent weight, times the slope of the tanh, which is at most one.",
+        ),
+        Step(
+            "Three steps",
+            sp.Derivative(chain[2], h_0),
+            lam**3 * (1 - states[0] ** 2) * (1 - states[1] ** 2) * (1 - states[2] ** 2),
+            "Every step is one more factor. With many units the factors are matrices, and the "
+            "product is one of Jacobians.",
+        ),
+        where=dict(zip(states, chain, strict=True)),
+    )
+
+
+def cache_and_weights() -> Derivation:
+    """What n tokens leave in the cache of a model, and when it weighs more than the model."""
+    return Derivation(
+        Step(
+            "Cache",
+            layers * n * (g * d_model / h + g * d_model / h) * b,
+            CACHE,
+            "A key and a value, for each token, layer and key-value head.",
+        ),
+        Step(
+            "Work for each byte",
+            4 * n * d_model * layers / CACHE.expr,
+            2 * h / (g * b),
+            "To write one token, all of the cache is read, and each of its numbers meets only the "
+            "$h/g$ queries that share it.",
+        ),
+        Step(
+            "Weights of a layer",
+            2 * d_model * d_model + 2 * d_model * g * d_model / h + c * d_model * f,
+            2 * d_model * n_star,
+            "Four projections and the MLP: two numbers for each unit of width and each token of "
+            "the crossover.",
+        ),
+        Step(
+            "Weights",
+            (layers * 2 * d_model * n_star + tables * vocabulary * d_model) * b,
+            WEIGHTS,
+            "All layers, and $e$ tables with a row for each of $\\mathcal{V}$ words: two tables, "
+            "or one that serves both ends. Norms are left out.",
+        ),
+        Step(
+            "Equal weight",
+            sp.Subs(CACHE.expr / WEIGHTS.expr, n, CACHE_WEIGHS.expr),
+            sp.Integer(1),
+            "But for the tables this is the crossover, times the query heads per key-value head.",
         ),
         where={n_star: CROSSOVER},
     )

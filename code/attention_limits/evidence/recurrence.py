@@ -2,8 +2,8 @@
 
 The networks are random: W_h of independent normal entries with the standard deviation g/√d, g
 being the gain, W_x likewise with 1/√d, no bias, inputs independent normal with the standard
-deviation ``strength``.  Without inputs, large networks of this kind turn chaotic at g = 1. Inputs
-drive the units towards saturation, where they pass on little: at strength 1, to about g = 2.
+deviation ``strength``.  Inputs drive the units towards saturation, where they pass on little: at
+strength 1, chaos sets in at about g = 2, and earlier where inputs are weaker.
 """
 
 import math

@@ -4,7 +4,15 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from attention_limits import style
-from attention_limits.derivations.quadratic_cost import CROSSOVER, DOUBLING_EXPONENT
+from attention_limits.derivations.quadratic_cost import (
+    CROSSOVER,
+    DOUBLING_EXPONENT,
+    LARGEST_WEIGHT,
+    ROW_CHANGES,
+    TILE_CHANGES,
+)
+from attention_limits.evidence.lower_bounds import D, N, rank, weights
+from attention_limits.evidence.softmax import attention_scores, changes
 from attention_limits.shapes import SHAPES
 
 WIDTHS = (256, 2048, 16384)
@@ -65,4 +73,68 @@ def trained_and_crossover() -> style.Figure:
         caption="Context in training (dots) and the crossover n* (diamonds; hollow where a kernel "
         "skips the masked half). Right of its diamond, a layer spends most of its FLOPs on "
         "attention.",
+    )
+
+
+def maximum_changes(rows: int = 128, seeds: int = 8) -> style.Figure:
+    """How often a running maximum changes: one row's, and at least one of a tile's."""
+    lengths = 2 ** np.arange(2, 14)
+    canvas = Canvas()
+    axes = canvas.add_subplot(xlim=(4, 2**13), ylim=(1, 2**13))
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set(xlabel="keys that have passed", ylabel="changes of the maximum")
+    axes.plot(lengths, lengths, color=style.GREY, ls=":")
+    axes.text(40, 75, "every key", color=style.GREY, rotation=33, ha="center", va="center")
+    tile = [TILE_CHANGES.numpy(n=n, B=rows) for n in lengths]
+    row = [ROW_CHANGES.numpy(n=n) for n in lengths]
+    axes.plot(lengths, tile, color=style.VERMILLION)
+    axes.plot(lengths, row, color=style.BLUE)
+    for seed in range(seeds):
+        changed = changes(attention_scores(seed, rows, lengths[-1]))
+        axes.plot(lengths, changed.any(0).cumsum()[lengths - 1], ".", color=style.VERMILLION, ms=4)
+        axes.plot(lengths, changed.cumsum(-1).mean(0)[lengths - 1], ".", color=style.BLUE, ms=4)
+    axes.text(2**12.8, 100, f"tile of {rows} rows", ha="right")
+    axes.text(2**12.8, 4.2, "one row", ha="right")
+    return style.Figure(
+        canvas,
+        alt="Changes of the running maximum over the number of keys, on logarithmic axes. One "
+        f"row's grow like a logarithm, to about ten at 8,192 keys. A tile of {rows} rows changes "
+        "at nearly every key at first, and hundreds of times in all.",
+        caption="How often a running maximum changes. Lines: derived, for independent scores in "
+        f"random order. Dots: scores of {rows} random queries against the same random keys, "
+        f"{seeds} seeds, a dot each (for one row, the mean over the tile).",
+    )
+
+
+def cheap_is_blunt(seeds: int = 5) -> style.Figure:
+    """The rank of a matrix of weights, and the largest of them, over the size of the scores."""
+    sizes = np.geomspace(0.1, 32, 26)
+    drawn = [[weights(beta, seed) for beta in sizes] for seed in range(seeds)]
+    ranks = np.array([[rank(p) for p in row] for row in drawn])
+    largest = np.array([[p.max(-1).mean() for p in row] for row in drawn])
+    canvas = Canvas(figsize=(5.6, 5.2))
+    upper, lower = canvas.subplots(2, sharex=True)
+    for axes, values, colour in ((upper, ranks, style.BLUE), (lower, largest, style.VERMILLION)):
+        axes.plot(sizes, np.median(values, axis=0), color=colour)
+        axes.fill_between(sizes, values.min(0), values.max(0), color=colour, alpha=0.25, lw=0)
+        axes.set_xscale("log")
+    upper.set(ylabel=f"rank, of {N}", ylim=(0, N))
+    lower.set(ylabel="largest weight of a query", ylim=(0, 1), xlabel="largest score in size, β")
+    for degree, count in ((1, 1 + D), (2, (D + 1) * (D + 2) // 2)):
+        upper.axhline(count, color=style.GREY, ls=":")
+        upper.text(31, count + 8, f"degree {degree}: {count}", ha="right", va="bottom")
+    lower.plot(sizes, LARGEST_WEIGHT.numpy(n=N, beta=sizes), color=style.GREY, ls="--")
+    lower.text(3.1, 0.72, "bound", ha="right")
+    lower.text(9, 0.2, "measured", ha="right")
+    return style.Figure(
+        canvas,
+        alt="Two panels over the size of the scores, on a logarithmic axis. Above, the rank of the "
+        f"weights rises from about {D} where scores are small to most of {N} where they are "
+        "large, with a slight fall at the end. Below, the largest weight of a query rises from "
+        "almost nothing to more than one half, below a dashed bound.",
+        caption=f"Weights of {N} random queries and keys of width {D}. Above: the rank that comes "
+        "within 1 % of them; dotted, the rank of the Taylor polynomials of the exponential. Below: "
+        f"the mean largest weight of a query. Lines are medians of {seeds} seeds, bands their "
+        "range.",
     )
