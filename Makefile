@@ -7,7 +7,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: book test serve clean
+.PHONY: book test serve results clean
 
 book: $(VENV)/installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -20,6 +20,12 @@ test: book
 
 serve: book
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
+
+# Measures anew what the book quotes of clocks; leave the machine alone meanwhile.
+results: $(VENV)/installed
+	@echo "This takes about four minutes, and rewrites code/attention_limits/results"
+	$(BIN)/attention-limits run scaling --device cpu --out code/attention_limits/results
+	$(BIN)/attention-limits run roofline --device cpu --out code/attention_limits/results
 
 clean:
 	rm -rf _build

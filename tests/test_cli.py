@@ -1,5 +1,6 @@
 import io
 import json
+import signal
 import subprocess
 import sys
 from types import ModuleType
@@ -162,3 +163,137 @@ finally:
 """
     done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
     assert "verify" in done.stdout
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def experiment(monkeypatch):
+    """The experiment "scaling", in three measurements that take no time."""
+    from attention_limits.experiments import scaling
+
+    def measure(config, progress):
+        for n in (1, 2, 3):
+            progress(n / 3, f"n = {n}")
+            yield scaling._row("dense", n, "seconds", 0, config.d * n)
+
+    monkeypatch.setattr(scaling, "measure", measure)
+    return scaling
+
+
+def saved(folder):
+    return json.loads((folder / "scaling.json").read_text())
+
+
+@pytest.mark.parametrize("preset", ["smoke", "book", "full"])
+def test_run_saves_what_was_measured_and_says_where(experiment, tmp_path, capsys, preset):
+    """The numbers scrolled by and were gone, or were those of another preset."""
+    folder = tmp_path / "new"
+    argv = ["run", "scaling", "--preset", preset, "--device", "cpu", "--out", str(folder)]
+    assert main(argv) == 0
+    run, config = saved(folder), experiment.PRESETS[preset]
+    assert [row["value"] for row in run["records"]] == [config.d, 2 * config.d, 3 * config.d]
+    assert run["config"]["lengths"] == list(config.lengths)
+    assert run["complete"] is True
+    out, err = capsys.readouterr()
+    assert out == f"saved {folder / 'scaling.json'}\n"
+    assert err.splitlines() == [
+        f"scaling on cpu takes {experiment.TAKES[preset]}",
+        "[ 33%] n = 1",
+        "[ 67%] n = 2",
+        "[100%] n = 3",
+    ]
+
+
+def test_run_saves_to_results_unless_told(experiment, tmp_path, monkeypatch):
+    """A run was saved where nobody looks for it."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "scaling", "--preset", "smoke"]) == 0
+    assert saved(tmp_path / "results")["config"]["device"] != "auto"
+
+
+def test_an_interrupted_run_keeps_what_it_has(experiment, tmp_path, monkeypatch, capsys):
+    """Ctrl-C after three minutes of four threw the three away, or passed them off as all."""
+    whole = experiment.measure
+
+    def interrupted(config, progress):
+        for row in whole(config, progress):
+            if row["n"] == 3:
+                raise KeyboardInterrupt
+            yield row
+
+    monkeypatch.setattr(experiment, "measure", interrupted)
+    assert main(["run", "scaling", "--out", str(tmp_path)]) == 130
+    assert [row["n"] for row in saved(tmp_path)["records"]] == [1, 2]
+    assert saved(tmp_path)["complete"] is False
+    assert "incomplete: it was interrupted" in capsys.readouterr().out
+
+
+def test_a_real_run_is_interrupted_as_a_terminal_does_it(tmp_path):
+    """The signal ended in a traceback somewhere in PyTorch, and nothing was saved."""
+    command = ["run", "scaling", "--preset", "full", "--device", "cpu", "--out", str(tmp_path)]
+    code = f"import sys; from attention_limits.cli import main; sys.exit(main({command!r}))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if "n = 512" in line:  # so that 256 is done
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "incomplete" in out
+    run = saved(tmp_path)
+    assert run["complete"] is False
+    assert len([row for row in run["records"] if row["n"] == 256]) == 5 * (2 + 7)
+
+
+def test_a_remark_is_told_as_one(experiment, tmp_path, monkeypatch, capsys):
+    """A mechanism that stopped early left no trace in the log."""
+
+    def measure(config, progress):
+        progress(None, "dense stops at n = 2")
+        return iter(())
+
+    monkeypatch.setattr(experiment, "measure", measure)
+    assert main(["run", "scaling", "--out", str(tmp_path)]) == 0
+    assert "  ..   dense stops at n = 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("scalling", "did you mean scaling?"), ("zzz", "did you mean scaling or roofline?")],
+)
+def test_an_unknown_experiment_is_named_with_its_neighbours(name, answer, tmp_path, capsys):
+    """A misspelt name ended in a traceback, or measured something else."""
+    assert main(["run", name, "--out", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, list(tmp_path.iterdir())) == ("", [])
+    assert err == f"attention-limits run: there is no experiment {name!r}; {answer}\n"
+
+
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_measured(
+    experiment, tmp_path, monkeypatch, capsys
+):
+    """Four minutes of measuring, and then no place to put it."""
+    monkeypatch.setattr(experiment, "measure", pytest.fail)
+    (tmp_path / "file").write_text("")
+    assert main(["run", "scaling", "--out", str(tmp_path / "file")]) == 2
+    assert "cannot keep a run" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_here_is_refused(experiment, tmp_path, monkeypatch, capsys):
+    """A typing error ended in a traceback of a backend's."""
+    monkeypatch.setattr(experiment, "measure", pytest.fail)
+    assert main(["run", "scaling", "--device", "gpu", "--out", str(tmp_path)]) == 2
+    assert "device must be 'auto' or one that this machine has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["scaling", "roofline"])
+def test_each_experiment_runs_in_seconds_as_a_smoke_test(name, tmp_path):
+    """An experiment that only CI's owner ever ran had not worked for weeks."""
+    from attention_limits.experiments import records
+
+    assert main(["run", name, "--preset", "smoke", "--device", "cpu", "--out", str(tmp_path)]) == 0
+    assert records.load(name, tmp_path).complete

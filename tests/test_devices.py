@@ -29,3 +29,10 @@ def test_what_is_no_device_here_is_refused_by_name(name):
 def test_the_widest_float_is_one_that_the_device_has(device, dtype):
     """Apple's GPUs have no float64: a chapter that asks for it would not run there."""
     assert devices.widest_float(torch.device(device)) == dtype
+
+
+def test_whatever_is_available_computes():
+    """A menu offered a device that is not there, or left the CPU out."""
+    assert "cpu" in devices.available()
+    for name in devices.available():
+        assert torch.ones(2, device=devices.choose(name)).sum() == 2

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from attention_limits import style
 
 BACKGROUNDS = {"white": "#ffffff", "the theme's dark": "#14181e", "its surfaces": "#121212"}
-COLOURS = {"blue": 0, "vermillion": 1, "green": 2, "purple": 3}
+COLOURS = {"blue": 0, "vermillion": 1, "green": 2, "purple": 3, "violet": 4}
 COLOURS = {name: style.PALETTE[number] for name, number in COLOURS.items()} | {"grey": style.GREY}
 
 # Machado, Oliveira & Fernandes 2009, severity 1: what is left of linear red, green and blue.
@@ -73,9 +73,10 @@ def test_colours_are_told_apart_by_every_eye(eye):
         assert np.linalg.norm(seen[0] - seen[1]) > 10, (one, other)
 
 
-def test_every_colour_has_a_dash_of_its_own():
+@pytest.mark.parametrize("cues", [style.DASHES, style.MARKERS], ids=["dashes", "markers"])
+def test_every_colour_has_another_cue_of_its_own(cues):
     """Lines differed in nothing but their colour."""
-    assert len(set(style.DASHES)) == len(set(style.PALETTE)) == len(style.PALETTE)
+    assert len(set(cues)) == len(set(style.PALETTE)) == len(style.PALETTE)
 
 
 def test_both_libraries_draw_in_the_same_colours():

@@ -1,13 +1,19 @@
-"""The command line: ``attention-limits verify`` checks what the book says, on your machine."""
+"""The command line: ``attention-limits verify`` checks what the book says, on your machine.
+
+``attention-limits run`` repeats its measurements there.
+"""
 
 import argparse
+import dataclasses
 import difflib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
+from pathlib import Path
+from types import ModuleType
 
-from attention_limits import claims
+from attention_limits import claims, experiments
 from attention_limits.claims import Claim, Result
 
 
@@ -25,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_verify(commands)
+    _add_run(commands)
     return parser
 
 
@@ -119,3 +126,71 @@ def _print_table(reports: list[dict]) -> None:
 
 def _mark(checked: dict) -> str:
     return "✓" if checked["ok"] else "✗"
+
+
+# --- run --------------------------------------------------------------------------------
+
+
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="repeat one of the book's measurements",
+        description="Run an experiment and save what it measured, with where and when, as JSON.",
+        epilog="Ctrl-C stops it and saves what was measured so far. Exit status: 0 if it came to "
+        "its end, 2 if it cannot start, 130 if it was interrupted.",
+    )
+    parser.add_argument("name", metavar="NAME", help=" or ".join(experiments.EXPERIMENTS))
+    parser.add_argument(
+        "--preset",
+        choices=("smoke", "book", "full"),
+        default="full",
+        help="smoke: does it run; book: what a chapter runs; full: what it quotes (default)",
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, …; auto: the fastest there is")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder, default results")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.name not in experiments.EXPERIMENTS:
+        near = difflib.get_close_matches(args.name, experiments.EXPERIMENTS, cutoff=0.5)
+        names = " or ".join(near or experiments.EXPERIMENTS)
+        return _refuse(f"there is no experiment {args.name!r}; did you mean {names}?")
+    # PyTorch takes seconds to arrive, and a misspelt name should not wait for it.
+    from attention_limits import devices
+    from attention_limits.experiments import records
+
+    experiment = experiments.find(args.name)
+    try:
+        device = str(devices.choose(args.device))
+        records.check_writable(args.out)
+    except (ValueError, OSError) as error:
+        return _refuse(str(error))
+    config = dataclasses.replace(experiment.PRESETS[args.preset], device=device)
+    print(f"{args.name} on {device} takes {experiment.TAKES[args.preset]}", file=sys.stderr)
+    rows, complete = _measure(experiment, config)
+    path = args.out / f"{args.name}.json"
+    records.save(path, records.new(args.name, config, rows, complete=complete))
+    print(f"saved {path}{'' if complete else ', incomplete: it was interrupted'}")
+    return 0 if complete else 130
+
+
+def _measure(experiment: ModuleType, config: object) -> tuple[list[dict], bool]:
+    """The rows, and whether they are all."""
+    rows = []
+    try:
+        for row in experiment.measure(config, _say):
+            rows.append(row)
+    except KeyboardInterrupt:
+        return rows, False
+    return rows, True
+
+
+def _refuse(words: str) -> int:
+    print(f"attention-limits run: {words}", file=sys.stderr)
+    return 2
+
+
+def _say(share: float | None, words: str) -> None:
+    done = "  ..  " if share is None else f"[{share:4.0%}]"
+    print(done, words, file=sys.stderr, flush=True)

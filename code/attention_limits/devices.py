@@ -21,6 +21,12 @@ def choose(device: str = "auto") -> torch.device:
     return chosen
 
 
+def available() -> list[str]:
+    """The devices of this machine, by name: the CPU, and the accelerator if there is one."""
+    accelerator = torch.accelerator.current_accelerator()
+    return ["cpu"] if accelerator is None else ["cpu", accelerator.type]
+
+
 def widest_float(device: torch.device) -> torch.dtype:
     """The most precise floating-point type of a device: float64, where it has that."""
     return torch.float32 if device.type == "mps" else torch.float64

@@ -19,6 +19,8 @@ from jupyter_cache.executors import load_executor
 from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.util import logging as sphinx_logging
 
+from attention_limits.labs.lab import STILL
+
 LOG = sphinx_logging.getLogger(__name__)
 NOTEBOOK = "format_name: myst"  # in a page's header, where jupytext puts it
 
@@ -29,6 +31,7 @@ def setup(app: Sphinx) -> None:
     app.add_config_value("execution_fingerprint", "", "env", [str])
     app.connect("config-inited", _use_fingerprinted_cache, priority=900)
     app.connect("config-inited", _use_own_profile)
+    app.connect("config-inited", _show_still_faces)
     app.connect("config-inited", _forget_unless_clean)
     app.connect("env-before-read-docs", _execute)
     app.connect("build-finished", _mark_if_clean, priority=999)
@@ -46,11 +49,10 @@ def _inputs(source: Path) -> Iterator[tuple[Path, str]]:
     packages = [Path(str(resources.files(name))) for name in ("attention_limits", __package__)]
     for package in packages:
         for path in package.rglob("*"):
-            if path.suffix in {".py", ".yml"}:
+            if path.suffix in {".py", ".yml", ".json"}:
                 yield path, f"{package.name}/{path.relative_to(package)}"
-    for path in (source / "constraints.txt", *source.glob("results/**/*")):
-        if path.is_file():
-            yield path, str(path.relative_to(source))
+    if (versions := source / "constraints.txt").is_file():
+        yield versions, versions.name
 
 
 def _use_fingerprinted_cache(app: Sphinx, config) -> None:
@@ -71,6 +73,15 @@ def _use_own_profile(app: Sphinx, config) -> None:
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
     os.environ["IPYTHONDIR"] = str(profile.parent)
+
+
+def _show_still_faces(app: Sphinx, config) -> None:
+    """Tell the kernels that nobody will move their widgets: labs then show their recorded runs.
+
+    MyST-NB hides widgets, but writes the state of each into the page, under names that are new in
+    every build.
+    """
+    os.environ[STILL] = "1"
 
 
 def is_notebook(path: Path) -> bool:

@@ -80,9 +80,11 @@ def _presets(payload: dict) -> str:
 def _slider(figure_name: str, slider: dict) -> str:
     control = f"{figure_name}-{slider['name']}"
     text = _with_unit(slider["labels"][slider["start"]], slider["unit"])
+    # A symbol that is a word of its label already needs no second mention.
+    symbol = "" if slider["name"] in slider["label"].split() else f" {_symbol(slider['name'])}"
     return (
-        f'<div class="explorable-slider"><label for="{control}">{html.escape(slider["label"])} '
-        f"{_symbol(slider['name'])}</label>"
+        f'<div class="explorable-slider"><label for="{control}">{html.escape(slider["label"])}'
+        f"{symbol}</label>"
         f'<input type="range" id="{control}" data-signal="{slider["name"]}" min="0" '
         f'max="{len(slider["values"]) - 1}" step="1" value="{slider["start"]}" '
         f'aria-valuetext="{text}" autocomplete="off">'

@@ -411,7 +411,7 @@ def test_needs_4d_flops_for_each_visible_pair(module, options, n):
 def test_memory_is_linear_in_n(module, options, backward):
     """Equal steps in n cost equal bytes, but for what a tile that is not full may add.
 
-    One square of booleans would be a second difference of 2 · 256² bytes, a tenth of the peak.
+    One square of booleans would be a second difference of 2 · 256² bytes, and more than that.
     """
     peaks = []
     for n in (512, 768, 1024, 1280):
@@ -422,7 +422,7 @@ def test_memory_is_linear_in_n(module, options, backward):
                 out.sum().backward()
         peaks.append(memory.peak)
     assert peaks[0] >= 2 * 512 * 8 * 8  # the output at least
-    assert np.abs(np.diff(peaks, 2)).max() <= peaks[-1] / 100, peaks
+    assert np.abs(np.diff(peaks, 2)).max() <= 2 * 256**2 / 10, peaks
 
 
 # Streams

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
 from small_book import CLAIM, OPEN, build_command, cell, recorded
@@ -217,7 +218,7 @@ def house(tmp_path, monkeypatch):
         "code/attention_limits_book/lint.py",
         "code/attention_limits_book/static/book.css",
         "code/attention_limits/__pycache__/dense.cpython-311.pyc",
-        "results/long-run/records.json",
+        "code/attention_limits/results/long.json",
         "constraints.txt",
         "chapters/attention.md",
         "README.md",
@@ -239,8 +240,8 @@ def write(path, text):
         "code/attention_limits/claims.yml",
         "code/attention_limits_book/lint.py",
         "code/attention_limits/tasks/new.py",
-        "results/long-run/records.json",
-        "results/new.json",
+        "code/attention_limits/results/long.json",
+        "code/attention_limits/results/new.json",
         "constraints.txt",
     ],
 )
@@ -259,6 +260,7 @@ def test_what_an_execution_depends_on_changes_the_fingerprint(house, name):
         "code/attention_limits/__pycache__/new.cpython-311.pyc",
         "chapters/attention.md",
         "README.md",
+        "results/a-readers-own.json",
         "tests/test_new.py",
     ],
 )
@@ -284,3 +286,24 @@ def test_another_python_changes_the_fingerprint(house, monkeypatch):
     before = execution.fingerprint(house)
     monkeypatch.setattr(execution.sys, "version", "4.0.0")
     assert execution.fingerprint(house) != before
+
+
+# --- labs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_lab_is_still_on_the_page_and_the_same_in_every_build(book):
+    """A reader met buttons that no kernel hears, or each build named its widgets anew."""
+    shown = []
+    for name in ("second", "third"):
+        book.page(name, cell("from attention_limits.labs import scaling\n\nscaling.time_it()"))
+        book.contents("chapters/first", f"chapters/{name}", "chapters/verdicts")
+        built = book.build()
+        assert built.status == 0, built.output
+        page = book.html(f"chapters/{name}")
+        assert "widget" not in page
+        [output] = BeautifulSoup(page, "html.parser").select(".cell_output")
+        assert output.select_one('figure.plot [role="img"]')
+        assert not output.select("input, select, button, [onclick], [tabindex]")
+        shown.append(str(output))
+    assert shown[0] == shown[1]

@@ -112,6 +112,16 @@ CACHE_WEIGHS = Formula(
 )
 
 
+def _sum(*terms: sp.Expr) -> sp.Expr:
+    """A sum that prints its terms one by one, as they were counted."""
+    return sp.Add(*terms, evaluate=False)
+
+
+def _ratio(above: sp.Expr, below: sp.Expr) -> sp.Expr:
+    """A fraction that prints as it is, before anything cancels."""
+    return sp.Mul(above, sp.Pow(below, -1, evaluate=False), evaluate=False)
+
+
 def in_ratios(formula: Formula) -> Formula:
     """The same formula in query heads per key-value head and MLP width over model width."""
     return formula.subs({g: h / group, f: expansion * d_model})
@@ -367,7 +377,7 @@ def traffic() -> Derivation:
     return Derivation(
         Step(
             "All scores in memory",
-            (2 * n * d + n**2) + (n**2 + n**2) + (n**2 + n * d + n * d),
+            _sum(_sum(2 * n * d, n**2), _sum(n**2, n**2), _sum(n**2, n * d, n * d)),
             MATERIALISED,
             "$QK^\\top$ reads $Q$ and $K$ and writes $n^2$ scores; the softmax reads and writes "
             "them; mixing reads them and $V$, and writes the output.",
@@ -414,9 +424,10 @@ def maximum_changes() -> Derivation:
         ),
         Step(
             "Changes in a row",
-            ROW_CHANGES,
-            sp.harmonic(n),
-            "Expectations add up: the harmonic number, about $\\ln n + 0.58$.",
+            sp.Limit(ROW_CHANGES.expr - sp.log(n), n, sp.oo),
+            sp.EulerGamma,
+            "Expectations add up to a harmonic number, about $\\ln n + \\gamma$, where Euler's "
+            "constant $\\gamma \\approx 0.58$.",
         ),
         Step(
             "Key $m$ changes no row of a tile",
@@ -455,7 +466,7 @@ def linear_attention() -> Derivation:
         ),
         Step(
             "What it saves",
-            FORWARD.expr / LINEAR.expr,
+            _ratio(FORWARD.expr, LINEAR.expr),
             n / d,
             "From one head's width on, and then without end.",
         ),
@@ -509,16 +520,17 @@ def product_of_jacobians() -> Derivation:
 
 def cache_and_weights() -> Derivation:
     """What n tokens leave in the cache of a model, and when it weighs more than the model."""
+    weights = (layers * 2 * d_model * n_star + tables * vocabulary * d_model) * b
     return Derivation(
         Step(
             "Cache",
-            layers * n * (g * d_model / h + g * d_model / h) * b,
+            layers * n * _sum(g * d_model / h, g * d_model / h) * b,
             CACHE,
             "A key and a value, for each token, layer and key-value head.",
         ),
         Step(
             "Work for each byte",
-            4 * n * d_model * layers / CACHE.expr,
+            _ratio(4 * n * h * d * layers, 2 * n * g * d * layers * b),
             2 * h / (g * b),
             "To write one token, all of the cache is read, and each of its numbers meets only the "
             "$h/g$ queries that share it.",
@@ -532,14 +544,14 @@ def cache_and_weights() -> Derivation:
         ),
         Step(
             "Weights",
-            (layers * 2 * d_model * n_star + tables * vocabulary * d_model) * b,
             WEIGHTS,
+            weights,
             "All layers, and $e$ tables with a row for each of $\\mathcal{V}$ words: two tables, "
             "or one that serves both ends. Norms are left out.",
         ),
         Step(
             "Equal weight",
-            sp.Subs(CACHE.expr / WEIGHTS.expr, n, CACHE_WEIGHS.expr),
+            sp.Subs(CACHE.expr / weights, n, (n_star + tables * vocabulary / (2 * layers)) * h / g),
             sp.Integer(1),
             "But for the tables this is the crossover, times the query heads per key-value head.",
         ),

@@ -292,7 +292,7 @@ def explore(
     for number, trace in enumerate(traces):
         height = alt.Y(f"{trace.field}:Q", title=y_title).axis(format=y_format).scale(**scale)
         chart = _along(x, over, "x" in log).encode(axis, height)
-        layers += _labelled_line(chart, trace, number, sliders, named=len(traces) > 1)
+        layers += _labelled_line(chart, trace, number, sliders, lines=len(traces))
     if rule is not None:
         layers += _rule(rule, over, axis, sliders)
     return Explorable(
@@ -327,17 +327,19 @@ def _along(x: sp.Symbol, over: tuple[float, float], log: bool) -> alt.Chart:
 
 
 def _labelled_line(
-    chart: alt.Chart, trace: Trace, number: int, sliders: Sequence[Slider], *, named: bool
+    chart: alt.Chart, trace: Trace, number: int, sliders: Sequence[Slider], *, lines: int
 ) -> list[alt.Chart]:
-    """A line, and its name at the right end if it is one of several."""
+    """A line, and its name at the right end if it is one of several: the last one's beneath it."""
     chart = with_transforms(chart, trace.transforms(sliders))
     colour, dash = (cues[number % len(cues)] for cues in (style.PALETTE, style.DASHES))
     line = chart.mark_line(color=colour, strokeDash=list(dash))
-    if not named:
+    if lines == 1:
         return [line]
     last = chart.transform_joinaggregate(end="max(x)").transform_filter("datum.x == datum.end")
-    label = last.mark_text(text=trace.formula.name, align="right", baseline="bottom", dy=-6)
-    return [line, label]
+    place = (
+        {"baseline": "top", "dy": 8} if number == lines - 1 else {"baseline": "bottom", "dy": -6}
+    )
+    return [line, last.mark_text(text=trace.formula.name, align="right", **place)]
 
 
 def _rule(

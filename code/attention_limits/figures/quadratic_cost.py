@@ -109,7 +109,7 @@ def maximum_changes(rows: int = 128, seeds: int = 8) -> style.Figure:
 
 def cheap_is_blunt(seeds: int = 5) -> style.Figure:
     """The rank of a matrix of weights, and the largest of them, over the size of the scores."""
-    sizes = np.geomspace(0.1, 32, 26)
+    sizes = np.geomspace(0.1, 32, 16)
     drawn = [[weights(beta, seed) for beta in sizes] for seed in range(seeds)]
     ranks = np.array([[rank(p) for p in row] for row in drawn])
     largest = np.array([[p.max(-1).mean() for p in row] for row in drawn])
