@@ -411,7 +411,7 @@ def test_needs_4d_flops_for_each_visible_pair(module, options, n):
 def test_memory_is_linear_in_n(module, options, backward):
     """Equal steps in n cost equal bytes, but for what a tile that is not full may add.
 
-    One square of booleans would be a second difference of 2 · 256² bytes, and more than that.
+    One square of booleans would be a second difference of 2 · 256² bytes, ten times what may pass.
     """
     peaks = []
     for n in (512, 768, 1024, 1280):
