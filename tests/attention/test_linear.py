@@ -7,27 +7,39 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear
 from attention_limits.attention.linear import CHUNK
+from attention_limits.meters import PeakMemory
 
 
-def draw(*shapes, seed=0):
+def draw(*shapes, seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
 
 
 PHI = {"elu": lambda x: torch.where(x > 0, x + 1, x.exp()), "relu": lambda x: x.clamp(min=0)}
 
 
+EDGES = [(n, n) for n in (1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5)]
+UNEQUAL = [(70, 200), (200, 70), (1, CHUNK + 1), (CHUNK + 1, 1)]
+
+
 @pytest.mark.parametrize("feature_map", PHI)
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
-def test_is_the_square_that_it_avoids(n, causal, feature_map):
+@pytest.mark.parametrize(("n_q", "n_k"), EDGES + UNEQUAL)
+def test_is_the_square_that_it_avoids(n_q, n_k, causal, feature_map):
     """Weights φ(q)·φ(k) written out, masked and normalised: around every edge of a chunk."""
-    q, k, v = draw(*[(2, n, 8)] * 3)
+    q, k, v = inputs = [x.requires_grad_() for x in draw((2, n_q, 8), (2, n_k, 8), (2, n_k, 5))]
     phi = PHI[feature_map]
-    weights = phi(q) @ phi(k).mT * torch.from_numpy(dense.visible(n, causal=causal))
+    weights = phi(q) @ phi(k).mT * torch.from_numpy(dense.visible(n_q, n_k=n_k, causal=causal))
     expected = weights @ v / weights.sum(-1, keepdim=True).clamp(min=1e-300)
     out = linear.attend(q, k, v, causal=causal, feature_map=feature_map)
     torch.testing.assert_close(out, expected)
+    upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
+    for one, other in zip(
+        torch.autograd.grad(out, inputs, upstream),
+        torch.autograd.grad(expected, inputs, upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
 
 
 def test_an_example_by_hand():
@@ -52,6 +64,58 @@ def test_a_normaliser_of_zero_gives_zero_and_zero_gradients(causal):
     assert not defined[2].any()
 
 
+def test_no_feature_in_common_is_a_normaliser_of_zero_too():
+    """The query has a positive entry, and so have the keys, but never the same one."""
+    q, k, v = (
+        torch.tensor([[1.0, -1.0]]),
+        torch.tensor([[-1.0, 2.0], [-1.0, 3.0]]),
+        torch.ones(2, 1),
+    )
+    inputs = [x.requires_grad_() for x in (q, k, v)]
+    out = linear.attend(*inputs, feature_map="relu")
+    assert not out.any()
+    assert not any(grad.any() for grad in torch.autograd.grad(out.sum(), inputs))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_nan_is_not_taken_for_a_normaliser_of_zero(causal):
+    """NaN is not greater than 0 either, and an output of 0 would hide it."""
+    q, k, v = draw(*[(5, 8)] * 3)
+    q[2] = torch.nan
+    assert linear.attend(q, k, v, causal=causal)[2].isnan().all()
+    assert np.isnan(linear.define(q.numpy(), k.numpy(), v.numpy(), causal=causal)[2]).all()
+
+
+def test_small_features_keep_their_digits():
+    """e^x − 1 + 1 in float32 is 0 from x = −17 on, and rough well before."""
+    q, k, v = draw(*[(9, 8)] * 3, dtype=torch.float32)
+    out = linear.attend(q, k - 25, v)
+    expected = linear.define(*(x.double().numpy() for x in (q, k - 25, v)))
+    torch.testing.assert_close(out.double(), torch.from_numpy(expected), atol=1e-6, rtol=1e-5)
+
+
+def test_the_branch_of_the_feature_map_that_is_not_taken_sends_nothing_back():
+    """e^x is ∞ at x = 1000, and 0 · ∞ is NaN in the gradient."""
+    inputs = [(1000 * x).requires_grad_() for x in draw(*[(9, 8)] * 3)]
+    out = linear.attend(*inputs, causal=True)
+    assert all(grad.isfinite().all() for grad in torch.autograd.grad(out.sum(), inputs))
+
+
+def test_the_feature_map_has_slope_one_at_zero():
+    """A zero embedding stands on the seam of x + 1 and e^x; two clamps would count it twice."""
+    q, k, v = torch.zeros(1, 1), torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.0]])
+    k.requires_grad_()
+    (slope,) = torch.autograd.grad(linear.attend(q, k, v).sum(), k)  # o = φ₂ / (φ₁ + φ₂)
+    torch.testing.assert_close(slope, torch.tensor([[-2 / 9], [1 / 9]]))
+
+
+def test_a_scale_cancels_under_relu():
+    """Why there is no 1/√d."""
+    q, k, v = draw(*[(9, 8)] * 3)
+    expected = linear.attend(q, k, v, feature_map="relu")
+    torch.testing.assert_close(linear.attend(q / 8, 3 * k, v, feature_map="relu"), expected)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_flops_double_with_the_length(causal):
     def counted(n):
@@ -61,6 +125,48 @@ def test_flops_double_with_the_length(causal):
         return counter.get_total_flops()
 
     assert [counted(2 * n) / counted(n) for n in (128, 4096, 32768)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_way_back_is_linear_too(causal):
+    """Equal steps in n cost equal FLOPs and equal bytes."""
+    costs = []
+    for n in (2048, 4096, 6144, 8192):
+        inputs = [torch.empty(n, 64, device="meta", requires_grad=True) for _ in range(3)]
+        with FlopCounterMode(display=False) as counter, PeakMemory() as memory:
+            linear.attend(*inputs, causal=causal).sum().backward()
+        costs.append((counter.get_total_flops(), memory.peak))
+    assert not np.diff(costs, 2, axis=0).any(), costs
+
+
+@pytest.mark.parametrize(("causal", "n"), [(False, 66), (True, 130)])
+def test_the_length_from_which_dense_attention_needs_more(causal, n):
+    """As the module says: d + 2 tokens, causal 2d + 2."""
+    ours, theirs = (mechanism.cost(causal=causal).needed for mechanism in (linear, dense))
+    assert ours(n=n, d=64) < theirs(n=n, d=64)
+    assert ours(n=n - 1, d=64) >= theirs(n=n - 1, d=64)
+
+
+def test_a_stream_is_the_recurrence_word_for_word():
+    """S ← S + φ(k) vᵀ, z ← z + φ(k), o = φ(q)ᵀ S / φ(q)·z."""
+    q, k, v = draw((20, 8), (20, 8), (20, 5))
+    S, z, state, phi = 0, 0, None, PHI["elu"]
+    for q_i, k_i, v_i in zip(q, k, v, strict=True):
+        S, z = S + torch.outer(phi(k_i), v_i), z + phi(k_i)
+        out, state = linear.step(state, q_i[None], k_i[None], v_i[None])
+        torch.testing.assert_close(out[0], phi(q_i) @ S / (phi(q_i) @ z))
+    torch.testing.assert_close(state.sums, torch.cat([S, z[:, None]], dim=-1))
+
+
+@pytest.mark.parametrize("chunks", [[1, CHUNK - 1, CHUNK, 12], [CHUNK + 1, 1, 70, 4], [0, 140]])
+def test_a_stream_may_come_in_any_chunks(chunks):
+    """Those of a step and those of the scan have different edges."""
+    inputs = draw(*[(2, sum(chunks), 8)] * 3)
+    state, outputs = None, []
+    for tokens in zip(*(x.split(chunks, dim=-2) for x in inputs), strict=True):
+        out, state = linear.step(state, *tokens)
+        outputs.append(out)
+    torch.testing.assert_close(torch.cat(outputs, dim=-2), linear.attend(*inputs, causal=True))
 
 
 def test_a_stream_holds_the_same_however_long_it_is():
@@ -105,3 +211,5 @@ def test_an_unknown_feature_map_is_refused_by_name(feature_map):
         linear.attend(*inputs, feature_map=feature_map)
     with pytest.raises(ValueError, match=r"^feature_map must be one of 'elu', 'relu'"):
         linear.step(None, *inputs, feature_map=feature_map)
+    with pytest.raises(ValueError, match=r"^feature_map must be one of 'elu', 'relu'"):
+        linear.define(*(x.numpy() for x in inputs), feature_map=feature_map)

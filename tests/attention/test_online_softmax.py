@@ -71,6 +71,81 @@ def test_a_tile_that_is_empty_for_some_rows_only():
     assert all(g.isfinite().all() for g in torch.autograd.grad(out.sum(), inputs))
 
 
+MASKS = [(33,), (33, 1), (1, 33), (33, 33), (2, 1, 1, 33), (3, 33, 33), (2, 3, 33, 33)]
+
+
+@pytest.mark.parametrize("block", [1, 7, 33, 1000])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shape", MASKS, ids=str)
+def test_a_mask_is_cut_along_the_axes_that_it_has(shape, causal, block):
+    """Every axis of a mask may be missing, or 1, or whole."""
+    inputs = [x.requires_grad_() for x in draw((2, 3, 33, 8), (2, 1, 33, 8), (3, 33, 8))]
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.4
+    out = online_softmax.attend(*inputs, causal=causal, mask=mask, block=block)
+    expected = dense.attend(*inputs, causal=causal, mask=mask)
+    torch.testing.assert_close(out, expected)
+    for one, other in zip(
+        torch.autograd.grad(out.sin().sum(), inputs),
+        torch.autograd.grad(expected.sin().sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_nan_that_a_query_sees_is_not_hidden():
+    """Nor taken for a row that saw nothing, in its output or in its gradient."""
+    inputs = draw(*[(5, 8)] * 3)
+    inputs[0][2] = torch.nan
+    inputs = [x.requires_grad_() for x in inputs]
+    out = online_softmax.attend(*inputs, block=2)
+    assert out[2].isnan().all()
+    for gradient, row in zip(torch.autograd.grad(out.sum(), inputs), (2, 0, 0), strict=True):
+        assert gradient[row].isnan().all()
+
+
+def test_a_tile_that_nobody_sees_may_hold_anything():
+    """Dense attention multiplies a NaN of the future by 0; a tile that is skipped is not read."""
+    q, k, v = draw(*[(12, 8)] * 3)
+    expected = online_softmax.attend(q, k, v, causal=True, block=4)[:8]
+    k[8:], v[8:] = torch.nan, torch.inf
+    assert torch.equal(online_softmax.attend(q, k, v, causal=True, block=4)[:8], expected)
+
+
+@pytest.mark.parametrize("block", [1, 2, 4, 9])
+def test_what_comes_down_to_a_blind_query_does_not_leak(block):
+    """A loss that is NaN at a padded query is nobody's loss."""
+    inputs = [x.requires_grad_() for x in draw(*[(9, 8)] * 3)]
+    real = (torch.arange(9) >= 3) & (torch.arange(9) < 7)
+    out = online_softmax.attend(*inputs, mask=real[:, None] & real, block=block)
+    upstream = torch.where(real[:, None], torch.ones_like(out), torch.nan)
+    for gradient in torch.autograd.grad(out, inputs, upstream):
+        assert gradient.isfinite().all()
+        assert not gradient[~real].any()
+
+
+def test_grouped_heads_hold_no_copy_of_their_keys():
+    """One head of values for 64 queries: copies would take 64 times the saved memory."""
+    saved = {}
+
+    def note(x):
+        saved[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    q, k, v = (x.requires_grad_() for x in draw((2, 64, 1, 8), (2, 1, 100, 8), (2, 1, 100, 8)))
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        online_softmax.attend(q, k, v)
+    assert sum(saved.values()) <= k.nbytes + v.nbytes + 3 * q.nbytes
+
+
+def test_a_second_derivative_is_refused():
+    """The way back is written by hand: PyTorch would differentiate it in silence, and wrongly."""
+    q, k, v = (x.requires_grad_() for x in draw(*[(5, 8)] * 3))
+    out = online_softmax.attend(q, k, v).sin().sum()
+    (first,) = torch.autograd.grad(out, [q], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
 def test_the_order_of_keys_does_not_matter():
     """The merge is associative, and a softmax knows no order."""
     q, k, v = draw(*[(50, 8)] * 3)

@@ -19,9 +19,9 @@ The normaliser is part of the definition.  Where it is 0 (no key is seen, or wit
 that shares a positive entry with the query), o_i = 0 with zero gradients.  There is no 1/√d: for
 "relu" any scale cancels, and for "elu" the definition has none.
 
-It needs 4nd(d + 1) FLOPs, causal or not: linear in n, and for n beyond d + 1 or so (causal twice
-that) less than dense attention.  Memory is linear, and that of a stream constant.  The price is
-that constant: a state of d features can tell no more than d keys apart.
+It needs 4nd(d + 1) FLOPs, causal or not: linear in n, and fewer than dense attention from
+n = d + 2 on, causal from n = 2d + 2 on.  Memory is linear, and that of a stream constant.  The
+price is that constant: a state of d features can tell no more than d keys apart.
 
 Source: :cite:t:`katharopoulos2020transformers`.  Taught in: "Quadratic cost".
 """
@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 import torch
-from torch.nn.functional import elu, pad, relu
+from torch.nn.functional import pad
 
 from attention_limits import symbols
 from attention_limits.attention import dense, inputs
@@ -39,6 +39,12 @@ from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
 CHUNK = 64  # causal: so many tokens go through one product before the state moves on
+
+FEATURE_MAPS = {
+    # elu(x) + 1.  The function elu, e^x − 1 for x < 0, rounds away a small e^x before 1 is added.
+    "elu": lambda x: x.relu() + x.clamp(max=0).exp(),
+    "relu": torch.relu,
+}
 
 
 def define(
@@ -50,6 +56,7 @@ def define(
     feature_map: str = "elu",
 ) -> np.ndarray:
     """The first fraction above, word for word, on (n, d) arrays; leading axes broadcast."""
+    inputs.check_choice("feature_map", feature_map, FEATURE_MAPS)
 
     def phi(x):
         positive = np.maximum(x, 0)
@@ -61,7 +68,7 @@ def define(
         o = np.zeros((len(q), v.shape[-1]))
         for i, V in enumerate(sees):
             weights = phi(k[V]) @ phi(q[i])
-            if weights.sum() > 0:
+            if weights.sum() != 0:
                 o[i] = weights @ v[V] / weights.sum()
         return o
 
@@ -165,15 +172,12 @@ def step(
     return _normalised(out).to(q.dtype), Sums(sums)
 
 
-_FEATURE_MAPS = {"elu": lambda x: elu(x) + 1, "relu": relu}
-
-
 def _prepared(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """φ(q), φ(k) and (v, 1), in float32 at the least: half precision cannot sum many keys."""
-    inputs.check_choice("feature_map", feature_map, _FEATURE_MAPS)
-    phi = _FEATURE_MAPS[feature_map]
+    inputs.check_choice("feature_map", feature_map, FEATURE_MAPS)
+    phi = FEATURE_MAPS[feature_map]
     q, k, v = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (q, k, v))
     return phi(q), phi(k), pad(v, (0, 1), value=1)  # the normaliser is one more column
 
@@ -185,20 +189,24 @@ def _scan(
 
     Earlier chunks are seen through the sums, a query's own chunk pair by pair.
     """
-    ahead = phi_k.shape[-2] - phi_q.shape[-2]  # keys before the first query; or, if < 0, after it
-    (old_k, phi_k), (old_v, v_1) = (x.tensor_split([max(0, ahead)], -2) for x in (phi_k, v_1))
+    # Aligned bottom-right: keys before the first query are old news to all of them, and queries
+    # before the first key have nothing to see.
+    surplus = phi_k.shape[-2] - phi_q.shape[-2]
+    old, blind = max(0, surplus), max(0, -surplus)
+    (old_k, phi_k), (old_v, v_1) = (x.tensor_split([old], dim=-2) for x in (phi_k, v_1))
     sums = sums + old_k.mT @ old_v
     # Splitting once keeps the backward linear: a slice in the loop would scatter each chunk's
     # gradient into a tensor of full length.
-    chunks = (x.split(CHUNK, dim=-2) for x in (phi_q[..., max(0, -ahead) :, :], phi_k, v_1))
+    chunks = (x.split(CHUNK, dim=-2) for x in (phi_q[..., blind:, :], phi_k, v_1))
     outputs = []
     for query, key, value in zip(*chunks, strict=True):
         outputs.append((query @ key.mT).tril() @ value + query @ sums)
         sums = sums + key.mT @ value
-    return pad(torch.cat(outputs, dim=-2), (0, 0, max(0, -ahead), 0)), sums
+    return pad(torch.cat(outputs, dim=-2), (0, 0, blind, 0)), sums
 
 
 def _normalised(sums: torch.Tensor) -> torch.Tensor:
     """All columns over the last one; 0, with zero gradients, where that is 0."""
     total = sums[..., -1:]
-    return torch.where(total > 0, sums[..., :-1] / torch.where(total > 0, total, 1), 0)
+    none = total == 0  # and not `total > 0`, which would take NaN for a row that saw nothing
+    return torch.where(none, 0, sums[..., :-1] / torch.where(none, 1, total))

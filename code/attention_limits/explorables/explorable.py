@@ -255,6 +255,7 @@ def explore(
     y_title: str = "",
     y_format: str = "~s",
     rule: Formula | None = None,
+    rule_label: str = "right",
     readouts: Sequence[Readout] = (),
     presets: Mapping[str, Mapping[sp.Symbol, float]] | None = None,
 ) -> Explorable:
@@ -269,6 +270,8 @@ def explore(
         log: which axes are logarithmic: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
         y_title, y_format: the vertical axis: its title, and the format of its labels.
         rule: a value of ``x`` to mark with a vertical line, as a formula of the sliders.
+        rule_label: on which side of the line's foot its name stands, "left" or "right": where
+            the curves are not.
 
     Raises:
         ValueError: naming ``over``, ``sliders`` or ``log`` where they do not fit the formulas.
@@ -294,7 +297,7 @@ def explore(
         chart = _along(x, over, "x" in log).encode(axis, height)
         layers += _labelled_line(chart, trace, number, sliders, lines=len(traces))
     if rule is not None:
-        layers += _rule(rule, over, axis, sliders)
+        layers += _rule(rule, over, axis, sliders, rule_label)
     return Explorable(
         name=name,
         title=title,
@@ -343,14 +346,15 @@ def _labelled_line(
 
 
 def _rule(
-    rule: Formula, over: tuple[float, float], axis: alt.X, sliders: Sequence[Slider]
+    rule: Formula, over: tuple[float, float], axis: alt.X, sliders: Sequence[Slider], side: str
 ) -> list[alt.Chart]:
     """A vertical line with its name, while it is on the axis."""
     at = rule.vega({slider.symbol: slider.symbol.name for slider in sliders})
     chart = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(x=at)
     chart = chart.transform_filter(f"datum.x >= {over[0]} && datum.x <= {over[1]}").encode(axis)
     # At the foot of the line: at its head, on a phone, it would meet the names of the curves.
-    label = chart.mark_text(text=rule.name, align="left", baseline="bottom", dx=6)
+    place = {"align": "left", "dx": 6} if side == "right" else {"align": "right", "dx": -6}
+    label = chart.mark_text(text=rule.name, baseline="bottom", **place)
     label = label.encode(y=alt.value(HEIGHT - 6))
     return [chart.mark_rule(strokeDash=[4, 4], color=style.GREY), label]
 

@@ -128,18 +128,20 @@ def writing() -> Explorable:
     )
     saved = Formula((uncached.expr / cached.expr).subs(n, 8192), "×", "saved")
     return explore(
-        [uncached, cached],
+        [uncached, cached, rereading],
         x=n,
         over=(16, 2**20),
         sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
         name="writing",
         title="What does writing a text cost?",
-        caption="Without a cache every token reads the whole text again. Widen the model: both "
-        "lines rise, and the length from which the cube leads moves right. Left of it, writing "
-        "without a cache is quadratic, and still dearer by about half the length of the text.",
-        alt_text="Two rising lines on logarithmic axes, FLOPs of one layer over the length of the "
-        "text written. The upper one, without a cache, turns from a slope of two to a slope of "
-        "three past the dashed line; the lower one, with a cache, from one to two.",
+        caption="Without a cache every token reads the whole text again. Widen the model: all "
+        "lines rise, and the length from which the cube leads moves right. Left of it, attention "
+        "is not what the upper line is made of: writing without a cache is quadratic there, and "
+        "still dearer by about half the length of the text.",
+        alt_text="Three rising lines on logarithmic axes, FLOPs of one layer over the length of "
+        "the text written. The upper one, without a cache, turns from a slope of two to a slope of "
+        "three past the dashed line, where its attention alone, of slope three throughout, comes "
+        "up to it. The lowest, with a cache, turns from one to two.",
         log="xy",
         y_title="FLOPs of one layer, in all",
         rule=leads,
@@ -202,6 +204,7 @@ def largest_weight() -> Explorable:
         y_title="largest possible weight",
         y_format=".0%",
         rule=HALF_WEIGHT,
+        rule_label="left",
         readouts=[
             Readout("half of all weight up to", HALF_WEIGHT),
             Readout(

@@ -1,10 +1,12 @@
 """The still figures of the chapter "Quadratic cost"."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from attention_limits import style
 from attention_limits.derivations.quadratic_cost import (
+    CACHE_WEIGHS,
     CROSSOVER,
     DOUBLING_EXPONENT,
     LARGEST_WEIGHT,
@@ -47,24 +49,31 @@ def doubling_exponent() -> style.Figure:
     )
 
 
-def trained_and_crossover() -> style.Figure:
-    """Each published model's context in training, and the length where attention takes over."""
-    beyond = [s.name for s in SHAPES.values() if s.trained > CROSSOVER(**s.sizes)]
+def _by_model(lengths: dict[str, float], name: str, label: str) -> tuple[Canvas, Axes]:
+    """A row a model: its context in training, and another length of its own."""
     canvas = Canvas(figsize=(5.6, 3.8))
     axes = canvas.add_subplot(ylim=(-0.8, len(SHAPES) - 0.5))
     axes.set_xscale("log", base=2)
-    axes.set(xlabel="sequence length (tokens)", yticks=range(len(SHAPES)))
+    axes.set(xlabel=label, yticks=range(len(SHAPES)))
     axes.set_yticklabels(SHAPES)
     for row, shape in enumerate(SHAPES.values()):
-        crossover = CROSSOVER(**shape.sizes)
-        ends = min(shape.trained, crossover), max(shape.trained, 2 * crossover)
-        axes.plot(ends, (row, row), color=style.GREY, zorder=1)
-        axes.plot(2 * crossover, row, "D", color=style.BLUE, mfc="none", ms=7)
-        axes.plot(crossover, row, "D", color=style.BLUE, ms=7)
+        axes.plot((shape.trained, lengths[shape.name]), (row, row), color=style.GREY, zorder=1)
+        axes.plot(lengths[shape.name], row, "D", color=style.BLUE, ms=7)
         axes.plot(shape.trained, row, "o", color=style.VERMILLION, ms=7)
     first = next(iter(SHAPES.values()))
-    for text, x in (("trained", first.trained), ("crossover", CROSSOVER(**first.sizes))):
-        axes.annotate(text, (x, 0), xytext=(0, -16), textcoords="offset points", ha="center")
+    for text, x in (("trained", first.trained), (name, lengths[first.name])):
+        axes.annotate(text, (x, 0), xytext=(-4, -16), textcoords="offset points")
+    return canvas, axes
+
+
+def trained_and_crossover() -> style.Figure:
+    """Each published model's context in training, and the length where attention takes over."""
+    crossovers = {name: CROSSOVER(**shape.sizes) for name, shape in SHAPES.items()}
+    beyond = [name for name, shape in SHAPES.items() if shape.trained > crossovers[name]]
+    canvas, axes = _by_model(crossovers, "crossover", "sequence length (tokens)")
+    for row, crossover in enumerate(crossovers.values()):
+        axes.plot((crossover, 2 * crossover), (row, row), color=style.GREY, zorder=1)
+        axes.plot(2 * crossover, row, "D", color=style.BLUE, mfc="none", ms=7)
     return style.Figure(
         canvas,
         alt=f"{len(SHAPES)} models, one a row, each with a dot at the context of its training and "
@@ -73,6 +82,23 @@ def trained_and_crossover() -> style.Figure:
         caption="Context in training (dots) and the crossover n* (diamonds; hollow where a kernel "
         "skips the masked half). Right of its diamond, a layer spends most of its FLOPs on "
         "attention.",
+    )
+
+
+def trained_and_cache() -> style.Figure:
+    """Each published model's context in training, and the tokens whose cache weighs as much."""
+    weighs = {name: CACHE_WEIGHS(**shape.whole) for name, shape in SHAPES.items()}
+    canvas, _ = _by_model(weighs, "cache = weights", "tokens in flight")
+    texts = {name: weighs[name] / shape.trained for name, shape in SHAPES.items()}
+    said = "; ".join(f"{name} takes {count:.2g} texts" for name, count in texts.items())
+    return style.Figure(
+        canvas,
+        alt=f"{len(SHAPES)} models, one a row, each with a dot at the context of its training and "
+        "a diamond at the number of tokens whose cache weighs as much as the model, on a "
+        f"logarithmic axis. In texts of full length: {said}.",
+        caption="Context in training (dots) and the number of tokens in flight, of one text or of "
+        "many, whose keys and values outweigh the model (diamonds), both at the same number of "
+        "bytes a number.",
     )
 
 
