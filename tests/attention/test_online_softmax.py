@@ -52,6 +52,14 @@ def test_scores_whose_exponentials_overflow(size):
             torch.testing.assert_close(out, torch.full_like(out, 8.0))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_rounded_at_the_end_only(dtype):
+    """A running sum in bfloat16 stops at 256, and a scaled query loses digits before it begins."""
+    q, k, v = (x.to(dtype) for x in draw(*[(300, 60)] * 3))
+    single = online_softmax.attend(q.float(), k.float(), v.float(), causal=True, block=64)
+    assert torch.equal(online_softmax.attend(q, k, v, causal=True, block=64), single.to(dtype))
+
+
 def test_definition_rescales_what_came_before():
     """By hand: scores 0, ln 3 and -∞ in any order give weights 1/4, 3/4 and 0."""
     q, k = np.array([[1.0]]), np.array([[0.0], [np.log(3)], [-1e6]])

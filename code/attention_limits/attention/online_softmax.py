@@ -108,8 +108,8 @@ def attend(
     inputs.check_count("block", block, least=1)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     wide = torch.promote_types(q.dtype, torch.float32)
-    scaled, keys, values = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (scale * q, k, v))
-    return _Tiled.apply(scaled, keys, values, mask, causal, block).to(q.dtype)
+    queries, keys, values = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
+    return _Tiled.apply(scale * queries, keys, values, mask, causal, block).to(q.dtype)
 
 
 def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:

@@ -149,17 +149,8 @@ def run_newton(
 
 def newton_needs_few_iterations_if_contracting(n: int = 1024) -> Evidence:
     """The most iterations that any contracting network takes: fewer than a scan has rounds."""
-    runs = [run_newton(*network(s, n=n, d=16, gain=gain)) for gain in (0.5, 1) for s in SEEDS]
-    taken = [iterations for _, iterations in runs]
-    return Evidence(
-        value=max(taken),
-        expected=math.log2(n),
-        tolerance=np.ptp(taken),
-        unit="iterations",
-        how=f"Newton's method to 1e-8, n = {n}, d = 16, gains 0.5 and 1, inputs of strength 1; "
-        f"the slowest of {len(runs)} networks with {_exponents(runs)}, ± their range",
-        relation="<",
-    )
+    networks = [network(s, n=n, d=16, gain=gain) for gain in (0.5, 1) for s in SEEDS]
+    return _few(networks, n=n, what="d = 16, gains 0.5 and 1, inputs of strength 1")
 
 
 def newton_needs_a_share_of_n_if_chaotic() -> Evidence:
@@ -178,6 +169,21 @@ def newton_can_be_slow_where_the_trajectory_is_stable(n: int = 256) -> Evidence:
     stretches = [(stretch, *weights) for stretch in x.split(n)]
     what = f"n = {n}, one network of gain 5, five inputs of strength 0.3"
     return _share(stretches, more_than=1 / 4, what=what)
+
+
+def _few(networks: list[tuple[torch.Tensor, ...]], *, n: int, what: str) -> Evidence:
+    """The most iterations that any of some networks takes, against the rounds of one scan."""
+    runs = [run_newton(*network) for network in networks]
+    taken = [iterations for _, iterations in runs]
+    return Evidence(
+        value=max(taken),
+        expected=math.log2(n),
+        tolerance=np.ptp(taken),
+        unit="iterations",
+        how=f"Newton's method to 1e-8, n = {n}, {what}; the slowest of {len(runs)} networks with "
+        f"{_exponents(runs)}, ± their range",
+        relation="<",
+    )
 
 
 def _share(networks: list[tuple[torch.Tensor, ...]], *, more_than: float, what: str) -> Evidence:
@@ -247,14 +253,5 @@ def a_latch_loses_its_gradient() -> Evidence:
 
 def newton_reads_a_latch_in_few_iterations(n: int = 1024) -> Evidence:
     """The most iterations for the same latch: what it keeps for ever does not slow Newton down."""
-    runs = [run_newton(*latch(seed, bit=bit, n=n)) for seed in SEEDS for bit in (-1, 1)]
-    taken = [iterations for _, iterations in runs]
-    return Evidence(
-        value=max(taken),
-        expected=math.log2(n),
-        tolerance=np.ptp(taken),
-        unit="iterations",
-        how=f"Newton's method to 1e-8, h ← tanh(2h + x), n = {n}, noise of strength 0.1; the "
-        f"slowest of {len(runs)} runs with {_exponents(runs)}, ± their range",
-        relation="<",
-    )
+    latches = [latch(seed, bit=bit, n=n) for seed in SEEDS for bit in (-1, 1)]
+    return _few(latches, n=n, what="h ← tanh(2h + x), noise of strength 0.1")
