@@ -89,7 +89,7 @@ class ClaimCard(SphinxDirective):
         )
         card += self.parse_text_to_nodes(_headline(claim))
         card += self.parse_text_to_nodes(claim.reason)
-        card += _pieces(self.env.claim_results[claim.id])
+        card += _folded(self.env.claim_results[claim.id])
         card += self.parse_text_to_nodes(_sources(claim))
         self.state.nested_parse(self.content, self.content_offset, card)
         return [card]
@@ -130,6 +130,19 @@ def _headline(claim: claims.Claim) -> str:
 
 def _sources(claim: claims.Claim) -> str:
     return f"Sources: {{cite:t}}`{','.join(claim.citations)}`" if claim.citations else ""
+
+
+def _folded(results: list[dict]) -> list[nodes.Node]:
+    """The same list behind one line: the chapter around the card has shown most of it already."""
+    passed = sum(result["ok"] for result in results)
+    count = "1 check" if len(results) == 1 else f"{len(results)} checks"
+    summary = f"{count}, {'all passed' if passed == len(results) else f'{passed} passed'}"
+    before = f'<details class="checks"><summary>{summary}</summary>'
+    return [
+        nodes.raw("", before, format="html"),
+        _pieces(results),
+        nodes.raw("", "</details>", format="html"),
+    ]
 
 
 def _pieces(results: list[dict]) -> nodes.Node:

@@ -31,10 +31,18 @@ def test_a_chip_refuses_what_does_not_fit():
 
 def test_tiles_do_not_fit_on_a_chip_that_is_one_number_smaller():
     inputs = np.random.default_rng(0).standard_normal((3, 32, 8))
-    size = quadratic_cost.ON_CHIP(B=16, d=8)
+    size = quadratic_cost.TILE_ON_CHIP(B=16, d=8)
     tiled_attention(*inputs, Chip(size), 16)
     with pytest.raises(MemoryError):
         tiled_attention(*inputs, Chip(size - 1), 16)
+
+
+def test_plain_kernels_do_not_fit_on_a_chip_that_is_one_number_smaller():
+    inputs = np.random.default_rng(0).standard_normal((3, 32, 8))
+    size = quadratic_cost.PLAIN_ON_CHIP(B=16, d=8)
+    softmax.plain_attention(*inputs, Chip(size), 16)
+    with pytest.raises(MemoryError):
+        softmax.plain_attention(*inputs, Chip(size - 1), 16)
 
 
 @pytest.mark.parametrize("rows", [1, 5, 32, 100])
@@ -43,7 +51,7 @@ def test_both_ways_are_attention(rows):
     inputs = np.random.default_rng(0).standard_normal((3, 32, 8))
     expected = dense.define(*inputs)
     assert np.allclose(tiled_attention(*inputs, Chip(), rows), expected, atol=1e-12)
-    assert np.allclose(softmax.materialised_attention(*inputs, Chip()), expected, atol=1e-12)
+    assert np.allclose(softmax.plain_attention(*inputs, Chip(), rows), expected, atol=1e-12)
 
 
 def test_fewer_rows_move_more():
@@ -68,3 +76,9 @@ def test_tiles_change_more_often_than_rows_in_any_length():
             quadratic_cost.TILE_CHANGES.numpy(n=n, B=128),
         )
         assert row < tile <= n
+
+
+def test_blocks_in_which_a_maximum_changes():
+    """Two blocks of two keys; in the first there always is a change."""
+    scores = np.array([[1, 3, 2, 3], [5, 4, 3, 6]])
+    assert softmax.changed_blocks(scores, 2).tolist() == [[True, False], [True, True]]

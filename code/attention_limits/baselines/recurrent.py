@@ -18,9 +18,11 @@ The first can be traded.  ``newton`` finds all n states at once, as the root of 
     h_t - f(h_{t-1}, x_t) = 0, \qquad J_t = \frac{\partial h_t}{\partial h_{t-1}}
     = \operatorname{diag}(1 - h_t^2) \, W_h
 
-in a few iterations if small errors die out from step to step, which is where gradients vanish.
-Use ``apply`` on short sequences and on a CPU, ``step`` for a stream, ``newton`` on long sequences
-where errors die out, d is small and the device does many products at once.
+in a few iterations if small errors die out fast from step to step, which is where gradients
+vanish, or if f is nearly linear; otherwise it may take up to n.  Each iteration costs about 2nd³
+FLOPs, d times those of the whole walk.  Use ``apply`` on short sequences and on a CPU, ``step`` for
+a stream, ``newton`` on long sequences where errors die out, d is small and the device does many
+products at once.
 
 Sources: :cite:t:`bengio1994learning` and :cite:t:`pascanu2013difficulty` on the gradients,
 :cite:t:`lim2024parallelizing`, :cite:t:`gonzalez2025predictability` and

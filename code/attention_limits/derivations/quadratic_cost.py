@@ -81,12 +81,14 @@ CUBE_LEADS = Formula((3 * CROSSOVER.expr - 1) / 2, "tokens", "the cube leads")
 # How much the whole layer's cost grows, as a power of n, when n doubles.
 DOUBLING_EXPONENT = Formula(sp.log(2 + 2 * SHARE.expr, 2), "", "doubling exponent")
 
-# Numbers that one head moves between memory and chip: with all scores in memory, and tile by tile,
-# where B rows of queries fit on a chip that holds M numbers.
-MATERIALISED = Formula(4 * n * d + 4 * n**2, "numbers", "all scores in memory")
+# Numbers that one head moves between memory and a chip that holds M of them, B rows of queries at a
+# time: in three plain kernels with all scores in memory between them, and tile by tile.
 TILED = Formula(2 * n * d + 2 * n * d * sp.Max(1, n / B), "numbers", "tile by tile")
 TILE_ROWS = Formula((M - 2 * d) / (2 * d + 3), "rows", "rows in a tile")
-ON_CHIP = Formula(B * (2 * d + 3) + 2 * d, "numbers", "on chip")
+TILE_ON_CHIP = Formula(B * (2 * d + 3) + 2 * d, "numbers", "on chip, tile by tile")
+MATERIALISED = Formula(TILED.expr + 4 * n**2, "numbers", "all scores in memory")
+PLAIN_ROWS = Formula((M - d) / (d + 1), "rows", "rows in a plain kernel")
+PLAIN_ON_CHIP = Formula(B * (d + 1) + d, "numbers", "on chip, in a plain kernel")
 
 # How often a running maximum changes over n keys in random order: one row's, and that of at
 # least one row in a tile of B independent rows.
@@ -377,37 +379,40 @@ def traffic() -> Derivation:
     return Derivation(
         Step(
             "All scores in memory",
-            _sum(_sum(2 * n * d, n**2), _sum(n**2, n**2), _sum(n**2, n * d, n * d)),
-            MATERIALISED,
-            "$QK^\\top$ reads $Q$ and $K$ and writes $n^2$ scores; the softmax reads and writes "
-            "them; mixing reads them and $V$, and writes the output.",
+            sp.Sum(B * d + n * d + B * n, (i, 1, n / B))
+            + 2 * n**2
+            + sp.Sum(B * n + n * d + B * d, (i, 1, n / B)),
+            2 * n * d + 2 * n**2 * d / B + 4 * n**2,
+            "For each group of $B$ rows, $QK^\\top$ reads queries, lets all keys pass, and writes "
+            "scores; the softmax reads and writes all scores; mixing reads them once more, lets "
+            "all values pass, and writes outputs.",
         ),
         Step(
             "Tile by tile",
             sp.Sum(B * d + n * 2 * d + B * d, (i, 1, n / B)),
             2 * n * d + 2 * n**2 * d / B,
-            "A tile of $B$ queries is read and its output written once. In between, all keys and "
-            "values pass by.",
+            "Here keys and values pass together, and scores never leave the chip. The "
+            "$4n^2$ are gone.",
         ),
         Step(
-            "What is on chip",
-            sp.Subs(ON_CHIP.expr, B, TILE_ROWS.expr),
+            "Rows in a plain kernel",
+            sp.Subs(PLAIN_ON_CHIP.expr, B, PLAIN_ROWS.expr),
             M,
-            "$B$ queries, outputs, maxima, sums and scores, one key and one value: the larger the "
-            "chip, the more rows share a passing key.",
+            "The price of it is in $B$. A plain kernel holds $B$ queries, their scores for one "
+            "key, and that key.",
         ),
         Step(
-            "So the traffic is",
+            "Rows in a tile",
+            sp.Subs(TILE_ON_CHIP.expr, B, TILE_ROWS.expr),
+            M,
+            "A tile also holds outputs, maxima and sums, and one value: about half as many rows on "
+            "the same chip.",
+        ),
+        Step(
+            "Traffic in tiles",
             sp.Subs(2 * n**2 * d / B, B, TILE_ROWS.expr),
             2 * n**2 * d * (2 * d + 3) / (M - 2 * d),
             "Of order $n^2 d^2/M$: still quadratic, and divided by the size of the chip.",
-        ),
-        Step(
-            "What tiles save",
-            sp.Limit((2 * n * d + 2 * n**2 * d / B) / MATERIALISED.expr, n, sp.oo),
-            d / (2 * B),
-            "On long texts: the fewer numbers, the more rows a tile has for each dimension of the "
-            "head.",
         ),
     )
 
@@ -434,7 +439,7 @@ def maximum_changes() -> Derivation:
             sp.Product(1 - 1 / m, (i, 1, B)),
             (1 - 1 / m) ** B,
             "If the $B$ rows are independent. A tile that works in step has to rescale unless all "
-            "of its rows are left alone.",
+            "of its rows are left alone. For $m$ read blocks, if keys come in blocks.",
         ),
     )
 

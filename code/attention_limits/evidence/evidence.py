@@ -116,6 +116,6 @@ def _finite(number: float) -> float | None:
 
 
 def _readable(number: float) -> str:
-    """A count with all its digits in groups of three, anything else to six significant ones."""
+    """A count with all its digits in groups of three, anything else to four significant ones."""
     whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15
-    return f"{int(number):,}" if whole else f"{float(number):.6g}"
+    return f"{int(number):,}" if whole else f"{float(number):.4g}"

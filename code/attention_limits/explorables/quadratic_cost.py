@@ -14,6 +14,7 @@ from attention_limits.derivations.quadratic_cost import (
     JACOBIANS_LEAD,
     LARGEST_WEIGHT,
     MATERIALISED,
+    PLAIN_ROWS,
     REREADING,
     SHARE,
     SOFTMAX_BACKWARD,
@@ -159,10 +160,10 @@ def writing() -> Explorable:
 
 def tiled_traffic() -> Explorable:
     """How many numbers attention moves between memory and chip, with and without tiles."""
-    tiled = TILED.subs({B: TILE_ROWS.expr})
-    saved = Formula((MATERIALISED.expr / tiled.expr).subs(n, 65536), "×")
+    plain, tiled = MATERIALISED.subs({B: PLAIN_ROWS.expr}), TILED.subs({B: TILE_ROWS.expr})
+    saved = Formula((plain.expr / tiled.expr).subs(n, 65536), "×")
     return explore(
-        [MATERIALISED, tiled],
+        [plain, tiled],
         x=n,
         over=(256, 2**20),
         sliders=[
@@ -171,12 +172,12 @@ def tiled_traffic() -> Explorable:
         ],
         name="tiled-traffic",
         title="How much has to be moved?",
-        caption="Enlarge the chip. More rows share each key that passes, and the lower line sinks; "
-        "its slope stays two, until all queries fit at once and it bends to one. Then widen the "
-        "head on a small chip: are tiles always better?",
+        caption="Enlarge the chip. More rows share each key that passes, and the line of the tiles "
+        "sinks; its slope stays two, until all queries fit at once and it bends to one. Then widen "
+        "the head on a small chip: are tiles always better?",
         alt_text="Two rising lines on logarithmic axes, numbers moved by one head over the length "
-        "of the text. With all scores in memory the slope is two. Tile by tile the line lies "
-        "lower, the more so the larger the chip, and is flatter where all queries fit on chip.",
+        "of the text, both of slope two. Tile by tile the line lies lower, the more so the larger "
+        "the chip, and is flatter where all queries fit on chip.",
         log="xy",
         y_title="numbers moved by one head",
         readouts=[
