@@ -73,7 +73,7 @@ JACOBIANS_LEAD = Formula(8 * d / 3, "tokens", "Jacobians lead")
 # One layer's FLOPs to write n tokens, one after another: reading the whole text again for each of
 # them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.
 _rest = 4 * d_model * CROSSOVER.expr  # of one token, attention aside
-REREADING = Formula(4 * d_model * n * (n + 1) * (2 * n + 1) / 6, "FLOPs", "its attention alone")
+REREADING = Formula(4 * d_model * n * (n + 1) * (2 * n + 1) / 6, "FLOPs", "its attention")
 UNCACHED = Formula(REREADING.expr + _rest * n * (n + 1) / 2, "FLOPs", "without a cache")
 CACHED = Formula(4 * d_model * n * (n + 1) / 2 + _rest * n, "FLOPs", "with a cache")
 CUBE_LEADS = Formula((3 * CROSSOVER.expr - 1) / 2, "tokens", "the cube leads")

@@ -332,17 +332,25 @@ def _along(x: sp.Symbol, over: tuple[float, float], log: bool) -> alt.Chart:
 def _labelled_line(
     chart: alt.Chart, trace: Trace, number: int, sliders: Sequence[Slider], *, lines: int
 ) -> list[alt.Chart]:
-    """A line, and its name at the right end if it is one of several: the last one's beneath it."""
+    """A line, and its name if it is one of several.
+
+    The first name stands above its line, at the right end. Others stand beneath theirs, where a
+    line that rises leaves room, and not beneath each other.
+    """
     chart = with_transforms(chart, trace.transforms(sliders))
     colour, dash = (cues[number % len(cues)] for cues in (style.PALETTE, style.DASHES))
     line = chart.mark_line(color=colour, strokeDash=list(dash))
     if lines == 1:
         return [line]
-    last = chart.transform_joinaggregate(end="max(x)").transform_filter("datum.x == datum.end")
-    place = (
-        {"baseline": "top", "dy": 8} if number == lines - 1 else {"baseline": "bottom", "dy": -6}
-    )
-    return [line, last.mark_text(text=trace.formula.name, align="right", **place)]
+    at, place = POINTS, dict(align="right", dy=-12)
+    if number:
+        at, place = (
+            (1 + number) * POINTS // (1 + lines),
+            dict(align="left", baseline="top", dx=4, dy=6),
+        )
+    rows = chart.transform_window(row="row_number()", sort=[alt.SortField("x")])
+    name = rows.transform_filter(f"datum.row == {at}").mark_text(text=trace.formula.name, **place)
+    return [line, name]
 
 
 def _rule(

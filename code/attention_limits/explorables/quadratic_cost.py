@@ -101,8 +101,8 @@ def way_back() -> Explorable:
     products = BACKWARD.expr + SOFTMAX_BACKWARD.expr
     return explore(
         [
-            Formula(products, "FLOPs", "as it is done"),
             Formula(BACKWARD.expr + JACOBIANS.expr, "FLOPs", "with full Jacobians"),
+            Formula(products, "FLOPs", "as it is done"),
         ],
         x=n,
         over=(16, 2**17),
@@ -129,7 +129,7 @@ def writing() -> Explorable:
     )
     saved = Formula((uncached.expr / cached.expr).subs(n, 8192), "×", "saved")
     return explore(
-        [uncached, cached, rereading],
+        [uncached, rereading, cached],
         x=n,
         over=(16, 2**20),
         sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
