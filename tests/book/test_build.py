@@ -307,3 +307,18 @@ def test_a_lab_is_still_on_the_page_and_the_same_in_every_build(book):
         assert not output.select("input, select, button, [onclick], [tabindex]")
         shown.append(str(output))
     assert shown[0] == shown[1]
+
+
+# --- what lies about on a reader's machine -----------------------------------------------------
+
+
+@pytest.mark.slow
+def test_settings_and_fonts_of_the_reader_s_own_stay_out(book, tmp_path, monkeypatch):
+    """Every figure complained of fonts that another, deleted environment had listed."""
+    (tmp_path / "matplotlibrc").write_text("axes.facecolor: tomato\nfont.family: No Such Font\n")
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
+    book.page("second", cell("import matplotlib\n\nmatplotlib.rcParams['axes.facecolor']"))
+    book.contents("chapters/first", "chapters/second", "chapters/verdicts")
+    built = book.build()
+    assert built.status == 0, built.output
+    assert "tomato" not in book.html("chapters/second")
