@@ -34,7 +34,7 @@ def figure(payload: dict) -> str:
     data = {
         "spec": json.loads(vega),
         "sliders": payload["sliders"],
-        "presets": payload["presets"],
+        "presets": dict(payload["presets"]),
     }
     embedded = json.dumps(data, sort_keys=True).replace("</", "<\\/")
     return f"""<figure class="explorable" id="{name}" aria-labelledby="{name}-title">
@@ -72,7 +72,7 @@ def _presets(payload: dict) -> str:
         return ""
     buttons = "".join(
         f'<button type="button" data-preset="{html.escape(label)}">{html.escape(label)}</button>'
-        for label in payload["presets"]
+        for label, _ in payload["presets"]
     )
     return f'<div class="explorable-presets" role="group" aria-label="Presets">{buttons}</div>'
 

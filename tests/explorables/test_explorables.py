@@ -251,7 +251,7 @@ def test_presets_and_starts_are_stops(name):
         assert 0 <= slider["start"] < len(slider["values"])
     signals = {p["name"]: p["value"] for p in chart.spec["params"] if "value" in p}
     assert signals == {slider.symbol.name: slider.start for slider in chart.sliders}
-    for setting in payload["presets"].values():
+    for _, setting in payload["presets"]:
         assert all(value in values[symbol] for symbol, value in setting.items())
 
 

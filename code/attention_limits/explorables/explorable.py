@@ -204,10 +204,11 @@ class Explorable:
                 {"label": readout.label, "unit": readout.formula.unit, "text": text}
                 for readout, text in zip(self.readouts, self._readouts_at_start(), strict=True)
             ],
-            "presets": {
-                label: {symbol.name: value for symbol, value in setting.items()}
+            # Pairs, since a notebook that is stored sorts the keys of a mapping.
+            "presets": [
+                [label, {symbol.name: value for symbol, value in setting.items()}]
                 for label, setting in self.presets.items()
-            },
+            ],
             "table": {column: list(cells) for column, cells in self.table.items()},
         }
 

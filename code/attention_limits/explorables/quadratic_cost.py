@@ -182,7 +182,7 @@ def tiled_traffic() -> Explorable:
         y_title="numbers moved by one head",
         readouts=[
             Readout("rows in a tile", TILE_ROWS),
-            Readout("fewer numbers at 65,536 tokens", saved, ",.2g"),
+            Readout("fewer numbers at 65,536 tokens", saved, ",.1f"),
         ],
     )
 
