@@ -1,7 +1,9 @@
 """What a computation holds while it runs, measured exactly, on any machine."""
 
+import functools
+import weakref
+
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -24,18 +26,28 @@ class PeakMemory(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.alive, self.peak = {}, 0
+        self.alive, self.now, self.peak = {}, 0, 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         given = {x.untyped_storage()._cdata for x in tree_leaves((args, kwargs)) if _holds(x)}
         result = function(*args, **(kwargs or {}))
-        self.alive = {key: x for key, x in self.alive.items() if not x[0].expired()}
         for x in filter(_holds, tree_leaves(result)):
             storage = x.untyped_storage()
             if storage._cdata not in given:  # a view, or the target of an in-place operation
-                self.alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
-        self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
+                self._add(storage)
+        self.peak = max(self.peak, self.now)
         return result
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self.alive:
+            # Called back once the memory itself is freed, which this object outlives no longer.
+            self.alive[key] = weakref.ref(storage, functools.partial(self._remove, key, size))
+            self.now += size
+
+    def _remove(self, key: int, size: int, _: weakref.ref) -> None:
+        del self.alive[key]
+        self.now -= size
 
 
 def _holds(x: object) -> bool:
