@@ -17,21 +17,47 @@ The scores themselves, n² of them, need never be held: without a mask, memory i
 Use it whenever you can afford it.  It is exact, it reaches every token in one layer, and it is
 what every other mechanism of this book is measured against.
 
-Source: :cite:t:`vaswani2017attention`.  Taught in: "Attention".
+Three options change the softmax, alone or together.  With all of them
+
+.. math::
+
+    o_i = \sum_{j \in V_i} \frac{e^{s_{ij}}}{e^{z} + \sum_{l \in V_i} e^{s_{il}}} \, v_j, \qquad
+    s_{ij} = \lambda \, \ln |V_i| \, \sqrt{d} \;
+    \frac{q_i}{\|q_i\|} \cdot \frac{k_j}{\|k_j\|}
+
+- ``log_n`` = λ: the scores of a query grow with the logarithm of how many keys it sees, so that
+  a key ahead of the others keeps its weight when they grow in number.  Of a single key the score
+  is 0, whatever it holds; its weight is 1 as ever.
+- ``qk_norm``: queries and keys are divided by their lengths, so that a score is a cosine, times
+  √d or another ``scale``, and large weights in W_q and W_k cannot make it larger.  A zero vector
+  stays one.
+- ``sink`` = z: the score of one more key, which every query sees and whose value is 0.  A query
+  that finds nothing can look there, and its weights sum to less than 1.  z = 0 is the softmax
+  "off by one", z = −∞ the plain one.
+
+A number may be learned: ``scale``, ``log_n`` and ``sink`` may also be tensors, one number a head.
+A sink costs one more key, one more query if causal, and 1 to 8 more columns.
+
+Sources: :cite:t:`vaswani2017attention`; :cite:t:`nakanishi2025scalable` for ``log_n``,
+:cite:t:`henry2020querykey` and :cite:t:`dehghani2023scaling` for ``qk_norm``,
+:cite:t:`xiao2024efficient` and :cite:t:`gu2025when` for ``sink``.  Taught in: "Attention".
 """
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 import sympy as sp
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from attention_limits import symbols
 from attention_limits.attention import inputs
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
+
+ALIGNMENT = 8  # a sink widens its tensors to a multiple of this, as fused kernels on GPUs want it
 
 
 def visible(n: int, *, n_k: int | None = None, causal: bool = False) -> np.ndarray:
@@ -50,24 +76,37 @@ def define(
     *,
     causal: bool = False,
     mask: np.ndarray | None = None,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
+    log_n: float | np.ndarray | None = None,
+    qk_norm: bool = False,
+    sink: float | np.ndarray | None = None,
 ) -> np.ndarray:
-    """The equation above, word for word, on (n, d) arrays; leading axes broadcast."""
-    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    """The equations above, word for word, on (n, d) arrays; leading axes broadcast."""
     sees = visible(q.shape[-2], n_k=k.shape[-2], causal=causal)
     sees = sees if mask is None else sees & mask
+    scale = _default_scale(q.shape[-1], qk_norm) if scale is None else scale
+    if log_n is not None:
+        n_seen = sees.sum(-1, keepdims=True)
+        scale = scale * log_n * np.log(np.maximum(n_seen, 1))
+    sink = -np.inf if sink is None else sink
 
-    def one_head(q, k, v, sees):
+    def normed(x):
+        length = np.linalg.norm(x, axis=-1, keepdims=True)
+        return x / np.where(length == 0, 1, length) if qk_norm else x
+
+    def one_head(q, k, v, sees, scale, sink):
         o = np.zeros((len(q), v.shape[-1]))
         for i, V in enumerate(sees):
             if V.any():
-                s = scale * k[V] @ q[i]
-                weights = np.exp(s - s.max())  # the shift cancels; without it, exp overflows
-                o[i] = weights / weights.sum() @ v[V]
+                s = scale[i] * normed(k[V]) @ normed(q[i])
+                top = np.maximum(s.max(), sink[i])  # it cancels; without it, exp overflows
+                weights = np.exp(s - top)
+                o[i] = weights @ v[V] / (np.exp(sink[i] - top) + weights.sum())
         return o
 
-    heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),(i,j)->(i,e)")
-    return heads(q, k, v, sees)
+    signature = "(i,d),(j,d),(j,e),(i,j),(i,o),(i,o)->(i,e)"  # o = 1: a number for each query
+    scale, sink = (x + np.zeros((q.shape[-2], 1)) for x in (scale, sink))
+    return np.vectorize(one_head, [float], signature=signature)(q, k, v, sees, scale, sink)
 
 
 def attend(
@@ -77,7 +116,10 @@ def attend(
     *,
     causal: bool = False,
     mask: torch.Tensor | None = None,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
+    log_n: float | torch.Tensor | None = None,
+    qk_norm: bool = False,
+    sink: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, by PyTorch's fused kernels.
 
@@ -96,7 +138,14 @@ def attend(
             that of the last key.
         mask: booleans that broadcast to (..., n_q, n_k), True = may look.  Joined with ``causal``
             by AND.  Costs memory of the order n_q · n_k.
-        scale: what multiplies the inner products; None means d^-1/2.
+        scale: what multiplies the inner products; None means d^-1/2, under ``qk_norm`` d^1/2.
+            It, ``log_n`` and ``sink`` are numbers, or tensors that broadcast to (..., n_q, 1),
+            such as (h, 1, 1), on the device of ``q`` and of any floating-point dtype.
+        log_n: what multiplies the scores of a query besides, times ln of how many keys it sees;
+            None means neither.
+        qk_norm: whether queries and keys are divided by their lengths first.
+        sink: the score of a key of value 0 that takes part in every softmax, rounded to the dtype
+            of ``q``; None means that there is none.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -107,27 +156,48 @@ def attend(
     """
     lead = inputs.check(q, k, v, mask=mask)
     n_q, n_k = q.shape[-2], k.shape[-2]
-    causal = causal and n_q > 1  # a single query is the last one, which sees all keys
-    if mask is None and (n_q == n_k or not causal):
-        return _fused(q, k, v, lead, is_causal=causal, scale=scale)
-    sees = torch.ones(n_q, n_k, dtype=torch.bool, device=q.device)
+    for name, x in {"scale": scale, "log_n": log_n, "sink": sink}.items():
+        _check_number_a_query(name, x, (*lead, n_q, 1), q.device)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.
-    sees = sees.tril(n_k - n_q) if causal else sees
-    sees = sees if mask is None else sees & mask
-    # The row of a query that sees nothing would be 0/0. It looks at everything instead, and
-    # `where` then discards both what it sees and its gradient; likewise what nobody sees.
-    awake, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
-    q, k, v = torch.where(awake, q, 0), torch.where(seen, k, 0), torch.where(seen, v, 0)
-    return torch.where(awake, _fused(q, k, v, lead, attn_mask=sees | ~awake, scale=scale), 0)
+    pattern, sees = {"is_causal": causal and n_q == n_k}, None
+    if mask is not None or (causal and n_q not in (1, n_k)):  # one query, the last, sees all keys
+        sees = torch.ones(n_q, n_k, dtype=torch.bool, device=q.device)
+        sees = sees.tril(n_k - n_q) if causal else sees
+        sees = sees if mask is None else sees & mask
+        # The row of a query that sees nothing would be 0/0. It looks at everything instead, and
+        # `where` then discards both what it sees and its gradient; likewise what nobody sees.
+        awake, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
+        q, k, v = torch.where(awake, q, 0), torch.where(seen, k, 0), torch.where(seen, v, 0)
+        pattern = {"attn_mask": sees | ~awake}
+    scale = _default_scale(q.shape[-1], qk_norm) if scale is None else scale
+    if qk_norm:
+        q, k = _normed(q), _normed(k)
+    if log_n is not None:
+        scale = scale * log_n * _log_n_seen(q, n_k, causal, sees)
+    if sink is not None or isinstance(scale, torch.Tensor):  # the kernels take one number for all
+        q, scale = (scale * q).to(q.dtype), 1.0
+    if sink is None:
+        out = _fused(q, k, v, lead, scale=scale, **pattern)
+    else:
+        out = _fused_with_sink(q, k, v, lead, sink, **pattern)
+    return out if sees is None else torch.where(awake, out, 0)
 
 
-def cost(*, causal: bool = False) -> Cost:
-    """Causal attention needs about half the FLOPs; the executed square stays a square."""
+def cost(*, causal: bool = False, sink: float | torch.Tensor | None = None) -> Cost:
+    """Causal attention needs about half the FLOPs; the executed square stays a square.
+
+    With a sink, whatever its value, the square has one more column and, causal, one more row; the
+    widths are the next multiple of ``ALIGNMENT`` above d.
+    """
     n, d, b, i = symbols.n, symbols.d, symbols.b, symbols.i
     pairs = sp.factor(sp.summation(i + 1, (i, 0, n - 1))) if causal else n**2
+    square, width = n**2, d
+    if sink is not None:
+        square = (n + 1) ** 2 if causal else n * (n + 1)
+        width = ALIGNMENT * (sp.floor(d / ALIGNMENT) + 1)
     return Cost(
         needed=Formula(4 * d * pairs, "FLOPs", "needed by dense attention"),
-        executed=Formula(4 * d * n**2, "FLOPs", "executed by dense attention"),
+        executed=Formula(4 * width * square, "FLOPs", "executed by dense attention"),
         held=Formula(2 * n * d * b, "bytes", "held by dense attention"),
     )
 
@@ -145,7 +215,10 @@ def step(
     k: torch.Tensor,
     v: torch.Tensor,
     *,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
+    log_n: float | torch.Tensor | None = None,
+    qk_norm: bool = False,
+    sink: float | torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, Cache]:
     """Causal attention for the next token, or the next few, of a stream.
 
@@ -155,6 +228,9 @@ def step(
         k: their keys.
         v: their values.
         scale: as for ``attend``.
+        log_n: as for ``attend``: each query counts the keys of the stream so far.
+        qk_norm: as for ``attend``; what is held are the keys as they came.
+        sink: as for ``attend``; it is no part of what is held.
 
     Returns:
         The new tokens' outputs and the state that the next step wants.
@@ -166,7 +242,53 @@ def step(
         inputs.check_continues("k", k, state.keys)
         inputs.check_continues("v", v, state.values)
         k, v = torch.cat([state.keys, k], dim=-2), torch.cat([state.values, v], dim=-2)
-    return attend(q, k, v, causal=True, scale=scale), Cache(k, v)
+    options = {"scale": scale, "log_n": log_n, "qk_norm": qk_norm, "sink": sink}
+    return attend(q, k, v, causal=True, **options), Cache(k, v)
+
+
+def _default_scale(d: int, qk_norm: bool) -> float:
+    """Queries and keys of length √d score the same, brought to length 1 by ``qk_norm`` or not."""
+    root = math.sqrt(max(d, 1))  # of no width: all scores are 0
+    return root if qk_norm else 1 / root
+
+
+def _normed(x: torch.Tensor) -> torch.Tensor:
+    """Each vector divided by its length, in float32 at the least; a zero vector stays one."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    return (wide / torch.where(length == 0, 1, length)).to(x.dtype)
+
+
+def _log_n_seen(q: torch.Tensor, n_k: int, causal: bool, sees: torch.Tensor | None) -> torch.Tensor:
+    """A column of ln |V_i|, in float32 at the least; 0 where nothing is seen."""
+    if sees is not None:
+        n_seen = sees.sum(-1, keepdim=True)
+    elif causal:
+        n_seen = torch.arange(n_k - q.shape[-2], n_k, device=q.device)[:, None] + 1
+    else:
+        n_seen = torch.tensor(n_k, device=q.device)
+    return n_seen.clamp(min=1).to(torch.promote_types(q.dtype, torch.float32)).log()
+
+
+def _fused_with_sink(q, k, v, lead, sink, *, is_causal=False, attn_mask=None) -> torch.Tensor:
+    """The same, by one more key, the first of all, whose score is ``sink`` and whose value is 0.
+
+    A further column makes that score: queries hold the sink there, this key 1 and the others 0.
+    """
+    (n_q, d), d_v, wide = q.shape[-2:], v.shape[-1], torch.promote_types(q.dtype, torch.float32)
+    # Neither −∞ nor what overflows: times the zeros of the other keys, they would be NaN.
+    most = torch.finfo(q.dtype).max / 2
+    sink = torch.as_tensor(sink, dtype=wide, device=q.device).clamp(-most, most).to(q.dtype)
+    q = torch.cat([q.expand(*lead, n_q, d), sink.expand(*lead, n_q, 1)], dim=-1)
+    # Causal, the i-th query sees the first i keys: one more, ignored, sees the sink alone.
+    rows = int(is_causal)
+    q = pad(q, (0, -q.shape[-1] % ALIGNMENT, rows, 0))
+    k, v = (pad(x, (0, ALIGNMENT - x.shape[-1] % ALIGNMENT, 1, 0)) for x in (k, v))
+    k[..., 0, d] = 1
+    if attn_mask is not None:
+        attn_mask = pad(attn_mask, (1, 0), value=True)
+    out = _fused(q, k, v, lead, attn_mask=attn_mask, is_causal=is_causal, scale=1.0)
+    return out[..., rows:, :d_v]
 
 
 def _fused(q, k, v, lead, *, attn_mask=None, **options) -> torch.Tensor:
@@ -183,3 +305,21 @@ def _fused(q, k, v, lead, *, attn_mask=None, **options) -> torch.Tensor:
         attn_mask = four_axes(attn_mask)
     out = scaled_dot_product_attention(*map(four_axes, (q, k, v)), attn_mask=attn_mask, **options)
     return out.reshape(*lead, *out.shape[-2:])
+
+
+def _check_number_a_query(
+    name: str, x: float | torch.Tensor | None, wanted: tuple[int, ...], device: torch.device
+) -> None:
+    """Refuse what is no number, nor a tensor that broadcasts to one for each query."""
+    if x is None or (isinstance(x, Real) and not isinstance(x, bool)):
+        return
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        kind = getattr(x, "dtype", type(x))
+        raise ValueError(f"{name} must be a number or a floating-point tensor, got {kind}")
+    if x.device != device:
+        raise ValueError(f"{name} must be on the device of q, {device}, got {x.device}")
+    axes = zip(reversed(x.shape), reversed(wanted), strict=False)
+    if x.ndim > len(wanted) or any(ours not in (1, theirs) for ours, theirs in axes):
+        raise ValueError(
+            f"{name} must broadcast to one number a query, {wanted}, got {tuple(x.shape)}"
+        )
