@@ -1,0 +1,211 @@
+r"""Clock attention: a head looks at every p-th token only, and holds what it saw until the next.
+
+.. math::
+
+    o_i = \sum_{j \in V_i} \frac{e^{s_j}}{\sum_{l \in V_i} e^{s_l}} \, v_j, \qquad
+    s_j = \frac{q_t \cdot k_j}{\sqrt{d}}, \qquad
+    V_i = \{\, 0, p, 2p, \dots, t \,\}, \qquad
+    t = p \lfloor i / p \rfloor
+
+t is the last tick of the head's clock, whose period is p; the heads of a layer have periods of
+their own, such as 1, 2, 4 and 8.  p = 1 is dense attention, and like that with ``causal`` a clock
+never looks ahead.  With n_q ≠ n_k, i counts from n_k − n_q (bottom-right alignment); if that skips
+the tick's own query, the first query there is stands in for it.
+
+With m = ⌈n / p⌉ ticks, it needs 2m(m + 1)d FLOPs, about 1 / p² of dense attention's, and memory
+is linear.  A stream holds m keys and values and, for each query head, the last output; it works at
+the ticks and not between them.  The price: a head of period p does not know that the other tokens
+exist, and answers up to p − 1 tokens late.  Use it beside heads of period 1.
+
+Source: ours, under a name that the literature gives to other things.  Kin: the hidden units of
+:cite:t:`koutnik2014clockwork`, which keep their state between the ticks of their own clock, and
+:cite:t:`chang2017dilated`, whose layers skip steps.  Taught in: "Future directions".
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sympy as sp
+import torch
+
+from attention_limits import symbols
+from attention_limits.attention import dense, inputs
+from attention_limits.attention.cost import Cost
+from attention_limits.formula import Formula
+
+
+def ticks(n: int, *, period: int) -> np.ndarray:
+    """The last tick t at each of n positions: 0, 0, 0, 3, 3, 3, 6, … for a period of 3."""
+    inputs.check_count("n", n)
+    inputs.check_count("period", period, least=1)
+    return np.arange(n) // period * period
+
+
+def define(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    *,
+    period: int | Sequence[int],
+    scale: float | None = None,
+) -> np.ndarray:
+    """The equation above, word for word, on (n, d) arrays; leading axes broadcast."""
+    lead = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+    _check_period(period, lead)
+    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    first = k.shape[-2] - q.shape[-2]  # position of the first query
+
+    def one_head(q, k, v, p):
+        o = np.zeros((len(q), v.shape[-1]))
+        for i in range(max(first, 0), len(k)):
+            t = p * (i // p)
+            V = np.arange(0, t + 1, p)
+            s = scale * k[V] @ q[max(t - first, 0)]
+            weights = np.exp(s - s.max())  # the shift cancels; without it, exp overflows
+            o[i - first] = weights / weights.sum() @ v[V]
+        return o
+
+    heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),()->(i,e)")
+    return heads(q, k, v, period)
+
+
+def attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    *,
+    period: int | Sequence[int],
+    scale: float | None = None,
+) -> torch.Tensor:
+    """The same on (..., n, d) tensors: dense attention among the ticks, then held.
+
+    Memory is linear in n where it is for ``dense.attend``, with d_v = d and n_q = n_k.  Tokens
+    between the ticks may hold anything, NaN included, in their keys and values.
+
+    Args:
+        q: queries (..., n_q, d).
+        k: keys (..., n_k, d), in the dtype and on the device of ``q``.
+        v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
+        period: tokens from one tick to the next; or a sequence of them, one for each entry of
+            the last leading axis, that of the heads.
+        scale: what multiplies the inner products; None means d^-1/2.
+
+    Returns:
+        (..., n_q, d_v), in the dtype of ``q``.  A query before the first key gets 0, and its
+        gradients are 0.
+
+    Raises:
+        ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if a period
+            is no integer of at least 1, or there are not as many as heads.
+    """
+    lead = inputs.check(q, k, v)
+    _check_period(period, lead)
+    if isinstance(period, Sequence):
+        each = zip(*_heads(q, k, v, lead), period, strict=True)
+        return torch.stack([attend(*head, period=p, scale=scale) for *head, p in each], dim=-3)
+    late = (q.shape[-2] - k.shape[-2]) % period  # so many queries come before a tick does
+    since = -late % period  # and so many tokens before the first of them was the last tick
+    # Whose query is not there, and the first of them stands in for it.
+    waking = torch.cat([q[..., : min(late, 1), :], q[..., late::period, :]], dim=-2)
+    k, v = k[..., ::period, :], v[..., ::period, :]
+    seen = dense.attend(waking, k, v, causal=True, scale=scale)
+    return seen.repeat_interleave(period, dim=-2)[..., since : since + q.shape[-2], :]
+
+
+def cost(*, period: int) -> Cost:
+    """Dense attention's, of the ticks; ``held`` counts one output for each of r query heads."""
+    inputs.check_count("period", period, least=1)
+    n, d, b, exact = symbols.n, symbols.d, symbols.b, dense.cost(causal=True)
+    of_ticks = {n: sp.floor((n + period - 1) / period)}
+    held = exact.held.expr.subs(of_ticks) + symbols.group * d * b
+    return Cost(
+        needed=Formula(exact.needed.expr.subs(of_ticks), "FLOPs", "needed by clock attention"),
+        executed=Formula(
+            exact.executed.expr.subs(of_ticks), "FLOPs", "executed by clock attention"
+        ),
+        held=Formula(held, "bytes", "held by clock attention"),
+    )
+
+
+class Latch(NamedTuple):
+    """Keys and values at the ticks of a stream, the output of the last, and how many tokens ago."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    output: torch.Tensor
+    tokens: int
+
+
+def step(
+    state: Latch | tuple[Latch, ...] | None,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    *,
+    period: int | Sequence[int],
+    scale: float | None = None,
+) -> tuple[torch.Tensor, Latch | tuple[Latch, ...]]:
+    """Clock attention for the next token, or the next few, of a stream.
+
+    Args:
+        state: what the last step returned; None starts a stream.
+        q: queries of the new tokens only, shaped as for ``attend``.
+        k: their keys.
+        v: their values.
+        period: as for ``attend``, and the same in every step.
+        scale: as for ``attend``.
+
+    Returns:
+        The new tokens' outputs and the state that the next step wants: one for each head if there
+        is a period for each.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit the others or the stream.
+    """
+    lead = inputs.check(q, k, v)
+    _check_period(period, lead)
+    if q.shape[-2] != k.shape[-2]:
+        raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {tuple(q.shape)}")
+    if isinstance(period, Sequence):
+        states = [None] * len(period) if state is None else state
+        each = zip(states, *_heads(q, k, v, lead), period, strict=True)
+        steps = [step(*head, period=p, scale=scale) for *head, p in each]
+        outputs, states = zip(*steps, strict=True)
+        return torch.stack(outputs, dim=-3), states
+    if state is None:
+        state = Latch(k[..., :0, :], v[..., :0, :], q.new_zeros(*lead, 1, v.shape[-1]), 0)
+    inputs.check_continues("k", k, state.keys)
+    inputs.check_continues("v", v, state.values)
+    if state.output.shape[:-2] != lead:
+        held = tuple(state.output.shape[:-2])
+        raise ValueError(f"q must continue its stream, with leading axes {held}, got {tuple(lead)}")
+    n, late = k.shape[-2], -state.tokens % period  # so many tokens come before the next tick
+    held = state.output.repeat_interleave(min(late, n), dim=-2)
+    if n <= late:  # no tick, no work
+        return held, state._replace(tokens=state.tokens + n)
+    keys = torch.cat([state.keys, k[..., late::period, :]], dim=-2)
+    values = torch.cat([state.values, v[..., late::period, :]], dim=-2)
+    seen = dense.attend(q[..., late::period, :], keys, values, causal=True, scale=scale)
+    # A view of the last output would keep the others alive.
+    state = Latch(keys, values, seen[..., -1:, :].clone(), state.tokens + n)
+    seen = seen.repeat_interleave(min(period, n - late), dim=-2)
+    return torch.cat([held, seen], dim=-2)[..., :n, :], state
+
+
+def _heads(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, lead: torch.Size
+) -> list[tuple[torch.Tensor, ...]]:
+    """Queries, keys and values as lists of heads, those on the last leading axis."""
+    return [x.expand(*lead, *x.shape[-2:]).unbind(-3) for x in (q, k, v)]
+
+
+def _check_period(period: int | Sequence[int], lead: tuple[int, ...]) -> None:
+    """Refuse what is neither a count nor a sequence of one for each head."""
+    for p in period if isinstance(period, Sequence) else [period]:
+        inputs.check_count("period", p, least=1)
+    if isinstance(period, Sequence) and lead[-1:] != (len(period),):
+        raise ValueError(
+            "period must be one integer, or one for each head along the last of the leading axes, "
+            f"{tuple(lead)}, got {len(period)} of them"
+        )
