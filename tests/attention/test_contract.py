@@ -3,7 +3,6 @@
 A new mechanism joins by its name in MECHANISMS and its rows in CASES and WASTE.
 """
 
-import functools
 import importlib
 import inspect
 import pkgutil
@@ -21,9 +20,45 @@ from attention_limits import attention
 from attention_limits.attention import MECHANISMS, dense
 from attention_limits.meters import PeakMemory
 
-# The options that each mechanism is tested under, but for `mask`, which has tests of its own.
+
+def block(n_k):
+    """Tiles of several sizes, and layouts that stay small."""
+    return min(24, max(1, n_k)) if n_k <= 2048 else max(64, n_k // 1024)
+
+
+def leaf(n_k):
+    return 8 if n_k <= 2048 else 64
+
+
+def bigbird(n_k, causal=False):
+    blocks, chance = -(-n_k // block(n_k)), dict(per_row=1, seed=0, causal=causal)
+    return MODULES["block_sparse"].bigbird(blocks, width=2, first=1, **chance)
+
+
+def causal_bigbird(n_k):
+    return bigbird(n_k, causal=True)
+
+
+def sparse(n_k):
+    """Some rows see nothing."""
+    layout = MODULES["block_sparse"].random(-(-n_k // block(n_k)), per_row=2, seed=0)
+    layout[1::3] = False
+    return layout
+
+
+# The options that each mechanism is tested under, but for `mask`, which has tests of its own. An
+# option that is a function is called with the number of keys. `per_channel` widens a gate.
 CASES = {
-    "dense": [{}, {"causal": True}, {"scale": 0.3}, {"causal": True, "scale": 2.0}],
+    "dense": [
+        {},
+        {"causal": True},
+        {"scale": 0.3},
+        {"causal": True, "scale": 2.0},
+        {"causal": True, "log_n": 0.4},
+        {"qk_norm": True},
+        {"causal": True, "sink": 0.5},
+        {"causal": True, "sink": -1.0, "qk_norm": True, "log_n": 0.4},
+    ],
     "online_softmax": [
         {},
         {"causal": True},
@@ -37,27 +72,86 @@ CASES = {
         {"feature_map": "relu"},
         {"causal": True, "feature_map": "relu"},
     ],
+    "sliding_window": [
+        {"window": 1},
+        {"window": 40},
+        {"window": 30, "causal": True},
+        {"window": 200, "causal": True, "scale": 2.0},
+    ],
+    "offsets": [
+        {"offsets": (0, 1, 2, 4, 8, 16, 32, 64)},
+        {"offsets": (0, 3), "causal": True, "scale": 2.0},
+        {"offsets": (-5, 0, 2)},
+        {"offsets": (3,)},
+    ],
+    "block_sparse": [
+        {"block": block, "layout": bigbird},
+        {"block": block, "layout": causal_bigbird, "causal": True},
+        {"block": block, "layout": sparse, "scale": 2.0},
+    ],
+    "gated_linear": [{}, {"scale": 2.0}, {"per_channel": True}],
+    "delta_rule": [{}, {"scale": 2.0}],
+    "gated_delta_rule": [{}, {"scale": 2.0}],
+    "fractal": [{}, {"block": leaf, "scale": 2.0}, {"block": block, "covariance": True}],
+    "clock": [{"period": 1}, {"period": 3}, {"period": 8, "scale": 2.0}],
 }
 # At most how many times the needed FLOPs a mechanism may execute, from n = 64 on.
-WASTE = {"dense": 2, "online_softmax": 2, "linear": 2}
-NO_MECHANISM = {"inputs", "cost"}
+WASTE = {
+    "dense": 2.3,  # causal, with a sink
+    "online_softmax": 2,
+    "linear": 2,
+    "sliding_window": lambda window, **_: 2 + 64 / window,  # 64 queries a tile
+    "offsets": 1,
+    "block_sparse": 2,
+    "gated_linear": 2,
+    "delta_rule": 2,
+    "gated_delta_rule": 2,
+    "fractal": 2,
+    "clock": 2,
+}
+NO_MECHANISM = {"inputs", "cost", "tiles", "flex", "recurrence"}
+N_LOG_N = {"fractal"}  # numbers that it may hold; the others hold some for each token
+QUADRATIC_TIME = {"dense", "online_softmax", "clock"}
+# Gates come after q, k and v, a row for each key. Made from noise, they are what they must be.
+GATES = {
+    "log_decay": lambda noise: -torch.nn.functional.softplus(noise),
+    "beta": lambda noise: 2 * noise.sigmoid(),
+}
 
 MODULES = {name: importlib.import_module(f"{attention.__name__}.{name}") for name in MECHANISMS}
 
 
-def accepted(door, options):
+def name_of(module):
+    return module.__name__.rpartition(".")[-1]
+
+
+def fitting(door, options, n_k):
     """Those of the options that this door takes: `cost` knows no scale, `define` no block."""
-    return {name: x for name, x in options.items() if name in inspect.signature(door).parameters}
+    takes = inspect.signature(door).parameters
+    given = {name: x for name, x in options.items() if name in takes}
+    return {name: x(n_k) if callable(x) else x for name, x in given.items()}
+
+
+def attended(module, inputs, **options):
+    return module.attend(*inputs, **fitting(module.attend, options, inputs[1].shape[-2]))
+
+
+def priced(module, options, n):
+    return module.cost(**fitting(module.cost, options, n))
 
 
 def pattern(module, options, n, n_k=None):
-    return module.visible(n, n_k=n_k, **accepted(module.visible, options))
+    return module.visible(n, n_k=n_k, **fitting(module.visible, options, n if n_k is None else n_k))
+
+
+def gates_of(module):
+    return [name for name in inspect.signature(module.attend).parameters if name in GATES]
 
 
 def is_causal(module, options):
     """By its pattern, where it has one."""
     if hasattr(module, "visible"):
-        return not np.triu(pattern(module, options, 9), 1).any()
+        return not np.triu(pattern(module, options, 97), 1).any()
     choice = "causal" in inspect.signature(module.attend).parameters
     return options.get("causal", not choice)
 
@@ -73,9 +167,9 @@ def cases(*needs):
             if "causality" in needs and not lacks and not is_causal(module, options):
                 continue  # nothing to hold: this case may look ahead
             reason = f"{name} has no {', '.join(lacks)}"
-            words = "-".join([name, *(f"{key}={value}" for key, value in options.items())])
+            words = [f"{key}={getattr(x, '__name__', x)}" for key, x in options.items()]
             marks = [pytest.mark.skip(reason=reason)] if lacks else []
-            params.append(pytest.param(module, options, id=words, marks=marks))
+            params.append(pytest.param(module, options, id="-".join([name, *words]), marks=marks))
     return pytest.mark.parametrize(("module", "options"), params)
 
 
@@ -97,15 +191,35 @@ def draw(q_shape, k_shape, width=None, *, seed=0, dtype=torch.float64, device="c
     return [torch.randn(s, generator=generator, dtype=dtype).to(device) for s in shapes]
 
 
+def gated(module, options, inputs, *, seed=0):
+    """The same q, k, v, followed by the gates that this mechanism wants."""
+    k, generator = inputs[1], torch.Generator().manual_seed(seed)
+    gates = []
+    for name in gates_of(module):
+        width = k.shape[-1] if name == "log_decay" and options.get("per_channel") else 1
+        noise = torch.randn(*k.shape[:-1], width, generator=generator, dtype=k.dtype)
+        gates.append(GATES[name](noise).to(k.device))
+    return [*inputs, *gates]
+
+
+def drawn(module, options, *shapes, seed=0, **choices):
+    return gated(module, options, draw(*shapes, seed=seed, **choices), seed=seed)
+
+
 def draw_mask(*shape, share=0.6, seed=0):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < share
 
 
-def defined(module, q, k, v, **options):
-    arrays = (x.detach().cpu().double().numpy() for x in (q, k, v))
+def defined(module, inputs, **options):
+    arrays = [x.detach().cpu().double().numpy() for x in inputs]
     if options.get("mask") is not None:
         options["mask"] = options["mask"].cpu().numpy()
-    return torch.from_numpy(module.define(*arrays, **accepted(module.define, options)))
+    options = fitting(module.define, options, arrays[1].shape[-2])
+    return torch.from_numpy(module.define(*arrays, **options))
+
+
+def rms(x):
+    return x.square().mean().sqrt()
 
 
 def assert_close(actual, expected, *, within=1e-12):
@@ -115,7 +229,7 @@ def assert_close(actual, expected, *, within=1e-12):
 def gradients(module, inputs, **options):
     """Output, and gradients of a sum with unequal weights (equal ones would hide exchanges)."""
     inputs = [x.detach().requires_grad_() for x in inputs]
-    out = module.attend(*inputs, **options)
+    out = attended(module, inputs, **options)
     upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype, device=out.device)
     return out.detach(), torch.autograd.grad(out, inputs, upstream.view_as(out))
 
@@ -124,6 +238,16 @@ def test_registry_is_the_list_of_modules():
     """A mechanism that is in the folder but in no test would be trusted for nothing."""
     modules = {module.name for module in pkgutil.iter_modules(attention.__path__)}
     assert set(MECHANISMS) == modules - NO_MECHANISM == CASES.keys() == WASTE.keys()
+
+
+@cases()
+def test_every_option_of_a_case_is_one_that_the_mechanism_takes(module, options):
+    """A misspelt one would be left out of every call below, and nothing would be tested."""
+    takes = {
+        *inspect.signature(module.attend).parameters,
+        *inspect.signature(module.cost).parameters,
+    }
+    assert options.keys() <= takes
 
 
 # Equal to the definition
@@ -152,8 +276,17 @@ SHAPES = {
 @pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
 @cases()
 def test_equals_its_definition(module, options, shapes, width, device):
-    inputs = draw(*shapes, width, device=device)
-    assert_close(module.attend(*inputs, **options), defined(module, *inputs, **options))
+    inputs = drawn(module, options, *shapes, width, device=device)
+    assert_close(attended(module, inputs, **options), defined(module, inputs, **options))
+
+
+@cases()
+def test_equals_its_definition_one_token_past_its_tiles(module, options):
+    """Of 1024 tokens most tiles are full; with one more, a tile holds a single token."""
+    inputs = drawn(module, options, (1025, 60), (1025, 60))
+    # Key by key, in Python, a thousand tokens take a minute; the equation is dense attention's.
+    by = dense if name_of(module) == "online_softmax" else module
+    assert_close(attended(module, inputs, **options), defined(by, inputs, **options))
 
 
 @st.composite
@@ -179,9 +312,10 @@ def problems(draw_one):
 @cases()
 def test_equals_its_definition_whatever_the_shapes(module, options, problem):
     inputs, mask = problem
+    inputs = gated(module, options, inputs)
     if mask is not None and "mask" in inspect.signature(module.attend).parameters:
         options = {**options, "mask": mask}
-    assert_close(module.attend(*inputs, **options), defined(module, *inputs, **options))
+    assert_close(attended(module, inputs, **options), defined(module, inputs, **options))
 
 
 @pytest.mark.parametrize(("n", "n_k"), [(1, 1), (97, 97), (5, 131), (131, 5)])
@@ -189,8 +323,9 @@ def test_equals_its_definition_whatever_the_shapes(module, options, problem):
 def test_equals_dense_attention_under_its_pattern(module, options, n, n_k):
     inputs = draw((2, n, 8), (2, n_k, 8))
     mask = torch.from_numpy(pattern(module, options, n, n_k))
-    expected = dense.attend(*inputs, mask=mask, scale=options.get("scale"))
-    assert_close(module.attend(*inputs, **options), expected)
+    alike = {name: x for name, x in options.items() if name != "causal"}
+    expected = attended(dense, inputs, mask=mask, **alike)
+    assert_close(attended(module, inputs, **options), expected)
 
 
 @cases("visible")
@@ -211,12 +346,13 @@ def test_pattern_is_aligned_bottom_right(module, options):
 @cases()
 def test_numpy_and_torch_keep_apart(module, options, monkeypatch):
     """`define` never touches torch, `attend` never touches NumPy: neither can copy the other."""
-    inputs = draw((4, 8), (4, 8))
+    inputs = drawn(module, options, (4, 8), (4, 8))
+    options = {**fitting(module.define, options, 4), **fitting(module.attend, options, 4)}
     with monkeypatch.context() as patch:
         patch.setattr(module, "torch", None)
-        expected = defined(module, *inputs, **options)
+        expected = defined(module, inputs, **options)
     monkeypatch.setattr(module, "np", None)
-    assert_close(module.attend(*inputs, **options), expected)
+    assert_close(attended(module, inputs, **options), expected)
 
 
 # The future does not reach the past
@@ -226,19 +362,19 @@ def test_numpy_and_torch_keep_apart(module, options, monkeypatch):
 @pytest.mark.parametrize("cut", [1, 48, 96])
 @cases("causality")
 def test_the_future_does_not_change_the_past(module, options, cut, size):
-    inputs = draw((2, 97, 8), (2, 97, 8))
+    inputs = drawn(module, options, (2, 97, 8), (2, 97, 8))
     noise = draw((2, 97, 8), (2, 97, 8), seed=1)
-    changed = [
-        torch.cat([x[:, :cut], size * e[:, cut:]], 1) for x, e in zip(inputs, noise, strict=True)
-    ]
-    before, after = (module.attend(*x, **options)[:, :cut] for x in (inputs, changed))
+    noise = gated(module, options, [size * e for e in noise], seed=1)  # a gate keeps its range
+    changed = [torch.cat([x[:, :cut], e[:, cut:]], 1) for x, e in zip(inputs, noise, strict=True)]
+    before, after = (attended(module, x, **options)[:, :cut] for x in (inputs, changed))
     assert_close(after, before)
 
 
 @cases("causality")
 def test_the_past_sends_no_gradient_to_the_future(module, options):
-    inputs = [x.requires_grad_() for x in draw((2, 33, 8), (2, 33, 8))]
-    for gradient in torch.autograd.grad(module.attend(*inputs, **options)[:, :20].sum(), inputs):
+    inputs = [x.requires_grad_() for x in drawn(module, options, (2, 33, 8), (2, 33, 8))]
+    past = attended(module, inputs, **options)[:, :20].sum()
+    for gradient in torch.autograd.grad(past, inputs):
         assert not gradient[:, 20:].any()
 
 
@@ -257,14 +393,35 @@ def test_gradients_are_those_of_the_output(module, options, shapes, masked):
         mask = torch.ones(shapes[0][-2], shapes[1][-2], dtype=torch.bool)
         mask[0], mask[:, -1] = False, False  # one query sees nothing, one key is seen by none
         options = {**options, "mask": mask}
-    inputs = [x.requires_grad_() for x in draw(*shapes, 2)]
-    assert torch.autograd.gradcheck(functools.partial(module.attend, **options), inputs)
+    inputs = [x.requires_grad_() for x in drawn(module, options, *shapes, 2)]
+
+    def attend(*inputs):
+        return attended(module, inputs, **options)
+
+    assert torch.autograd.gradcheck(attend, inputs)
+
+
+@pytest.mark.parametrize("n_q", [33, 5])
+@cases()
+def test_gradients_are_those_of_the_definition(module, options, n_q):
+    """Central differences of NumPy's equation, each input moved in a direction of its own."""
+    inputs = drawn(module, options, (2, n_q, 8), (2, 33, 8))
+    out, grads = gradients(module, inputs, **options)
+    upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
+    for number, (x, gradient) in enumerate(zip(inputs, grads, strict=True)):
+        step = 1e-6 * draw(x.shape, x.shape, seed=number)[0]
+        ahead, behind = (
+            defined(module, [*inputs[:number], moved, *inputs[number + 1 :]], **options)
+            for moved in (x + step, x - step)
+        )
+        slope = (upstream * (ahead - behind)).sum() / 2
+        torch.testing.assert_close((gradient * step).sum(), slope, rtol=1e-6, atol=1e-12)
 
 
 @cases()
 def test_strides_do_not_matter(module, options):
     """Heads are transposed out of the model's width in practice, so no input is contiguous."""
-    inputs = draw((2, 3, 33, 8), (2, 3, 33, 8))
+    inputs = drawn(module, options, (2, 3, 33, 8), (2, 3, 33, 8))
     strided = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in inputs]
     strided[2] = inputs[2].mT.contiguous().mT
     assert not any(x.is_contiguous() for x in strided)
@@ -284,19 +441,38 @@ def test_strides_do_not_matter(module, options):
 @cases()
 def test_error_is_at_most_twice_that_of_a_plain_softmax(module, options, dtype, n_q, device):
     """The yardstick is three lines of PyTorch in the same precision, against float64."""
+    if gates_of(module):
+        pytest.skip(f"{module.__name__} is a recurrence, which has a rule of its own")
+    if options.keys() & {"log_n", "qk_norm", "sink"}:
+        pytest.skip("test_dense.py has a yardstick for another softmax")
     q, k, v = draw((2, n_q, 60), (2, 257, 60), dtype=dtype, device=device)
     by = module if hasattr(module, "visible") else dense
     sees = torch.from_numpy(pattern(by, options, n_q, 257)).to(device)
     scores = q @ k.mT * options.get("scale", 60**-0.5)
-    plain = scores.masked_fill(~sees, -torch.inf).softmax(-1) @ v
-    exact_plain = defined(dense, q, k, v, mask=sees, scale=options.get("scale"))
-    out = module.attend(q, k, v, **options)
+    plain = scores.masked_fill(~sees, -torch.inf).softmax(-1).nan_to_num() @ v
+    exact_plain = defined(dense, [q, k, v], mask=sees, scale=options.get("scale"))
+    out = attended(module, [q, k, v], **options)
     assert out.dtype == dtype
-    error = (out.cpu().double() - defined(module, q, k, v, **options)).abs()
+    error = (out.cpu().double() - defined(module, [q, k, v], **options)).abs()
     yardstick = (plain.cpu().double() - exact_plain).abs()
     floor = torch.finfo(dtype).eps / 8
     assert error.max() <= 2 * yardstick.max() + floor
-    assert error.square().mean().sqrt() <= 2 * yardstick.square().mean().sqrt() + floor
+    assert rms(error) <= 2 * rms(yardstick) + floor
+
+
+@on_devices
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("n_q", [257, 40])
+@cases()
+def test_outputs_and_gradients_keep_their_digits(module, options, dtype, n_q, device):
+    """Relative to their own size: a gradient may be small, and wrong, beside the output."""
+    inputs = drawn(module, options, (2, n_q, 60), (2, 257, 60), dtype=dtype, device=device)
+    out, grads = gradients(module, inputs, **options)
+    exact, wanted = gradients(module, [x.cpu().double() for x in inputs], **options)
+    # A softmax in half precision errs by that much more than its outputs are rounded.
+    digits = 8 * torch.finfo(dtype).eps if dtype != torch.float32 else 1e-5
+    for x, y in zip((out, *grads), (exact, *wanted), strict=True):
+        assert rms(x.cpu().double() - y) <= digits * rms(y)
 
 
 # Masks: who sees nothing, and what nobody sees
@@ -314,7 +490,7 @@ def test_a_query_that_sees_nothing_gives_zero_and_zero_gradients(module, options
     assert not out[:, [2, 5]].any()
     assert not grads[0][:, [2, 5]].any()
     assert all(grad.isfinite().all() for grad in grads)
-    assert not defined(module, *inputs, mask=mask, **options)[:, [2, 5]].any()
+    assert not defined(module, inputs, mask=mask, **options)[:, [2, 5]].any()
 
 
 @on_devices
@@ -326,17 +502,18 @@ def test_nobody_sees_anything(module, options, device):
     out, grads = gradients(module, inputs, mask=mask, **options)
     assert not out.any()
     assert not any(grad.any() for grad in grads)
-    assert not defined(module, *inputs, mask=mask, **options).any()
+    assert not defined(module, inputs, mask=mask, **options).any()
 
 
 @on_devices
 @cases("causality")
 def test_queries_before_the_first_key_give_zero_and_zero_gradients(module, options, device):
     """Bottom-right alignment: of nine queries on four keys, five come before all keys."""
-    inputs = draw((2, 9, 8), (2, 4, 8), device=device)
+    inputs = drawn(module, options, (2, 9, 8), (2, 4, 8), device=device)
     out, grads = gradients(module, inputs, **options)
     assert not out[:, :5].any()
-    assert out[:, 5:].all()
+    if not hasattr(module, "visible") or pattern(module, options, 9, 4)[5:].any(1).all():
+        assert out[:, 5:].all()
     assert not grads[0][:, :5].any()
     assert all(grad.isfinite().all() for grad in grads)
 
@@ -357,7 +534,7 @@ def test_padding_does_not_leak(module, options, garbage, dtype, device):
     assert torch.equal(out, expected)
     assert all(map(torch.equal, grads, wanted))
     assert not any(grad[:, 6:].any() for grad in grads)
-    definition = defined(module, *padded, mask=mask, **options)
+    definition = defined(module, padded, mask=mask, **options)
     assert_close(expected.double(), definition, within=1e-5)
 
 
@@ -366,13 +543,22 @@ def test_a_sample_s_padding_is_its_own(module, options):
     """One mask a sample, its keys shared: what one may not see, the other may."""
     q, k, v = draw((2, 9, 8), (9, 8))
     mask = draw_mask(2, 1, 9)
-    together = module.attend(q, k, v, mask=mask, **options)
+    together = attended(module, [q, k, v], mask=mask, **options)
     for sample in range(2):
-        alone = module.attend(q[sample], k, v, mask=mask[sample], **options)
+        alone = attended(module, [q[sample], k, v], mask=mask[sample], **options)
         assert_close(together[sample], alone)
 
 
 # What it costs
+
+
+def peak_memory(module, options, shape, backward, **choices):
+    inputs = [x.requires_grad_(backward) for x in drawn(module, options, shape, shape, **choices)]
+    with PeakMemory() as memory:
+        out = attended(module, inputs, **options)
+        if backward:
+            out.sum().backward()
+    return memory.peak
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
@@ -380,10 +566,10 @@ def test_a_sample_s_padding_is_its_own(module, options):
 @cases()
 def test_executed_flops_are_counted_to_the_last_one(module, options, n, device):
     """PyTorch counts what the matrix products run; the formula must say exactly that."""
-    inputs = [torch.zeros(2, 3, n, 12, device=device) for _ in range(3)]
+    inputs = drawn(module, options, *[(2, 3, n, 12)] * 2, dtype=torch.float32, device=device)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        module.attend(*inputs, **options)
-    executed = module.cost(**accepted(module.cost, options)).executed
+        attended(module, inputs, **options)
+    executed = priced(module, options, n).executed
     assert counter.get_total_flops() == 2 * 3 * executed(n=n, d=12)
     assert executed.unit == "FLOPs"
 
@@ -391,17 +577,17 @@ def test_executed_flops_are_counted_to_the_last_one(module, options, n, device):
 @pytest.mark.parametrize("n", [64, 97, 1000, 2**20])
 @cases()
 def test_executes_no_less_than_needed_and_not_much_more(module, options, n):
-    name = module.__name__.rpartition(".")[-1]
-    cost = module.cost(**accepted(module.cost, options))
+    cost = priced(module, options, n)
     ratio = cost.executed(n=n, d=64) / cost.needed(n=n, d=64)
-    assert 1 <= ratio <= WASTE[name]
+    most = WASTE[name_of(module)]
+    assert 1 <= ratio <= (most(**options) if callable(most) else most)
 
 
 @pytest.mark.parametrize("n", [1, 2, 97])
 @cases("visible")
 def test_needs_4d_flops_for_each_visible_pair(module, options, n):
     """The formula and the pattern must not drift apart."""
-    needed = module.cost(**accepted(module.cost, options)).needed
+    needed = priced(module, options, n).needed
     assert needed(n=n, d=12) == 4 * 12 * pattern(module, options, n).sum()
     assert needed.unit == "FLOPs"
 
@@ -411,18 +597,35 @@ def test_needs_4d_flops_for_each_visible_pair(module, options, n):
 def test_memory_is_linear_in_n(module, options, backward):
     """Equal steps in n cost equal bytes, but for what a tile that is not full may add.
 
-    One square of booleans would be a second difference of 2 · 256² bytes, ten times what may pass.
+    One square of booleans would be a second difference of 2 · 256² bytes, thrice what may pass.
     """
     peaks = []
     for n in (512, 768, 1024, 1280):
-        inputs = [x.requires_grad_(backward) for x in draw((2, n, 8), (2, n, 8))]
-        with PeakMemory() as memory:
-            out = module.attend(*inputs, **options)
-            if backward:
-                out.sum().backward()
-        peaks.append(memory.peak)
+        peaks.append(peak_memory(module, options, (2, n, 8), backward))
     assert peaks[0] >= 2 * 512 * 8 * 8  # the output at least
-    assert np.abs(np.diff(peaks, 2)).max() <= 2 * 256**2 / 10, peaks
+    allowed = 2 * 256**2 / 3
+    if name_of(module) in N_LOG_N:
+        lengths = np.array([512, 768, 1024, 1280])
+        curve = lengths * np.log2(lengths)
+        allowed += 2 * np.diff(curve, 2).max() * peaks[-1] / curve[-1]
+    assert np.abs(np.diff(peaks, 2)).max() <= allowed, peaks
+
+
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward and backward"])
+@cases()
+def test_memory_stays_linear_as_far_as_65536_tokens(module, options, backward):
+    """A slice in a loop looks innocent, and its gradients are quadratic only from here on."""
+    if name_of(module) in QUADRATIC_TIME:
+        pytest.skip(f"{module.__name__} takes too long there")
+    if "scale" in options:
+        pytest.skip("a scale takes no memory")
+    peaks = [
+        peak_memory(module, options, (n, 64), backward, dtype=torch.float32, device="meta")
+        for n in (4096, 65536)
+    ]
+    assert peaks[0] >= 4096 * 64 * 4
+    growth = 16 * 10 / 6 if name_of(module) in N_LOG_N else 16  # log₂ of n / 64
+    assert peaks[1] <= 1.1 * growth * peaks[0], peaks
 
 
 # Streams
@@ -436,19 +639,23 @@ CHUNKS = {
 
 def stream(module, inputs, chunks, **options):
     state, outputs = None, []
-    for q, k, v in zip(*(x.split(chunks, dim=-2) for x in inputs), strict=True):
-        out, state = module.step(state, q, k, v, **options)
+    for tokens in zip(*(x.split(chunks, dim=-2) for x in inputs), strict=True):
+        out, state = module.step(state, *tokens, **fitting(module.step, options, 33))
         outputs.append(out)
     return torch.cat(outputs, dim=-2), state
+
+
+def tensors(state):
+    return [x for x in tree_leaves(state) if isinstance(x, torch.Tensor)]
 
 
 @pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
 @pytest.mark.parametrize("shapes", [((33, 8), (33, 8)), ((2, 3, 33, 8), (2, 1, 33, 8))], ids=str)
 @cases("step", "causality")
 def test_stream_equals_the_parallel_form(module, options, shapes, chunks):
-    inputs = draw(*shapes)
-    out, _ = stream(module, inputs, chunks, **accepted(module.step, options))
-    assert_close(out, module.attend(*inputs, **options))
+    inputs = drawn(module, options, *shapes)
+    out, _ = stream(module, inputs, chunks, **options)
+    assert_close(out, attended(module, inputs, **options))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -456,26 +663,26 @@ def test_stream_equals_the_parallel_form(module, options, shapes, chunks):
 @cases("step", "causality")
 def test_stream_holds_the_bytes_it_says(module, options, chunks, dtype):
     """A key-value head is counted once, however many query heads share it."""
-    inputs = draw((2, 3, 33, 8), (2, 1, 33, 8), dtype=dtype)
-    _, state = stream(module, inputs, chunks, **accepted(module.step, options))
-    held = module.cost(**accepted(module.cost, options)).held
-    size = {"n": 33, "d": 8, "b": dtype.itemsize}
+    inputs = drawn(module, options, (2, 3, 33, 8), (2, 1, 33, 8), dtype=dtype)
+    _, state = stream(module, inputs, chunks, **options)
+    held = priced(module, options, 33).held
+    size = {"n": 33, "d": 8, "b": dtype.itemsize, "r": 3}
     values = {symbol.name: size[symbol.name] for symbol in held.symbols}
-    assert sum(x.nbytes for x in tree_leaves(state)) == 2 * held(**values)
+    assert sum(x.nbytes for x in tensors(state)) == 2 * held(**values)
     assert held.unit == "bytes"
 
 
 @cases("step", "causality")
 def test_step_leaves_its_state_as_it_was(module, options):
     """Two continuations of one prefix, as beam search wants them, must not meet."""
-    inputs = draw((6, 8), (6, 8))
-    options = accepted(module.step, options)
+    inputs = drawn(module, options, (6, 8), (6, 8))
+    options = fitting(module.step, options, 6)
     _, state = stream(module, [x[:4] for x in inputs], [4], **options)
-    before = [x.clone() for x in tree_leaves(state)]
+    before = [x.clone() for x in tensors(state)]
     first, _ = module.step(state, *(x[4:5] for x in inputs), **options)
     module.step(state, *(x[5:] for x in inputs), **options)
     again, _ = module.step(state, *(x[4:5] for x in inputs), **options)
-    assert all(map(torch.equal, tree_leaves(state), before))
+    assert all(map(torch.equal, tensors(state), before))
     assert torch.equal(first, again)
 
 
@@ -486,13 +693,13 @@ def test_step_leaves_its_state_as_it_was(module, options):
 @cases()
 def test_meta_device_gives_the_shape(module, options, shapes):
     """A forgotten device=, or a look at a value, fails here with no GPU at hand."""
-    inputs = draw(*shapes, 5, dtype=torch.float32)
-    expected = module.attend(*inputs, **options)
+    inputs = drawn(module, options, *shapes, 5, dtype=torch.float32)
+    expected = attended(module, inputs, **options)
     inputs = [x.to("meta").requires_grad_() for x in inputs]
-    outputs = [module.attend(*inputs, **options)]
+    outputs = [attended(module, inputs, **options)]
     if "mask" in inspect.signature(module.attend).parameters:
         mask = torch.ones(shapes[0][-2], shapes[1][-2], dtype=torch.bool, device="meta")
-        outputs.append(module.attend(*inputs, mask=mask, **options))
+        outputs.append(attended(module, inputs, mask=mask, **options))
     for out in outputs:
         out.sum().backward()
         assert (out.device.type, out.dtype, out.shape) == ("meta", torch.float32, expected.shape)
@@ -500,8 +707,8 @@ def test_meta_device_gives_the_shape(module, options, shapes):
 
 @cases("step", "causality")
 def test_meta_device_streams(module, options):
-    inputs = [x.to("meta") for x in draw((2, 3, 33, 8), (2, 1, 33, 8))]
-    out, _ = stream(module, inputs, [7, 1, 25], **accepted(module.step, options))
+    inputs = [x.to("meta") for x in drawn(module, options, (2, 3, 33, 8), (2, 1, 33, 8))]
+    out, _ = stream(module, inputs, [7, 1, 25], **options)
     assert (out.device.type, out.shape) == ("meta", (2, 3, 33, 8))
 
 
@@ -537,36 +744,62 @@ BAD_MASKS = {
 }
 
 
+BAD_GATES = {
+    "an array": np.zeros((2, 5, 1)),
+    "one axis": torch.zeros(5),
+    "integers": torch.zeros(2, 5, 1, dtype=torch.long),
+    "no axis of its own": torch.zeros(2, 5),
+    "fewer rows than keys": torch.zeros(2, 4, 1),
+    "one row for all keys, which would broadcast": torch.zeros(2, 1, 1),
+    "another width": torch.zeros(2, 5, 3),
+    "leading axes": torch.zeros(3, 5, 1),
+    "dtype": torch.zeros(2, 5, 1, dtype=torch.float64),
+    "device": torch.zeros(2, 5, 1, device="meta"),
+}
+
+
+def zeros(module, tokens):
+    gates = {name: torch.zeros(2, tokens, 1) for name in gates_of(module)}
+    return {name: torch.zeros(2, tokens, 8) for name in "qkv"} | gates
+
+
 @pytest.mark.parametrize(("name", "change"), BAD.values(), ids=BAD)
 @cases()
 def test_bad_input_is_refused_by_name(module, options, name, change):
-    inputs = {argument: torch.zeros(2, 5, 8) for argument in "qkv"} | change
     with pytest.raises(ValueError, match=rf"^{name} must "):
-        module.attend(**inputs, **options)
+        module.attend(**zeros(module, 5) | change, **fitting(module.attend, options, 5))
+
+
+@pytest.mark.parametrize("gate", BAD_GATES.values(), ids=BAD_GATES)
+@cases()
+def test_bad_gate_is_refused_by_name(module, options, gate):
+    if not gates_of(module):
+        pytest.skip(f"{module.__name__} has no gates")
+    for name in gates_of(module):
+        with pytest.raises(ValueError, match=rf"^{name} must "):
+            module.attend(**zeros(module, 5) | {name: gate}, **fitting(module.attend, options, 5))
 
 
 @pytest.mark.parametrize("mask", BAD_MASKS.values(), ids=BAD_MASKS)
 @cases("mask")
 def test_bad_mask_is_refused_by_name(module, options, mask):
-    inputs = [torch.zeros(2, 5, 8)] * 3
     with pytest.raises(ValueError, match=r"^mask must "):
-        module.attend(*inputs, mask=mask, **options)
+        attended(module, [torch.zeros(2, 5, 8)] * 3, mask=mask, **options)
 
 
 @pytest.mark.parametrize(("name", "change"), BAD.values(), ids=BAD)
 @pytest.mark.parametrize("tokens", [0, 3], ids=["at the start", "in the middle"])
 @cases("step", "causality")
 def test_bad_step_is_refused_by_name(module, options, name, change, tokens):
-    options, state = accepted(module.step, options), None
+    options, state = fitting(module.step, options, 5), None
     if tokens:
-        _, state = module.step(None, *[torch.zeros(2, tokens, 8)] * 3, **options)
-    inputs = {argument: torch.zeros(2, 5, 8) for argument in "qkv"} | change
+        _, state = module.step(None, **zeros(module, tokens), **options)
     with pytest.raises(ValueError, match=rf"^{name} must "):
-        module.step(state, **inputs, **options)
+        module.step(state, **zeros(module, 5) | change, **options)
 
 
 @pytest.mark.parametrize(("n", "n_k", "name"), [(-1, 3, "n"), (3, -1, "n_k"), (2.0, 3, "n")])
 @cases("visible")
 def test_bad_length_is_refused_by_name(module, options, n, n_k, name):
     with pytest.raises(ValueError, match=rf"^{name} must "):
-        pattern(module, options, n, n_k)
+        module.visible(n, n_k=n_k, **fitting(module.visible, options, 3))

@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear
-from attention_limits.attention.linear import CHUNK
+from attention_limits.attention.recurrence import CHUNK
 from attention_limits.meters import PeakMemory
 
 
@@ -125,6 +125,14 @@ def test_flops_double_with_the_length(causal):
         return counter.get_total_flops()
 
     assert [counted(2 * n) / counted(n) for n in (128, 4096, 32768)] == [2, 2, 2]
+
+
+def test_keys_before_the_first_query_take_one_product():
+    """Not a scan, in which each chunk of them would ask what no query wants to know."""
+    q, k, v = (torch.empty(n, 64, device="meta") for n in (1, 5000, 5000))
+    with FlopCounterMode(display=False) as counter:
+        linear.attend(q, k, v, causal=True)
+    assert counter.get_total_flops() <= 1.01 * 2 * 5000 * 64 * 65
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -15,4 +15,16 @@ Every one of them has the same doors, so that who knows one knows all:
 ``tests/attention/test_contract.py`` holds every name in ``MECHANISMS`` to what these doors promise.
 """
 
-MECHANISMS = ("dense", "online_softmax", "linear")
+MECHANISMS = (
+    "dense",
+    "online_softmax",
+    "sliding_window",
+    "offsets",
+    "block_sparse",
+    "fractal",
+    "clock",
+    "linear",
+    "gated_linear",
+    "delta_rule",
+    "gated_delta_rule",
+)

@@ -165,8 +165,7 @@ def step(
     """
     lead = inputs.check(q, k, v)
     _check_period(period, lead)
-    if q.shape[-2] != k.shape[-2]:
-        raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {tuple(q.shape)}")
+    inputs.check_stream(q, k)
     if isinstance(period, Sequence):
         states = [None] * len(period) if state is None else state
         each = zip(states, *_heads(q, k, v, lead), period, strict=True)

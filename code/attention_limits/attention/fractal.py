@@ -261,8 +261,7 @@ def step(
     """
     inputs.check(q, k, v)
     inputs.check_count("block", block, least=1)
-    if q.shape[-2] != k.shape[-2]:
-        raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {tuple(q.shape)}")
+    inputs.check_stream(q, k)
     if state is None:
         state = Past(_none_of(k, v), _none_of(k, v), ())
     inputs.check_continues("k", k, state.rest.keys)

@@ -28,11 +28,7 @@ def check(
         ValueError: naming the argument, if one of them does not fit.
     """
     for name, x in {"q": q, "k": k, "v": v}.items():
-        _check_tensor(name, x)
-        if x.dtype != q.dtype:
-            raise ValueError(f"{name} must have the dtype of q, {q.dtype}, got {x.dtype}")
-        if x.device != q.device:
-            raise ValueError(f"{name} must be on the device of q, {q.device}, got {x.device}")
+        _check_like(name, x, "q", q)
     if k.shape[-1] != q.shape[-1]:
         raise ValueError(f"k must have the width of q, d = {q.shape[-1]}, got {_shape(k)}")
     if v.shape[-2] != k.shape[-2]:
@@ -43,6 +39,32 @@ def check(
     if mask is not None:
         _check_mask(mask, (*lead, q.shape[-2], k.shape[-2]), q.device)
     return lead
+
+
+def check_gate(
+    name: str, gate: torch.Tensor, k: torch.Tensor, lead: torch.Size, *, per_channel: bool = False
+) -> torch.Size:
+    """Refuse a gate that has not one row per key, of one number or, if ``per_channel``, of d.
+
+    Args:
+        name: what the door calls it.
+        gate: (..., n_k, 1) or, if allowed, (..., n_k, d).
+        k: the keys that it goes with, (..., n_k, d), checked before.
+        lead: the leading axes that ``check`` returned.
+        per_channel: whether a gate as wide as a key is allowed, too.
+
+    Returns:
+        The leading axes that ``lead`` and those of the gate broadcast to.
+
+    Raises:
+        ValueError: naming the gate.
+    """
+    _check_like(name, gate, "k", k)
+    widths = sorted({1, k.shape[-1]}) if per_channel else [1]
+    if gate.shape[-2] != k.shape[-2] or gate.shape[-1] not in widths:
+        wanted = " or ".join(f"(..., {k.shape[-2]}, {width})" for width in widths)
+        raise ValueError(f"{name} must have one row per key, {wanted}, got {_shape(gate)}")
+    return _joined(name, gate, lead)
 
 
 def check_continues(name: str, chunk: torch.Tensor, held: torch.Tensor) -> None:
@@ -58,6 +80,12 @@ def check_continues(name: str, chunk: torch.Tensor, held: torch.Tensor) -> None:
             f"{name} must continue its stream, which has shape {_shape(held)}, "
             f"along the second last axis only, got {_shape(chunk)}"
         )
+
+
+def check_stream(q: torch.Tensor, k: torch.Tensor) -> None:
+    """Refuse new tokens of a stream that have not one query for each key."""
+    if q.shape[-2] != k.shape[-2]:
+        raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {_shape(q)}")
 
 
 def check_count(name: str, value: int, *, least: int = 0) -> None:
@@ -79,6 +107,16 @@ def _check_tensor(name: str, x: torch.Tensor) -> None:
         raise ValueError(f"{name} must have at least two axes, (..., n, d), got {_shape(x)}")
     if not x.is_floating_point():
         raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
+
+
+def _check_like(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tensor) -> None:
+    _check_tensor(name, x)
+    for kind in ("dtype", "device"):
+        ours, theirs = getattr(x, kind), getattr(other, kind)
+        if ours != theirs:
+            raise ValueError(
+                f"{name} must have the {kind} of {name_of_other}, {theirs}, got {ours}"
+            )
 
 
 def _check_mask(mask: torch.Tensor, scores: tuple[int, ...], device: torch.device) -> None:

@@ -34,11 +34,13 @@ import torch
 from torch.nn.functional import pad
 
 from attention_limits import symbols
-from attention_limits.attention import dense, inputs
+from attention_limits.attention import dense, inputs, recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
-CHUNK = 64  # causal: so many tokens go through one product before the state moves on
+# Causal: so many tokens have their features computed at once.  Those of a long text would fill
+# tensors that come fresh from the system each time, and clearing these takes as long as the rest.
+SEGMENT = 256
 
 FEATURE_MAPS = {
     # elu(x) + 1.  The function elu, e^x − 1 for x < 0, rounds away a small e^x before 1 is added.
@@ -104,21 +106,19 @@ def attend(
             no such feature map.
     """
     inputs.check(q, k, v)
-    phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map)
     if causal:
-        sums, _ = _scan(0, phi_q, phi_k, v_1)
-    else:
-        sums = phi_q @ (phi_k.mT @ v_1)
-    return _normalised(sums).to(q.dtype)
+        _, no_keys, no_values = _prepared(*(x[..., :0, :] for x in (q, k, v)), feature_map)
+        out, _ = _scan(recurrence.start(no_keys, no_values), q, k, v, feature_map)
+        return out
+    phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map)
+    return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
 
 
 def cost(*, causal: bool = False) -> Cost:
     """Causal, each chunk also computes its own square; the state is float32 at the least."""
     n, d, b = symbols.n, symbols.d, symbols.b
     needed = 4 * n * d * (d + 1)  # phi(k) into the sums, and phi(q) out of them
-    whole = sp.floor(n / CHUNK)
-    squares = CHUNK**2 * whole + (n - CHUNK * whole) ** 2
-    executed = needed + 2 * (2 * d + 1) * squares if causal else needed
+    executed = needed + 2 * (2 * d + 1) * recurrence.pairs() if causal else needed
     return Cost(
         needed=Formula(needed, "FLOPs", "needed by linear attention"),
         executed=Formula(executed, "FLOPs", "executed by linear attention"),
@@ -157,52 +157,46 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     inputs.check(q, k, v)
-    if q.shape[-2] != k.shape[-2]:
-        raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {tuple(q.shape)}")
-    phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map)
-    fresh = phi_k[..., :0, :].mT @ v_1[..., :0, :]  # zeros, as a stream starts
-    sums = fresh if state is None else state.sums
-    if (sums.shape, sums.dtype, sums.device) != (fresh.shape, fresh.dtype, fresh.device):
-        raise ValueError(
-            f"k must continue its stream, and with v keep sums of shape {tuple(sums.shape)} in "
-            f"{sums.dtype} on {sums.device}, got {tuple(fresh.shape)} in {fresh.dtype} on "
-            f"{fresh.device}"
-        )
-    out, sums = _scan(sums, phi_q, phi_k, v_1)
-    return _normalised(out).to(q.dtype), Sums(sums)
+    inputs.check_stream(q, k)
+    _, no_keys, no_values = _prepared(*(x[..., :0, :] for x in (q, k, v)), feature_map)
+    sums = recurrence.resume(state, no_keys, no_values)
+    out, sums = _scan(sums, q, k, v, feature_map)
+    return out, Sums(sums)
 
 
 def _prepared(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """φ(q), φ(k) and (v, 1), in float32 at the least: half precision cannot sum many keys."""
+    """φ(q), φ(k) and (v, 1), in float32 at the least."""
     inputs.check_choice("feature_map", feature_map, FEATURE_MAPS)
     phi = FEATURE_MAPS[feature_map]
-    q, k, v = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (q, k, v))
+    q, k, v = recurrence.widened(q, k, v)
     return phi(q), phi(k), pad(v, (0, 1), value=1)  # the normaliser is one more column
 
 
 def _scan(
-    sums: torch.Tensor | int, phi_q: torch.Tensor, phi_k: torch.Tensor, v_1: torch.Tensor
+    sums: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Causal outputs before they are normalised, and the sums at the end.
-
-    Earlier chunks are seen through the sums, a query's own chunk pair by pair.
-    """
-    # Aligned bottom-right: keys before the first query are old news to all of them, and queries
-    # before the first key have nothing to see.
-    surplus = phi_k.shape[-2] - phi_q.shape[-2]
+    """Causal outputs, and the sums at the end."""
+    surplus = k.shape[-2] - q.shape[-2]
     old, blind = max(0, surplus), max(0, -surplus)
-    (old_k, phi_k), (old_v, v_1) = (x.tensor_split([old], dim=-2) for x in (phi_k, v_1))
-    sums = sums + old_k.mT @ old_v
-    # Splitting once keeps the backward linear: a slice in the loop would scatter each chunk's
-    # gradient into a tensor of full length.
-    chunks = (x.split(CHUNK, dim=-2) for x in (phi_q[..., blind:, :], phi_k, v_1))
+    # Keys before the first query are old news to all of them: one product takes them all.
+    (old_k, k), (old_v, v) = (x.tensor_split([old], dim=-2) for x in (k, v))
+    _, phi_k, v_1 = _prepared(q[..., :0, :], old_k, old_v, feature_map)
+    sums = sums + phi_k.mT @ v_1
     outputs = []
-    for query, key, value in zip(*chunks, strict=True):
-        outputs.append((query @ key.mT).tril() @ value + query @ sums)
-        sums = sums + key.mT @ value
+    for tokens in zip(*(x.split(SEGMENT, dim=-2) for x in (q[..., blind:, :], k, v)), strict=True):
+        out, sums = recurrence.scan(_chunk, sums, *_prepared(*tokens, feature_map))
+        outputs.append(_normalised(out).to(q.dtype))
     return pad(torch.cat(outputs, dim=-2), (0, 0, blind, 0)), sums
+
+
+def _chunk(
+    sums: torch.Tensor, phi_q: torch.Tensor, phi_k: torch.Tensor, v_1: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Earlier chunks are seen through the sums, a query's own chunk pair by pair."""
+    out = (phi_q @ phi_k.mT).tril() @ v_1 + phi_q @ sums
+    return out, sums + phi_k.mT @ v_1
 
 
 def _normalised(sums: torch.Tensor) -> torch.Tensor:

@@ -185,8 +185,7 @@ def step(
     """
     offsets = _distinct(offsets, causal=True)
     inputs.check(q, k, v)
-    if q.shape[-2] != k.shape[-2]:
-        raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {tuple(q.shape)}")
+    inputs.check_stream(q, k)
     if state is not None:
         inputs.check_continues("k", k, state.keys)
         inputs.check_continues("v", v, state.values)

@@ -1,0 +1,199 @@
+r"""The delta rule: before a key gets its new value, what it has is looked up and taken out.
+
+.. math::
+
+    S_i = S_{i-1} - \beta_i \, \hat{k}_i \bigl( S_{i-1}^\top \hat{k}_i - v_i \bigr)^\top
+        = \bigl( I - \beta_i \hat{k}_i \hat{k}_i^\top \bigr) S_{i-1}
+          + \beta_i \hat{k}_i v_i^\top, \qquad
+    o_i = \frac{S_i^\top q_i}{\sqrt{d}}, \qquad
+    \hat{k} = \frac{k}{\|k\|}
+
+from S = 0, where 0 < β < 2 is how much of it.  β = 1 replaces what the key had; less moves it
+part of the way, one step of gradient descent on ‖Sᵀk̂ − v‖²/2; beyond 1, the old value comes back
+with its sign turned, which is what lets a state count modulo two.  Keys are brought to length 1,
+so no step makes a state grow; a key of 0 stays 0 and does nothing.  Always causal; with n_q ≠ n_k,
+query i sees the keys j ≤ i + n_k − n_q (bottom-right alignment), and 0 where there is none.
+
+It needs 6nd² FLOPs, 2d² a token for each of the lookup, the write and the answer: half as many
+again as linear attention, whose state it keeps, d² numbers a stream.  But where that one sums all
+that a key was ever given, this one overwrites, so d orthogonal keys hold their latest values
+exactly.  Use it where the past is to be looked up and changed, and is no more than d things.
+
+Source: :cite:t:`schlag2021linear` for the rule, :cite:t:`yang2024parallelizing` for the chunks,
+:cite:t:`grazzi2025unlocking` for β > 1.  Taught in: "Future directions".
+"""
+
+from functools import partial
+
+import numpy as np
+import sympy as sp
+import torch
+
+from attention_limits import symbols
+from attention_limits.attention import inputs, recurrence
+from attention_limits.attention.cost import Cost
+from attention_limits.attention.recurrence import State
+from attention_limits.formula import Formula
+
+
+def define(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    beta: np.ndarray,
+    *,
+    scale: float | None = None,
+) -> np.ndarray:
+    """The first recurrence above, word for word, on (n, d) arrays; leading axes broadcast."""
+    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    length = np.linalg.norm(k, axis=-1, keepdims=True)
+    k = k / np.where(length == 0, 1, length)
+
+    def one_head(q, k, v, beta):
+        S, o = np.zeros((k.shape[-1], v.shape[-1])), np.zeros((len(q), v.shape[-1]))
+        first = len(q) - len(k)  # the last query sits at the last key
+        for i, (k_i, v_i, beta_i) in enumerate(zip(k, v, beta, strict=True), start=first):
+            S = S - beta_i * np.outer(k_i, S.T @ k_i - v_i)
+            if i >= 0:
+                o[i] = scale * S.T @ q[i]
+        return o
+
+    heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),(j,g)->(i,e)")
+    return heads(q, k, v, beta)
+
+
+def attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    beta: torch.Tensor,
+    *,
+    scale: float | None = None,
+) -> torch.Tensor:
+    """The same on (..., n, d) tensors, a chunk at a time, in time and memory linear in n.
+
+    Half precision is computed in float32.
+
+    Args:
+        q: queries (..., n_q, d).
+        k: keys (..., n_k, d) of any length, in the dtype and on the device of ``q``.
+        v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
+        beta: (..., n_k, 1), likewise, between 0 and 2 (nobody looks).
+        scale: what multiplies the outputs; None means d^-1/2.
+
+    Returns:
+        (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
+        gradients are 0; a key of 0 gets the gradient 0.
+
+    Raises:
+        ValueError: naming the argument, if shapes, dtypes or devices do not fit.
+    """
+    tokens = _checked(q, k, v, beta)
+    out, _ = _scan(recurrence.start(*tokens[1:]), tokens, scale)
+    return out.to(q.dtype)
+
+
+def cost() -> Cost:
+    """Each chunk also computes two squares: of its keys, and of its queries and keys.
+
+    The counter does not see the triangular system that a chunk solves, at most nd · 64 FLOPs in
+    all; nor, therefore, do these.
+    """
+    n, d, b = symbols.n, symbols.d, symbols.b
+    needed = 6 * n * d**2  # k out of the state, the correction into it, and q out of it
+    return Cost(
+        needed=Formula(needed, "FLOPs", "needed by the delta rule"),
+        executed=Formula(
+            needed + 6 * d * recurrence.pairs(), "FLOPs", "executed by the delta rule"
+        ),
+        held=Formula(sp.Max(b, 4) * d**2, "bytes", "held by the delta rule"),
+    )
+
+
+def step(
+    state: State | None,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    beta: torch.Tensor,
+    *,
+    scale: float | None = None,
+) -> tuple[torch.Tensor, State]:
+    """The same for the next token, or the next few, of a stream.
+
+    Args:
+        state: what the last step returned; None starts a stream.
+        q: queries of the new tokens only, shaped as for ``attend``.
+        k: their keys.
+        v: their values.
+        beta: their β.
+        scale: as for ``attend``.
+
+    Returns:
+        The new tokens' outputs and the state that the next step wants, of a size that does not
+        depend on how many tokens there were.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit the others or the stream.
+    """
+    tokens = _checked(q, k, v, beta)
+    inputs.check_stream(q, k)
+    out, S = _scan(recurrence.resume(state, *tokens[1:]), tokens, scale)
+    return out.to(q.dtype), State(S)
+
+
+def unit(k: torch.Tensor) -> torch.Tensor:
+    """Keys at length 1, or at 0 with zero gradients."""
+    length = torch.linalg.vector_norm(k, dim=-1, keepdim=True)
+    return k / torch.where(length == 0, torch.inf, length)
+
+
+def writes(
+    pairs: torch.Tensor, found: torch.Tensor, v: torch.Tensor, beta: torch.Tensor
+) -> torch.Tensor:
+    """What each token of a chunk writes under its key: u_i of S_i = S_{i−1} + k̂_i u_iᵀ.
+
+    It is u_i = β_i (v_i − S_{i−1}ᵀ k̂_i), and what S_{i−1} has for k̂_i is what the state before
+    the chunk has and what the chunk's earlier tokens wrote, which makes a triangular system:
+    u_i + β_i Σ_{j<i} (k̂_i·k̂_j) u_j = β_i (v_i − Sᵀ k̂_i).
+
+    Args:
+        pairs: k̂_i·k̂_j, (..., c, c), decayed where things decay; nothing is read but j < i.
+        found: Sᵀ k̂_i, (..., c, d_v), likewise.
+        v: values of the chunk.
+        beta: their β.
+    """
+    # Substitution: its numbers stay those of the recurrence. Powers of the matrix, which would
+    # also give its inverse, grow beyond all digits when keys are alike and β is near 2.
+    return torch.linalg.solve_triangular(
+        beta * pairs, beta * (v - found), upper=False, unitriangular=True
+    )
+
+
+def _checked(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor
+) -> list[torch.Tensor]:
+    lead = inputs.check(q, k, v)
+    inputs.check_gate("beta", beta, k, lead)
+    return recurrence.widened(q, k, v, beta)
+
+
+def _scan(
+    S: torch.Tensor, tokens: list[torch.Tensor], scale: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    scale = tokens[0].shape[-1] ** -0.5 if scale is None else scale
+    return recurrence.scan(partial(_chunk, scale), S, *tokens)
+
+
+def _chunk(
+    scale: float,
+    S: torch.Tensor,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    beta: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Once it is known what is written, the rest is linear attention to it."""
+    k = unit(k)
+    u = writes(k @ k.mT, k @ S, v, beta)
+    return scale * ((q @ k.mT).tril() @ u + q @ S), S + k.mT @ u

@@ -1,0 +1,136 @@
+"""Softmax attention tile by tile: some queries, and of the keys only those that they may see.
+
+A mechanism says which tiles there are; what is computed in each is here.  A tile reads its keys
+where they lie, as views, and gathers only what lies apart; on the way back it adds their
+gradients to what is there, again through views.  (Slices of k in a loop under autograd would
+cost n² on the way back: each one's gradient would fill a tensor as long as k.)
+
+Nothing is computed twice.  The weights are kept for the way back, one number for each pair of the
+tiles; where no gradient is to come, nothing is kept.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch.autograd.function import once_differentiable
+
+
+class Tile(NamedTuple):
+    """Queries that are computed together.
+
+    Attributes:
+        rows: which queries.
+        spans: which keys they look at, in ascending order.
+        limit: ``limits`` of who sees whom, (rows, keys); None if all see all.
+    """
+
+    rows: slice
+    spans: list[slice]
+    limit: torch.Tensor | None
+
+
+def limits(sees: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """∞ where a query sees a key, else −∞; the softmax takes the lesser of a score and its limit.
+
+    As fast as adding −∞ and several times faster than filling it in; and where a score overflows
+    to ∞ that nobody should see, adding would give NaN.
+    """
+    infinity = torch.full((), torch.inf, dtype=compute_dtype(dtype), device=sees.device)
+    return torch.where(sees, infinity, -infinity)
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Half precision is computed in float32."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    tiles: Sequence[Tile],
+    *,
+    lead: torch.Size,
+    mask: torch.Tensor | None,
+    scale: float | None,
+) -> torch.Tensor:
+    """Attention over the tiles; a query that is in none gets 0.
+
+    Args:
+        q, k, v: checked by ``inputs.check``.
+        tiles: what there is to compute; in each, but for a mask, every query sees something.
+        lead: the leading axes that ``inputs.check`` returned.
+        mask: booleans that broadcast to (..., n_q, n_k), or None.  Cut into tiles, never expanded.
+        scale: what multiplies the inner products; None means d^-1/2.
+    """
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    if mask is not None:
+        square = q.shape[-2], k.shape[-2]
+        mask = mask.expand(torch.broadcast_shapes(mask.shape, square))  # a view, no memory
+    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
+    dtype, wide = q.dtype, compute_dtype(q.dtype)
+    q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
+    return _Tiled.apply(q, k, v, tiles, mask, scale, keep).to(dtype)
+
+
+class _Tiled(torch.autograd.Function):
+    """In here Q, K, V, P, G are those of one tile, q, k, v, g those of all."""
+
+    @staticmethod
+    def forward(ctx, q, k, v, tiles, mask, scale, keep):
+        out, kept = q.new_zeros(*q.shape[:-1], v.shape[-1]), []
+        for tile in tiles:
+            Q, K, V, limit, awake = _inputs(q, k, v, tile, mask)
+            S = (Q @ K.mT).mul_(scale)
+            P = (S if limit is None else S.clamp_(max=limit)).softmax(-1)
+            P = P if awake is None else torch.where(awake, P, 0)
+            out[..., tile.rows, :] = P @ V
+            if keep:
+                kept.append(P)
+        ctx.save_for_backward(q, k, v, mask, *kept)
+        ctx.tiles, ctx.scale = tiles, scale
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):
+        q, k, v, mask, *kept = ctx.saved_tensors
+        dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
+        for tile, P in zip(ctx.tiles, kept, strict=True):
+            Q, K, V, _, awake = _inputs(q, k, v, tile, mask)
+            G = g[..., tile.rows, :]
+            # A query that saw nothing was given 0, whatever comes down to it.
+            G = G if awake is None else torch.where(awake, G, 0)
+            dP = G @ V.mT
+            dS = dP.sub_((P * dP).sum(-1, keepdim=True)).mul_(P).mul_(ctx.scale)
+            dq[..., tile.rows, :] = dS @ K
+            _add(dk, tile.spans, dS.mT @ Q)
+            _add(dv, tile.spans, P.mT @ G)
+        return dq, dk, dv, None, None, None, None
+
+
+def _inputs(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, tile: Tile, mask: torch.Tensor | None
+) -> tuple[torch.Tensor | None, ...]:
+    """The tile's part of all, and, if there is a mask, which of its queries see anything."""
+    Q, K, V = q[..., tile.rows, :], _gather(k, tile.spans, -2), _gather(v, tile.spans, -2)
+    if mask is None:
+        return Q, K, V, tile.limit, None
+    sees = _gather(mask[..., tile.rows, :], tile.spans, -1)
+    sees = sees if tile.limit is None else sees & (tile.limit > 0)
+    awake, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
+    # What is not seen may be NaN, and 0 · NaN would be NaN.
+    Q, K, V = torch.where(awake, Q, 0), torch.where(seen, K, 0), torch.where(seen, V, 0)
+    return Q, K, V, limits(sees, q.dtype), awake
+
+
+def _gather(x: torch.Tensor, spans: list[slice], axis: int) -> torch.Tensor:
+    parts = [x.narrow(axis, span.start, span.stop - span.start) for span in spans]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
+
+
+def _add(whole: torch.Tensor, spans: list[slice], parts: torch.Tensor) -> None:
+    sizes = [span.stop - span.start for span in spans]
+    for span, part in zip(spans, parts.split(sizes, dim=-2), strict=True):
+        whole[..., span, :].add_(part)
