@@ -45,24 +45,24 @@ ALTAIR = {
     "line": {"strokeWidth": 2.5},
 }
 
-mpl.rcParams.update(
-    {key: _INK for key, colour in mpl.rcParamsDefault.items() if colour in ("black", "k")}
-    | {
-        "axes.grid": True,
-        "axes.prop_cycle": mpl.cycler(color=PALETTE),
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "figure.figsize": (5.6, 3.4),  # small, so that its text is legible on a phone
-        "figure.constrained_layout.use": True,
-        "font.size": 11,
-        "grid.alpha": 0.25,
-        "grid.color": GREY,
-        "legend.frameon": False,  # its frame would stay white on a dark page
-        "savefig.transparent": True,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "attention-limits",  # the same figure gives the same file
-    }
-)
+SETTINGS = {
+    key: _INK for key, colour in mpl.rcParamsDefault.items() if colour in ("black", "k")
+} | {
+    "axes.grid": True,
+    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.figsize": (5.6, 3.4),  # small, so that its text is legible on a phone
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "grid.alpha": 0.25,
+    "grid.color": GREY,
+    "legend.frameon": False,  # its frame would stay white on a dark page
+    "savefig.transparent": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "attention-limits",  # the same figure gives the same file
+}
+mpl.rcParams.update(SETTINGS)
 
 
 @dataclass(frozen=True)

@@ -395,6 +395,7 @@ ROLES = {
     "{code}`a < b`": "`a < b`",
     "{func}`~attention_limits.cli.main`": "`main`",
     "{py:mod}`attention_limits`": "`attention_limits`",
+    "{py:func}`dense.attend <attention_limits.attention.dense.attend>`": "`dense.attend`",
     "**bold {kbd}`a`**": "**bold <kbd>a</kbd>**",
     "`{kbd}` and \\{kbd}`a`": "`{kbd}` and \\{kbd}`a`",
     "``{kbd}`a` ``": "``{kbd}`a` ``",

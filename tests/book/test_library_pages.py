@@ -1,0 +1,318 @@
+"""The library's pages: nothing missing, nothing out of date, nothing that leads nowhere."""
+
+import functools
+import importlib
+import inspect
+import re
+from collections import Counter
+
+import pytest
+from bs4 import BeautifulSoup
+from small_book import EXTENSION, ROOT, Book
+
+from attention_limits.attention import MECHANISMS
+from attention_limits.figures import library as figures
+from attention_limits_book import library
+
+ALL = (*MECHANISMS, *figures.BASELINES)
+PAGES = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "library").glob("*.md"))}
+PLACES = {
+    name: path.stem
+    for path, text in PAGES.items()
+    for name in re.findall(r"^```\{mechanism\} (\w+)$", text, re.MULTILINE)
+}
+
+
+# --- as written ---------------------------------------------------------------------------------
+
+
+def test_every_mechanism_is_on_one_page():
+    """A mechanism was written and nobody can look it up; or links to it have two ends."""
+    named = re.findall(r"^```\{mechanism\} (\w+)$", "\n".join(PAGES.values()), re.MULTILINE)
+    assert sorted(named) == sorted(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_docstring_has_what_its_page_takes_from_it(name):
+    """The page's heading, the sentence in the table or the link to a chapter is lost."""
+    module = figures.module_of(name)
+    title, sentence = library._first_sentence(module)
+    assert 0 < len(title.split()) <= 5
+    assert len(sentence.split()) >= 5
+    assert sentence.endswith(".")
+    assert len(library.TAUGHT_IN.findall(inspect.getdoc(module))) == 1
+
+
+def test_a_docstring_without_a_name_is_refused():
+    """Half a sentence became a heading."""
+    module = type(inspect)("nameless", "Says what it does. And: more.")
+    with pytest.raises(ValueError, match="nameless: its docstring must begin"):
+        library._first_sentence(module)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.md")), ids=lambda p: p.stem)
+def test_links_from_chapters_say_what_they_lead_to(path):
+    """A link was moved to another function and its text was not, or the function has gone."""
+    text = path.read_text(encoding="utf-8")
+    for shown, target in re.findall(r"\{py:func\}`([^<`]+?)\s*<([^>]+)>`", text):
+        assert target.endswith(f".{shown}")
+        module, _, function = target.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_chapter_that_teaches_a_mechanism_links_to_it(name):
+    """Who reads about a mechanism is not told where to look up how it is called."""
+    module = figures.module_of(name)
+    title = library.TAUGHT_IN.search(inspect.getdoc(module))["chapter"]
+    for path in (ROOT / "chapters").glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        if re.search(rf"^# {re.escape(title)}$", text, re.MULTILINE):
+            assert f"<{module.__name__}." in text
+
+
+@pytest.mark.parametrize("n", [4096, 4097, 100_000])
+@pytest.mark.parametrize("name", ["sliding_window", "offsets", "convolution"])
+def test_a_formula_for_long_texts_is_right_in_long_texts(name, n):
+    """The page shows another formula than the one that was tested."""
+    cost, _ = library._cost(name, figures.module_of(name))
+    short = library.in_long_texts(cost.needed)
+    assert len(short.latex) < len(cost.needed.latex) / 3
+    assert short(n=n, d=7) == cost.needed(n=n, d=7)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("n − |δ| pairs", r"n − \|δ\| pairs"),
+        ("``a | b`` or :math:`|x|`, |y|", r"``a | b`` or :math:`|x|`, \|y\|"),
+        (".. math::\n\n    |x|\n\n    |y|\n\n|z|", ".. math::\n\n    |x|\n\n    |y|\n\n\\|z\\|"),
+        ("  .. math:: |x|\n     |y|\n  |z|", "  .. math:: |x|\n     |y|\n  \\|z\\|"),
+    ],
+)
+def test_bars_are_bars(written, read):
+    """|δ| is missing from the page, or a bar within mathematics became two."""
+    assert "\n".join(library.with_plain_bars(written.split("\n"))) == read
+
+
+# --- as built -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """The library's own pages, in a book with one of the chapters that they name.
+
+    It is built by a reader whose figures are red.
+    """
+    book = Book(tmp_path_factory.mktemp("library"))
+    for path, text in PAGES.items():
+        own = "{mechanism" in text
+        book.write(f"library/{path.name}", text if own else f"# {path.stem.capitalize()}\n")
+    book.write("references.bib", (ROOT / "references.bib").read_text(encoding="utf-8"))
+    book.write("chapters/references.md", "# References\n\n```{bibliography}\n```\n")
+    book.write("chapters/quadratic-cost.md", "# Quadratic cost\n")
+    book.write("index.md", "# A small book\n")
+    book.claim()
+    book.write("matplotlibrc", "axes.titlecolor: tomato\n")
+    list_chapters(book, "quadratic-cost", "references")
+    build(book)
+    return book
+
+
+def list_chapters(book, *chapters):
+    library_pages = [f"library/{path.stem}" for path in PAGES]
+    book.contents(*(f"chapters/{name}" for name in chapters), *library_pages)
+
+
+def build(book):
+    built = book.build(MPLCONFIGDIR=str(book.folder))
+    assert built.status == 0, built.output
+
+
+@functools.cache
+def parsed(page):
+    return BeautifulSoup(page, "html.parser")
+
+
+def section_of(book, name):
+    return parsed(book.html(f"library/{PLACES[name]}")).find("section", id=name)
+
+
+def links(element):
+    return {a.get_text(): a["href"] for a in element.select("a[href]")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+def test_a_mechanism_has_heading_picture_price_and_doors(book, name):
+    """Something that a reader came to look up is not there."""
+    section, module = section_of(book, name), figures.module_of(name)
+    title, sentence = library._first_sentence(module)
+    heading = section.find("h2").get_text().removesuffix("#")
+    assert heading == title
+    first = " ".join(section.find("p").get_text().split())
+    assert re.sub(r"\W", "", first) == re.sub(r"\W", "", sentence)
+    [picture] = section.select("figure.plot")
+    assert len(picture.select_one('[role="img"]')["aria-label"].split()) > 10
+    price = [item.get_text() for item in section.select("li") if "MFLOPs" in item.get_text()]
+    assert [line.partition(":")[0] for line in price] == ["needed", "executed"]
+    described = {dt["id"].rpartition(".")[2] for dt in section.select("dt.sig[id]")}
+    compute = "apply" if name in figures.BASELINES else "attend"
+    assert {"define", compute, "cost"} <= described
+    assert ("step" in described) == hasattr(module, "step")
+    visible = getattr(module, "visible", None)
+    if visible:  # its own, or another's, which is then a link
+        own = visible.__module__ == module.__name__
+        assert own == ("visible" in described)
+        assert own or links(section)["dense.visible"].endswith("attention.dense.visible")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+def test_a_mechanism_shows_nothing_private_and_no_types(book, name):
+    """A phone shows three lines of types, or the reader calls what may be gone tomorrow."""
+    for signature in section_of(book, name).select("dt.sig[id]"):
+        assert "._" not in signature["id"]
+        text = signature.get_text().strip()
+        assert text.removeprefix("class ").startswith(f"{name}.")
+        assert "torch." not in text
+        assert "->" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+def test_every_function_links_to_its_source(book, name):
+    """The reader is told what a function does, and not shown how."""
+    for signature in section_of(book, name).select("dt.sig[id]"):
+        page, _, place = signature.select_one("a:has(.viewcode-link)")["href"].partition("#")
+        source = parsed(book.html(f"library/{page.removesuffix('.html')}"))
+        assert (
+            f"def {place}(" in source.find(id=place).get_text() or "class" in signature.get_text()
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+def test_links_lead_to_the_chapter_that_teaches_or_nowhere(book, name):
+    """A link leads to a chapter that nobody wrote, or there is none to one that somebody did."""
+    title = library.TAUGHT_IN.search(inspect.getdoc(figures.module_of(name)))["chapter"]
+    section = section_of(book, name)
+    assert f"Taught in: {title}" in " ".join(section.get_text().split())
+    there = {"Quadratic cost": "../chapters/quadratic-cost.html"}
+    assert links(section).get(title) == there.get(title)
+
+
+@pytest.mark.slow
+def test_the_table_lists_and_links_every_mechanism(book):
+    """A row is missing or wrong, or its link leads to the wrong place."""
+    [table] = parsed(book.html("library/index")).select("table.mechanisms")
+    rows = {row.a.get_text(): row for row in table.select("tbody tr")}
+    assert list(rows) == list(ALL)
+    for name, row in rows.items():
+        module = figures.module_of(name)
+        anchor = f"module-{module.__name__}"
+        assert row.a["href"] == f"{PLACES[name]}.html#{anchor}"
+        section = section_of(book, name)
+        assert section.find(id=anchor).find_next("h2") is section.h2
+    cells = [cell.get_text(" ", strip=True) for cell in rows["dense"].select("td")]
+    assert cells[1:4] == ["2,150", "1,050", "47 (23)"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", sorted({*PLACES.values(), "index"}))
+def test_no_two_things_have_one_id(book, page):
+    """A link led to the first of two: pieces of reStructuredText number their citations alike."""
+    elements = parsed(book.html(f"library/{page}")).select("[id]")
+    different = {(element["id"], str(element)) for element in elements}  # two pictures are the same
+    assert Counter(name for name, _ in different).most_common(1)[0][1] == 1
+
+
+@pytest.mark.slow
+def test_the_settings_of_the_reader_s_own_stay_out(book):
+    """The book's pictures are red on the machine of somebody who likes red."""
+    for path in PAGES:
+        assert "#ff6347" not in book.html(f"library/{path.stem}")
+
+
+@pytest.mark.slow
+def test_text_becomes_a_link_once_the_chapter_is_there(book):
+    """A chapter was published and the library went on as if nobody had written it."""
+    assert "Attention" not in links(section_of(book, "dense"))
+    book.write("chapters/attention.md", "# Attention\n")
+    list_chapters(book, "attention", "quadratic-cost", "references")
+    build(book)
+    assert links(section_of(book, "dense"))["Attention"] == "../chapters/attention.html"
+    assert links(section_of(book, "linear"))["Quadratic cost"]
+
+
+# --- a mechanism of a test's own ----------------------------------------------------------------
+
+TINY = '''\
+"""Tiny attention: every query looks at itself {adverb} and at nobody else.
+
+Taught in: "Locality".
+"""
+
+from attention_limits.attention.dense import cost, define
+
+
+def attend(q, k, v):
+    """What it gets is what it gives."""
+    return v
+'''
+
+REGISTRATION = """
+
+import importlib.util
+from pathlib import Path
+
+from attention_limits import attention
+from attention_limits.figures import library
+from attention_limits_book import library as pages
+
+name = "attention_limits.attention.tiny"
+spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "mechanism.py")
+sys.modules[name] = module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+library.EXAMPLES["tiny"], library.BASELINES = library.Example("A diagonal."), ()
+pages.MECHANISMS = ("tiny",)
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    book = Book(tmp_path)
+    book.claim()
+    book.write("tiny.py", EXTENSION + REGISTRATION)
+    book.write("mechanism.py", TINY.format(adverb="only"))
+    book.write("library/tiny.md", "# Tiny\n\n```{mechanism} tiny\n```\n")
+    book.write("library/all.md", "# All\n\n```{mechanism-table}\n```\n")
+    book.contents("library/all", "library/tiny")
+    return book
+
+
+def said(book, adverb):
+    pages = (book.html(f"library/{page}") for page in ("all", "tiny"))
+    return all(f"looks at itself {adverb} and" in page for page in pages)
+
+
+@pytest.mark.slow
+def test_a_new_docstring_is_on_the_page_at_once(tiny):
+    """Page and table said what the function used to do: no line of their own had changed."""
+    first = tiny.build()
+    assert first.status == 0, first.output
+    assert said(tiny, "only")
+    tiny.write("mechanism.py", TINY.format(adverb="solely"))
+    second = tiny.build()
+    assert second.status == 0, second.output
+    assert said(tiny, "solely")
+
+
+@pytest.mark.slow
+def test_a_mechanism_that_is_not_there_fails_the_build(tiny):
+    """A name was misspelt, and its section is silently missing."""
+    tiny.write("library/tiny.md", "# Tiny\n\n```{mechanism} tinny\n```\n")
+    built = tiny.build()
+    assert built.status != 0
+    assert built.complaints("tiny.md")
+    assert "there is no mechanism 'tinny'" in built.output
