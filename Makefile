@@ -7,7 +7,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: book test serve results clean
+.PHONY: book test serve results bench clean
 
 book: $(VENV)/installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -26,6 +26,12 @@ results: $(VENV)/installed
 	@echo "This takes about four minutes, and rewrites code/attention_limits/results"
 	$(BIN)/attention-limits run scaling --device cpu --out code/attention_limits/results
 	$(BIN)/attention-limits run roofline --device cpu --out code/attention_limits/results
+
+# Likewise the comparison with peers, which are installed for it and for nothing else.
+bench: $(VENV)/installed
+	@echo "This takes about eight minutes, and rewrites code/attention_limits/results/speed.json"
+	$(BIN)/python -m pip install --quiet --requirement benchmarks/peers.txt --constraint constraints.txt $(PIP_ARGS)
+	$(BIN)/attention-limits bench --out code/attention_limits/results
 
 clean:
 	rm -rf _build

@@ -263,7 +263,7 @@ def test_a_remark_is_told_as_one(experiment, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("scalling", "did you mean scaling?"), ("zzz", "did you mean scaling or roofline?")],
+    [("scalling", "did you mean scaling?"), ("zzz", "did you mean scaling or roofline or speed?")],
 )
 def test_an_unknown_experiment_is_named_with_its_neighbours(name, answer, tmp_path, capsys):
     """A misspelt name ended in a traceback, or measured something else."""

@@ -17,7 +17,11 @@ from packaging.utils import canonicalize_name
 from sources import HEADER
 
 ROOT = Path(__file__).parents[1]
-PAGES = {path.stem: path for path in (ROOT / "index.md", *sorted((ROOT / "chapters").glob("*.md")))}
+PAGES = {
+    path.relative_to(ROOT).with_suffix("").as_posix(): path
+    for pages in ("index.md", "chapters/*.md", "library/*.md")
+    for path in sorted(ROOT.glob(pages))
+}
 NOTEBOOKS = {
     name: path for name, path in PAGES.items() if "{code-cell}" in path.read_text(encoding="utf-8")
 }
@@ -39,9 +43,8 @@ def test_a_page_with_cells_says_that_it_is_a_notebook(page):
 def test_the_contents_are_the_pages_there_are():
     """A page was written that no reader finds, or one is announced that nobody wrote."""
     contents = yaml.safe_load(text_of("_toc.yml"))
-    listed = [contents["root"], *(entry["file"] for entry in contents["chapters"])]
-    there = {str(path.relative_to(ROOT).with_suffix("")) for path in PAGES.values()}
-    assert sorted(listed) == sorted(there)
+    entries = [entry for part in contents["parts"] for entry in part["chapters"]]
+    assert sorted([contents["root"], *(entry["file"] for entry in entries)]) == sorted(PAGES)
 
 
 def test_what_is_cited_is_in_the_bibliography():
@@ -146,7 +149,8 @@ def executed(tmp_path_factory):
     """Every page with cells, run as a reader does: opened by jupytext, in a folder of its own."""
 
     def execute(name):
-        path = tmp_path_factory.mktemp(name, numbered=False) / f"{name}.ipynb"
+        folder = tmp_path_factory.mktemp(name.replace("/", "-"), numbered=False)
+        path = folder / f"{NOTEBOOKS[name].stem}.ipynb"
         nbformat.write(jupytext.read(NOTEBOOKS[name]), path)
         command = Path(sys.executable).with_name("jupyter-execute")
         done = subprocess.run(

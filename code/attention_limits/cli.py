@@ -1,6 +1,7 @@
 """The command line: ``attention-limits verify`` checks what the book says, on your machine.
 
-``attention-limits run`` repeats its measurements there.
+``attention-limits run`` repeats its measurements there, and ``attention-limits bench`` compares the
+library with its peers.
 """
 
 import argparse
@@ -12,9 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from attention_limits import claims, experiments
 from attention_limits.claims import Claim, Result
+
+if TYPE_CHECKING:
+    from attention_limits.experiments.records import Run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_verify(commands)
     _add_run(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -109,8 +115,7 @@ def _with_progress(chosen: list[Claim]) -> Iterator[Result]:
 
 
 def _print_table(reports: list[dict]) -> None:
-    if hasattr(sys.stdout, "reconfigure"):  # a console that knows no ✓ or × shows a ? instead
-        sys.stdout.reconfigure(errors="replace")
+    _allow_any_console()
     width = max((len(r["name"]) for report in reports for r in report["results"]), default=0)
     for report in reports:
         print(f"{_mark(report)} {report['id']}: {report['verdict']}")
@@ -122,6 +127,12 @@ def _print_table(reports: list[dict]) -> None:
     failed = [report["id"] for report in reports if not report["ok"]]
     count = f"{len(reports)} claim{'' if len(reports) == 1 else 's'}"
     print(f"\n{count}, {'not borne out: ' + ', '.join(failed) if failed else 'all borne out'}")
+
+
+def _allow_any_console() -> None:
+    """A console that knows no ✓ or × shows a ? instead."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _mark(checked: dict) -> str:
@@ -147,32 +158,55 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         help="smoke: does it run; book: what a chapter runs; full: what it quotes (default)",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, …; auto: the fastest there is")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder, default results")
+    _add_out(parser)
     parser.set_defaults(run=_run)
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder, default results")
 
 
 def _run(args: argparse.Namespace) -> int:
     if args.name not in experiments.EXPERIMENTS:
         near = difflib.get_close_matches(args.name, experiments.EXPERIMENTS, cutoff=0.5)
         names = " or ".join(near or experiments.EXPERIMENTS)
-        return _refuse(f"there is no experiment {args.name!r}; did you mean {names}?")
+        return _refuse("run", f"there is no experiment {args.name!r}; did you mean {names}?")
+    try:
+        config = _config(args.name, args)
+    except (ValueError, OSError) as error:
+        return _refuse("run", str(error))
+    return 0 if _record(args.name, config, args).complete else 130
+
+
+def _config(name: str, args: argparse.Namespace, **changes: object) -> object:
+    """The preset that was asked for, on the device that was, with changes.
+
+    Raises:
+        ValueError: if the device is not here, or a change is wrong.
+        OSError: if the folder cannot keep a run.
+    """
     # PyTorch takes seconds to arrive, and a misspelt name should not wait for it.
     from attention_limits import devices
     from attention_limits.experiments import records
 
-    experiment = experiments.find(args.name)
-    try:
-        device = str(devices.choose(args.device))
-        records.check_writable(args.out)
-    except (ValueError, OSError) as error:
-        return _refuse(str(error))
-    config = dataclasses.replace(experiment.PRESETS[args.preset], device=device)
-    print(f"{args.name} on {device} takes {experiment.TAKES[args.preset]}", file=sys.stderr)
+    device = str(devices.choose(args.device))
+    records.check_writable(args.out)
+    preset = experiments.find(name).PRESETS[args.preset]
+    return dataclasses.replace(preset, device=device, **changes)
+
+
+def _record(name: str, config: object, args: argparse.Namespace) -> "Run":
+    """Measure, and save the run."""
+    from attention_limits.experiments import records
+
+    experiment = experiments.find(name)
+    print(f"{name} on {config.device} takes {experiment.TAKES[args.preset]}", file=sys.stderr)
     rows, complete = _measure(experiment, config)
-    path = args.out / f"{args.name}.json"
-    records.save(path, records.new(args.name, config, rows, complete=complete))
+    run = records.new(name, config, rows, complete=complete)
+    path = args.out / f"{name}.json"
+    records.save(path, run)
     print(f"saved {path}{'' if complete else ', incomplete: it was interrupted'}")
-    return 0 if complete else 130
+    return run
 
 
 def _measure(experiment: ModuleType, config: object) -> tuple[list[dict], bool]:
@@ -186,11 +220,55 @@ def _measure(experiment: ModuleType, config: object) -> tuple[list[dict], bool]:
     return rows, True
 
 
-def _refuse(words: str) -> int:
-    print(f"attention-limits run: {words}", file=sys.stderr)
+def _refuse(command: str, words: str) -> int:
+    print(f"attention-limits {command}: {words}", file=sys.stderr)
     return 2
 
 
 def _say(share: float | None, words: str) -> None:
     done = "  ..  " if share is None else f"[{share:4.0%}]"
     print(done, words, file=sys.stderr, flush=True)
+
+
+# --- bench ------------------------------------------------------------------------------
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="compare the library's speed and memory with its peers'",
+        description="Time every mechanism and its peers in one run, save it as speed.json, and "
+        "print ratios: ours over the peer's. Peers that are not installed are named.",
+        epilog="Ctrl-C stops it and saves what was measured so far. Exit status: 0 if it came to "
+        "its end, whatever it found, 2 if it cannot start or compares different things, 130 if it "
+        "was interrupted.",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=("smoke", "full"),
+        default="full",
+        help="smoke: does it run; full: what the book shows (default)",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    parser.add_argument(
+        "--only", nargs="+", metavar="GROUP", help="groups, such as window; without, all of them"
+    )
+    _add_out(parser)
+    parser.set_defaults(run=_bench)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    changes = {"groups": tuple(dict.fromkeys(args.only))} if args.only else {}
+    try:
+        config = _config("speed", args, **changes)
+    except (ValueError, OSError) as error:
+        return _refuse("bench", str(error))
+    from attention_limits.experiments.speed import DisagreementError, tables
+
+    try:
+        run = _record("speed", config, args)
+    except DisagreementError as error:
+        return _refuse("bench", str(error))
+    _allow_any_console()
+    print(f"\n{tables.report(run)}")
+    return 0 if run.complete else 130

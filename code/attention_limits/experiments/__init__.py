@@ -17,7 +17,7 @@
 import importlib
 from types import ModuleType
 
-EXPERIMENTS = ("scaling", "roofline")
+EXPERIMENTS = ("scaling", "roofline", "speed")
 
 
 def find(name: str) -> ModuleType:

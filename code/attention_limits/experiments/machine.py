@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,20 +14,29 @@ import torch
 PACKAGE = Path(__file__).parents[1]
 
 
-def provenance(device: str = "cpu", threads: int | None = None) -> dict[str, object]:
-    """When and on what something was measured; the machine's kind, never its name."""
+def provenance(
+    device: str = "cpu", threads: int | None = None, packages: Sequence[str] = ()
+) -> dict[str, object]:
+    """When and on what something was measured; the machine's kind, never its name.
+
+    Args:
+        device: what computed.
+        threads: how many threads of a CPU; None for as many as PyTorch takes.
+        packages: others whose versions matter; None stands for one that is not installed.
+    """
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "package": _version(),
+        "package": _version("attention-limits") or "not installed",
         **_commit(),
         "system": platform.system(),
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads or torch.get_num_threads(),
         "device": device_name(device),
+        **({"packages": {name: _version(name) for name in packages}} if packages else {}),
     }
 
 
@@ -81,11 +91,12 @@ def _free_in_container(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
     return None if limit.strip() == "max" else int(limit) - int(used)
 
 
-def _version() -> str:
+def _version(package: str) -> str | None:
+    """The version that is installed, if it is."""
     try:
-        return metadata.version("attention-limits")
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return None
 
 
 def _commit() -> dict[str, object]:

@@ -112,7 +112,9 @@ def load(name: str, folder: Path | None = None) -> Run:
 
 def new(experiment: str, config: object, records: Sequence[Mapping], *, complete: bool) -> Run:
     """A run that was just measured, on the device that its config names."""
-    made = provenance(config.device, config.threads)
+    # An experiment that rests on packages which the library does not need names them.
+    packages = getattr(experiments.find(experiment), "PACKAGES", ())
+    made = provenance(config.device, config.threads, packages)
     return Run(experiment, asdict(config), made, records, complete)
 
 
