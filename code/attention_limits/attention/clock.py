@@ -3,7 +3,10 @@ r"""Clock attention: a head looks at every p-th token only, and holds what it sa
 .. math::
 
     o_i = \sum_{j \in V_i} \frac{e^{s_j}}{\sum_{l \in V_i} e^{s_l}} \, v_j, \qquad
-    s_j = \frac{q_t \cdot k_j}{\sqrt{d}}, \qquad
+    s_j = \frac{q_t \cdot k_j}{\sqrt{d}}
+
+.. math::
+
     V_i = \{\, 0, p, 2p, \dots, t \,\}, \qquad
     t = p \lfloor i / p \rfloor
 

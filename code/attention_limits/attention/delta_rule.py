@@ -4,7 +4,10 @@ r"""The delta rule: before a key gets its new value, what it has is looked up an
 
     S_i = S_{i-1} - \beta_i \, \hat{k}_i \bigl( S_{i-1}^\top \hat{k}_i - v_i \bigr)^\top
         = \bigl( I - \beta_i \hat{k}_i \hat{k}_i^\top \bigr) S_{i-1}
-          + \beta_i \hat{k}_i v_i^\top, \qquad
+          + \beta_i \hat{k}_i v_i^\top
+
+.. math::
+
     o_i = \frac{S_i^\top q_i}{\sqrt{d}}, \qquad
     \hat{k} = \frac{k}{\|k\|}
 

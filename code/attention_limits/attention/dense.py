@@ -3,7 +3,10 @@ r"""Dense attention: each query sees every key, or every key up to its own.
 .. math::
 
     o_i = \sum_{j \in V_i} \frac{e^{s_{ij}}}{\sum_{l \in V_i} e^{s_{il}}} \, v_j, \qquad
-    s_{ij} = \frac{q_i \cdot k_j}{\sqrt{d}}, \qquad
+    s_{ij} = \frac{q_i \cdot k_j}{\sqrt{d}}
+
+.. math::
+
     V_i = \{\, j : 0 \le j < n \,\}
     \quad\text{or, if causal,}\quad
     V_i = \{\, j : 0 \le j \le i \,\}

@@ -4,7 +4,10 @@ r"""Fractal attention: near keys one by one, far keys in blocks that grow with t
 
     o_i = \sum_{B \in P_i} \frac{|B| \, e^{s_{iB}}}{\sum_{A \in P_i} |A| \, e^{s_{iA}}}
           \, \bar{v}_B, \qquad
-    s_{iB} = \frac{q_i \cdot \bar{k}_B}{\sqrt{d}}, \qquad
+    s_{iB} = \frac{q_i \cdot \bar{k}_B}{\sqrt{d}}
+
+.. math::
+
     \bar{k}_B = \frac{1}{|B|} \sum_{j \in B} k_j, \qquad
     \bar{v}_B = \frac{1}{|B|} \sum_{j \in B} v_j
 

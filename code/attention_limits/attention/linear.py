@@ -5,7 +5,10 @@ r"""Linear attention: what a query sees is summed up before the query is known.
     o_i = \frac{\sum_{j \in V_i} \bigl( \phi(q_i) \cdot \phi(k_j) \bigr) \, v_j}
                {\sum_{j \in V_i} \phi(q_i) \cdot \phi(k_j)}
         = \frac{\phi(q_i)^\top \sum_{j \in V_i} \phi(k_j) \, v_j^\top}
-               {\phi(q_i)^\top \sum_{j \in V_i} \phi(k_j)}, \qquad
+               {\phi(q_i)^\top \sum_{j \in V_i} \phi(k_j)}
+
+.. math::
+
     \phi(x) = \operatorname{elu}(x) + 1
     \quad\text{or}\quad
     \phi(x) = \max(x, 0),
@@ -201,6 +204,6 @@ def _chunk(
 
 def _normalised(sums: torch.Tensor) -> torch.Tensor:
     """All columns over the last one; 0, with zero gradients, where that is 0."""
-    total = sums[..., -1:]
+    mix, total = sums.split([sums.shape[-1] - 1, 1], dim=-1)
     none = total == 0  # and not `total > 0`, which would take NaN for a row that saw nothing
-    return torch.where(none, 0, sums[..., :-1] / torch.where(none, 1, total))
+    return torch.where(none, 0, mix / torch.where(none, 1, total))

@@ -3,7 +3,10 @@ r"""Online softmax: dense attention, exactly, without ever holding a row of its 
 .. math::
 
     m' = \max(m, s_{ij}), \qquad
-    Z' = Z \, e^{m - m'} + e^{s_{ij} - m'}, \qquad
+    Z' = Z \, e^{m - m'} + e^{s_{ij} - m'}
+
+.. math::
+
     o' = o \, e^{m - m'} + e^{s_{ij} - m'} \, v_j, \qquad
     s_{ij} = \frac{q_i \cdot k_j}{\sqrt{d}}
 

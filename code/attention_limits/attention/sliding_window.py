@@ -3,7 +3,10 @@ r"""Sliding-window attention: each query sees the ``window`` most recent keys, i
 .. math::
 
     o_i = \sum_{j \in W_i} \frac{e^{s_{ij}}}{\sum_{l \in W_i} e^{s_{il}}} \, v_j, \qquad
-    s_{ij} = \frac{q_i \cdot k_j}{\sqrt{d}}, \qquad
+    s_{ij} = \frac{q_i \cdot k_j}{\sqrt{d}}
+
+.. math::
+
     W_i = \{\, j : |i - j| < w \,\}
     \quad\text{or, if causal,}\quad
     W_i = \{\, j : 0 \le i - j < w \,\}

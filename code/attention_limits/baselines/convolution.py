@@ -2,7 +2,10 @@ r"""Convolution: each output mixes the inputs around it, by the same weights eve
 
 .. math::
 
-    y_i = b + \sum_{\delta \in \Delta} W_\delta \, x_{i - r \delta}, \qquad
+    y_i = b + \sum_{\delta \in \Delta} W_\delta \, x_{i - r \delta}
+
+.. math::
+
     \Delta = \left\{ -\tfrac{w - 1}{2}, \dots, \tfrac{w - 1}{2} \right\}
     \quad\text{or, if causal,}\quad
     \Delta = \{ 0, \dots, w - 1 \}
