@@ -1,4 +1,4 @@
-"""What is the gated delta rule's own; see also test_attention_recurrence.py and test_contract.py."""
+"""What is the gated delta rule's own, beside the contract and test_attention_recurrence.py."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is gated linear attention's own; see also test_attention_recurrence.py and test_contract.py."""
+"""What is gated linear attention's own, beside the contract and test_attention_recurrence.py."""
 
 import numpy as np
 import pytest
