@@ -1,9 +1,13 @@
 """Published shapes: facts that were looked up, and what follows from them."""
 
+from pathlib import Path
+
 import pytest
 
 from attention_limits.derivations.quadratic_cost import CROSSOVER, WEIGHTS
-from attention_limits.shapes import SHAPES
+from attention_limits.shapes import ROTARY, SHAPES
+
+REFERENCES = Path(__file__).parents[1] / "references.bib"
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -29,3 +33,18 @@ def test_crossovers_that_the_text_quotes(name, tokens):
 def test_the_weights_add_up_to_what_the_models_are_named_after(name, billions):
     """A wrong number of layers, words or tables: the 8B's second table alone is half a billion."""
     assert WEIGHTS(b=1, **SHAPES[name].whole) / 1e9 == pytest.approx(billions, rel=0.04)
+
+
+@pytest.mark.parametrize("name", sorted(ROTARY.keys() & SHAPES.keys()))
+def test_a_model_has_one_width_of_a_head_and_one_context(name):
+    """Two tables told two stories of one model."""
+    model, shape = ROTARY[name], SHAPES[name]
+    assert (model.d, model.trained) == (shape.d_model // shape.h, shape.trained)
+    assert model.source == shape.source
+
+
+def test_sources_are_among_the_references():
+    """A fact cited a work that the bibliography does not have."""
+    references = REFERENCES.read_text(encoding="utf-8")
+    for model in (*SHAPES.values(), *ROTARY.values()):
+        assert f"{{{model.source}," in references, model.name

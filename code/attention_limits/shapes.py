@@ -1,6 +1,7 @@
 """Shapes of published models with full attention, dense MLPs and heads that share the width.
 
-Facts from the works cited and from the configurations published with them.
+Beside them, what models turn their queries and keys by.  Facts from the works cited and from the
+configurations published with them.
 """
 
 from dataclasses import asdict, dataclass
@@ -33,7 +34,19 @@ class Shape:
         return self.sizes | {k: getattr(self, k) for k in ("layers", "vocabulary", "tables")}
 
 
+@dataclass(frozen=True)
+class Rotary:
+    """The rotary encoding of one model: one base, on the whole of each head, not scaled."""
+
+    name: str
+    base: float
+    d: int  # width of one head
+    trained: int  # tokens of context in training
+    source: str  # key in references.bib
+
+
 GPT2, LLAMA2, LLAMA3 = "radford2019language", "touvron2023llama2", "grattafiori2024llama3"
+QWEN3 = "qwen2025qwen3"
 
 SHAPES = {
     shape.name: shape
@@ -47,5 +60,15 @@ SHAPES = {
         Shape("Llama-3.1 8B", 4096, 32, 8, 14336, 3, 32, 128256, 2, 131072, LLAMA3),
         Shape("Llama-3.1 70B", 8192, 64, 8, 28672, 3, 80, 128256, 2, 131072, LLAMA3),
         Shape("Llama-3.1 405B", 16384, 128, 8, 53248, 3, 126, 128256, 2, 131072, LLAMA3),
+    )
+}
+
+ROTARY = {
+    model.name: model
+    for model in (
+        # name, base, d, trained, source
+        Rotary("Llama-2 7B", 10_000, 128, 4096, LLAMA2),
+        Rotary("Llama-3 8B", 500_000, 128, 8192, LLAMA3),
+        Rotary("Qwen3-32B", 1_000_000, 128, 32768, QWEN3),
     )
 }

@@ -63,6 +63,7 @@ M = _count("M", "numbers that fit on chip")
 layers = _count("layers", "layers", tex="L")
 vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
+n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
 
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
@@ -113,3 +114,36 @@ phi_q = _vector("phi_q", "feature of the query", r"\varphi(q)", entries=2, posit
 phi_1 = _vector("phi_1", "feature of key 1", r"\varphi(k_1)", entries=2, positive=True)
 phi_2 = _vector("phi_2", "feature of key 2", r"\varphi(k_2)", entries=2, positive=True)
 Z = _symbol("Z", "sum of the exponentials", positive=True)
+
+# Positions, and the frequencies or slopes that encode them
+here = _symbol("p", "position", "tokens", real=True)
+there = _symbol("p_other", "another position", "tokens", "p'", real=True)
+delta = _symbol("delta", "distance", "tokens", r"\Delta", real=True)
+frequencies = _count("F", "frequencies, half the width")
+slowest = _count("slowest", "index of the slowest frequency", tex=r"i_\text{max}")
+omega = _symbol("omega", "frequency", tex=r"\omega", positive=True)
+omegas = _vector("omega", "frequency", r"\omega", entries=2, positive=True)
+theta = _symbol("theta", "angle at the position", "radians", r"\theta", real=True)
+theta_other = _symbol(
+    "theta_other", "angle at the other position", "radians", r"\theta'", real=True
+)
+base = _symbol("base", "base of the frequencies", tex="b", positive=True)
+factor = _symbol("factor", "new length over the trained one", tex="s", positive=True)
+mu = _vector("mu", "part of the matrix", r"\mu", entries=4, real=True)
+nu = _vector("nu", "part of the matrix, a step on,", r"\nu", entries=4, real=True)
+slope = _symbol("slope", "slope", tex="m", positive=True)
+epsilon = _symbol("epsilon", "share of the weight left out", tex=r"\varepsilon", positive=True)
+head = _count("head", "number of the head", tex=r"\ell")
+first = _symbol("first", "first position", "tokens", "p_0", integer=True, nonnegative=True)
+wavelength = _symbol("wavelength", "wavelength", "tokens", r"\lambda", positive=True)
+context = _count("context", "trained context", "tokens", r"n_\text{train}")
+
+# A number format, and what it does to an angle
+bits = _count("bits", "significant bits", tex="t")
+exponent = _symbol("exponent", "exponent of an angle", tex="e", integer=True)
+error = _symbol("error", "largest error of an angle", "radians", r"\eta", positive=True)
+
+# Tokens 1 and 2, after they have changed places with one another
+q_moved = _vector("q_moved", "query, moved, in place", "q'", entries=2, real=True)
+k_moved = _vector("k_moved", "key, moved, in place", "k'", entries=2, real=True)
+v_moved = _vector("v_moved", "value, moved, in place", "v'", entries=2, real=True)

@@ -686,6 +686,26 @@ def test_step_leaves_its_state_as_it_was(module, options):
     assert torch.equal(first, again)
 
 
+# Mixed precision
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@cases()
+def test_autocast_gives_about_the_same_and_a_way_back(module, options, dtype):
+    """It rounds what meets in a product; half of a custom backward did not know of it."""
+    inputs = drawn(module, options, (2, 40, 8), (2, 40, 8), dtype=dtype)
+    expected = defined(module, inputs, **options)
+    inputs = [x.requires_grad_() for x in inputs]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = attended(module, inputs, **options)
+    assert rms(out.double() - expected) < 0.03 * rms(expected)
+    for x, gradient in zip(
+        inputs, torch.autograd.grad(out.float().sin().sum(), inputs), strict=True
+    ):
+        assert gradient.dtype == x.dtype
+        assert gradient.isfinite().all()
+
+
 # Devices
 
 

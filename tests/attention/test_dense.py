@@ -159,10 +159,10 @@ def test_the_rows_of_weights_sum_to_one():
     assert not out[:, :4].any()
 
 
-# scale, log_n, qk_norm and sink
+# scale, log_n, qk_norm, sink and bias
 
 
-def written_out(q, k, v, sees, *, scale=None, log_n=None, qk_norm=False, sink=None):
+def written_out(q, k, v, sees, *, scale=None, log_n=None, qk_norm=False, sink=None, bias=0):
     """All scores, one masked softmax over them and the sink's, and a product; no row is blind."""
     if qk_norm:
         q, k = q / q.norm(dim=-1, keepdim=True), k / k.norm(dim=-1, keepdim=True)
@@ -170,7 +170,7 @@ def written_out(q, k, v, sees, *, scale=None, log_n=None, qk_norm=False, sink=No
     scores = q @ k.mT * (scale if scale is not None else root if qk_norm else 1 / root)
     if log_n is not None:
         scores = (log_n * sees.sum(-1, keepdim=True).double().log()).to(scores.dtype) * scores
-    scores = scores.masked_fill(~sees, -torch.inf)
+    scores = (scores + bias).masked_fill(~sees, -torch.inf)
     if sink is not None:
         sink = torch.as_tensor(sink, dtype=scores.dtype).expand(*scores.shape[:-1], 1)
         scores = torch.cat([scores, sink], dim=-1)
@@ -265,6 +265,8 @@ def problems(draw_one):
     for seed, name in enumerate(["scale", "log_n", "sink"]):
         [tensor] = draw(part_of([*joined, n_q, 1]), seed=seed)
         options[name] = draw_one(st.sampled_from([None, 0.7, tensor]))
+    [bias] = draw(part_of([*joined, n_q, n_k]), seed=4)
+    options["bias"] = draw_one(st.sampled_from([None, bias]))
     if draw_one(st.booleans()):
         mask = torch.rand(part_of([*joined, n_q, n_k]), generator=torch.Generator().manual_seed(0))
         options["mask"] = mask < draw_one(st.sampled_from([0.1, 0.7]))
@@ -307,6 +309,72 @@ def test_gradients_of_learned_numbers_are_those_of_the_output():
         return dense.attend(q, k, v, causal=True, qk_norm=True, **options)
 
     assert torch.autograd.gradcheck(attend, [x.requires_grad_() for x in (q, k, v, *numbers)])
+
+
+@pytest.mark.parametrize("options", [{}, *OPTIONS.values()], ids=["alone", *OPTIONS])
+@pytest.mark.parametrize("shape", [(3, 5, 7), (5, 7), (3, 1, 7), (1, 7), (5, 1)], ids=str)
+@pytest.mark.parametrize("causal", [False, True], ids=["", "causal"])
+def test_a_bias_is_added_to_the_scores_after_all_else(causal, shape, options):
+    """Scaled with them, or multiplied by log n, or lost beside a mask; outputs and gradients."""
+    sees = torch.from_numpy(dense.visible(5, n_k=7, causal=causal))
+    [bias] = draw(shape, seed=3)
+    inputs = [x.requires_grad_() for x in [*draw((3, 5, 8), (3, 7, 8), (3, 7, 4)), bias]]
+    out = dense.attend(*inputs[:3], causal=causal, bias=bias, **options)
+    expected = written_out(*inputs[:3], sees, bias=bias, **options)
+    torch.testing.assert_close(out, expected)
+    upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
+    grads, wanted = (torch.autograd.grad(x, inputs, upstream) for x in (out, expected))
+    torch.testing.assert_close(grads, wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_a_bias_of_another_dtype_is_rounded_to_that_of_the_scores(dtype):
+    """Mixed precision hands over a float32 table beside half-precision queries."""
+    q, k, v = (x.to(dtype) for x in draw(*[(2, 9, 8)] * 3))
+    [bias] = draw((2, 9, 9), seed=1)
+    out = dense.attend(q, k, v, causal=True, bias=bias)
+    assert out.dtype == dtype
+    assert torch.equal(out, dense.attend(q, k, v, causal=True, bias=bias.to(dtype)))
+
+
+@pytest.mark.parametrize("sink", [None, 0.3])
+def test_a_query_that_sees_nothing_sends_nothing_to_its_bias(sink):
+    """What is hidden may hold anything; the sum of −∞ and a bias is no reason for a NaN."""
+    q, k, v = draw((2, 4, 8), (2, 2, 8), (2, 2, 8))  # causal: two queries come before both keys
+    [bias] = draw((4, 2), seed=1)
+    out = dense.attend(q, k, v, causal=True, bias=bias.requires_grad_(), sink=sink)
+    [gradient] = torch.autograd.grad(out.sin().sum(), bias)
+    assert not out[:, :2].any()
+    assert not gradient[:2].any()
+    assert gradient[2, 1] == 0  # the third query sees the first key alone
+    assert gradient[3].all()
+
+
+def test_a_stream_takes_its_bias_step_by_step():
+    q, k, v = draw(*[(2, 9, 8)] * 3)
+    [bias] = draw((9, 9), seed=1)
+    whole = dense.attend(q, k, v, causal=True, bias=bias)
+    state, outs = None, []
+    for first, last in [(0, 1), (1, 5), (5, 9)]:
+        new = (x[:, first:last] for x in (q, k, v))
+        out, state = dense.step(state, *new, bias=bias[first:last, :last])
+        outs.append(out)
+    torch.testing.assert_close(torch.cat(outs, 1), whole)
+
+
+@pytest.mark.parametrize(
+    ("bias", "words"),
+    [
+        (0.5, "bias must be a floating-point tensor, got <class 'float'>"),
+        (torch.ones(5, 7, dtype=torch.bool), "bias must be a floating-point tensor, got"),
+        (torch.ones(7, 5), r"bias must broadcast to one number a score, \(3, 5, 7\), got \(7, 5\)"),
+        (torch.ones(2, 3, 5, 7), "bias must broadcast to one number a score"),
+        (torch.ones(5, 7, device="meta"), "bias must be on the device of q, cpu, got meta"),
+    ],
+)
+def test_a_bias_that_does_not_fit_is_refused(bias, words):
+    with pytest.raises(ValueError, match=words):
+        dense.attend(*draw((3, 5, 8), (3, 7, 8), (3, 7, 8)), bias=bias)
 
 
 @pytest.mark.parametrize("causal", [False, True])

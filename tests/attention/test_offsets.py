@@ -240,6 +240,7 @@ def test_a_tile_does_not_grow_with_the_heads():
     assert memory.peak < 1.6 * 64 * 1024 * 64 * 4
 
 
+@pytest.mark.alone
 def test_what_is_not_contiguous_is_copied_once():
     """PyTorch's index_select copies all of such a tensor, for each of 256 tiles.
 

@@ -20,14 +20,19 @@ The scores themselves, n² of them, need never be held: without a mask, memory i
 Use it whenever you can afford it.  It is exact, it reaches every token in one layer, and it is
 what every other mechanism of this book is measured against.
 
-Three options change the softmax, alone or together.  With all of them
+Four options change the softmax, alone or together.  With all of them
 
 .. math::
 
-    o_i = \sum_{j \in V_i} \frac{e^{s_{ij}}}{e^{z} + \sum_{l \in V_i} e^{s_{il}}} \, v_j, \qquad
-    s_{ij} = \lambda \, \ln |V_i| \, \sqrt{d} \;
-    \frac{q_i}{\|q_i\|} \cdot \frac{k_j}{\|k_j\|}
+    o_i = \sum_{j \in V_i} \frac{e^{s_{ij}}}{e^{z} + \sum_{l \in V_i} e^{s_{il}}} \, v_j
 
+.. math::
+
+    s_{ij} = \lambda \, \ln |V_i| \, \sqrt{d} \;
+    \frac{q_i}{\|q_i\|} \cdot \frac{k_j}{\|k_j\|} + b_{ij}
+
+- ``bias`` = b: what is added to the scores, such as a distance's share in them: see
+  ``attention_limits.positions``.
 - ``log_n`` = λ: the scores of a query grow with the logarithm of how many keys it sees, so that
   a key ahead of the others keeps its weight when they grow in number.  Of a single key the score
   is 0, whatever it holds; its weight is 1 as ever.
@@ -83,6 +88,7 @@ def define(
     log_n: float | np.ndarray | None = None,
     qk_norm: bool = False,
     sink: float | np.ndarray | None = None,
+    bias: np.ndarray | None = None,
 ) -> np.ndarray:
     """The equations above, word for word, on (n, d) arrays; leading axes broadcast."""
     sees = visible(q.shape[-2], n_k=k.shape[-2], causal=causal)
@@ -92,24 +98,26 @@ def define(
         n_seen = sees.sum(-1, keepdims=True)
         scale = scale * log_n * np.log(np.maximum(n_seen, 1))
     sink = -np.inf if sink is None else sink
+    bias = 0 if bias is None else bias
 
     def normed(x):
         length = np.linalg.norm(x, axis=-1, keepdims=True)
         return x / np.where(length == 0, 1, length) if qk_norm else x
 
-    def one_head(q, k, v, sees, scale, sink):
+    def one_head(q, k, v, sees, scale, sink, bias):
         o = np.zeros((len(q), v.shape[-1]))
         for i, V in enumerate(sees):
             if V.any():
-                s = scale[i] * normed(k[V]) @ normed(q[i])
+                s = scale[i] * normed(k[V]) @ normed(q[i]) + bias[i, V]
                 top = np.maximum(s.max(), sink[i])  # it cancels; without it, exp overflows
                 weights = np.exp(s - top)
                 o[i] = weights @ v[V] / (np.exp(sink[i] - top) + weights.sum())
         return o
 
-    signature = "(i,d),(j,d),(j,e),(i,j),(i,o),(i,o)->(i,e)"  # o = 1: a number for each query
-    scale, sink = (x + np.zeros((q.shape[-2], 1)) for x in (scale, sink))
-    return np.vectorize(one_head, [float], signature=signature)(q, k, v, sees, scale, sink)
+    scale, sink = (x + np.zeros((q.shape[-2], 1)) for x in (scale, sink))  # one for each query
+    bias = bias + np.zeros(sees.shape)
+    signature = "(i,d),(j,d),(j,e),(i,j),(i,o),(i,o),(i,j)->(i,e)"
+    return np.vectorize(one_head, [float], signature=signature)(q, k, v, sees, scale, sink, bias)
 
 
 def attend(
@@ -123,11 +131,12 @@ def attend(
     log_n: float | torch.Tensor | None = None,
     qk_norm: bool = False,
     sink: float | torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, by PyTorch's fused kernels.
 
-    Memory is linear in n where a fused kernel takes the call: no mask, d_v = d and, if causal,
-    n_q = n_k.
+    Memory is linear in n where a fused kernel takes the call: no mask, no bias, d_v = d and, if
+    causal, n_q = n_k.
 
     What no query may see, padding say, may hold anything, NaN included.  What some query sees must
     be finite: the others give it the weight 0, and 0 · NaN is NaN.
@@ -149,6 +158,9 @@ def attend(
         qk_norm: whether queries and keys are divided by their lengths first.
         sink: the score of a key of value 0 that takes part in every softmax, rounded to the dtype
             of ``q``; None means that there is none.
+        bias: what is added to the scores, after all else: a tensor that broadcasts to
+            (..., n_q, n_k), on the device of ``q`` and of any floating-point dtype.  Costs memory
+            of the order n_q · n_k.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -160,10 +172,14 @@ def attend(
     lead = inputs.check(q, k, v, mask=mask)
     n_q, n_k = q.shape[-2], k.shape[-2]
     for name, x in {"scale": scale, "log_n": log_n, "sink": sink}.items():
-        _check_number_a_query(name, x, (*lead, n_q, 1), q.device)
+        if x is not None and (not isinstance(x, Real) or isinstance(x, bool)):
+            _check_broadcasts(name, x, (*lead, n_q, 1), q.device)
+    if bias is not None:
+        _check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.
-    pattern, sees = {"is_causal": causal and n_q == n_k}, None
-    if mask is not None or (causal and n_q not in (1, n_k)):  # one query, the last, sees all keys
+    pattern, sees = {"is_causal": causal and n_q == n_k and bias is None}, None
+    # One query, the last, sees all keys.
+    if mask is not None or (causal and n_q != 1 and not pattern["is_causal"]):
         sees = torch.ones(n_q, n_k, dtype=torch.bool, device=q.device)
         sees = sees.tril(n_k - n_q) if causal else sees
         sees = sees if mask is None else sees & mask
@@ -172,6 +188,10 @@ def attend(
         awake, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
         q, k, v = torch.where(awake, q, 0), torch.where(seen, k, 0), torch.where(seen, v, 0)
         pattern = {"attn_mask": sees | ~awake}
+    if bias is not None:
+        bias = bias.to(q.dtype).expand(torch.broadcast_shapes(bias.shape, (n_q, n_k)))
+        bias = bias if sees is None else torch.where(pattern["attn_mask"], bias, -torch.inf)
+        pattern = {"attn_mask": bias}
     scale = _default_scale(q.shape[-1], qk_norm) if scale is None else scale
     if qk_norm:
         q, k = _normed(q), _normed(k)
@@ -222,6 +242,7 @@ def step(
     log_n: float | torch.Tensor | None = None,
     qk_norm: bool = False,
     sink: float | torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, Cache]:
     """Causal attention for the next token, or the next few, of a stream.
 
@@ -234,6 +255,7 @@ def step(
         log_n: as for ``attend``: each query counts the keys of the stream so far.
         qk_norm: as for ``attend``; what is held are the keys as they came.
         sink: as for ``attend``; it is no part of what is held.
+        bias: as for ``attend``, of the new tokens' scores: n_k is the stream's length so far.
 
     Returns:
         The new tokens' outputs and the state that the next step wants.
@@ -245,7 +267,7 @@ def step(
         inputs.check_continues("k", k, state.keys)
         inputs.check_continues("v", v, state.values)
         k, v = torch.cat([state.keys, k], dim=-2), torch.cat([state.values, v], dim=-2)
-    options = {"scale": scale, "log_n": log_n, "qk_norm": qk_norm, "sink": sink}
+    options = {"scale": scale, "log_n": log_n, "qk_norm": qk_norm, "sink": sink, "bias": bias}
     return attend(q, k, v, causal=True, **options), Cache(k, v)
 
 
@@ -289,7 +311,7 @@ def _fused_with_sink(q, k, v, lead, sink, *, is_causal=False, attn_mask=None) ->
     k, v = (pad(x, (0, ALIGNMENT - x.shape[-1] % ALIGNMENT, 1, 0)) for x in (k, v))
     k[..., 0, d] = 1
     if attn_mask is not None:
-        attn_mask = pad(attn_mask, (1, 0), value=True)
+        attn_mask = pad(attn_mask, (1, 0), value=attn_mask.dtype == torch.bool)  # or a bias of 0
     out = _fused(q, k, v, lead, attn_mask=attn_mask, is_causal=is_causal, scale=1.0)
     return out[..., rows:, :d_v]
 
@@ -310,19 +332,19 @@ def _fused(q, k, v, lead, *, attn_mask=None, **options) -> torch.Tensor:
     return out.reshape(*lead, *out.shape[-2:])
 
 
-def _check_number_a_query(
-    name: str, x: float | torch.Tensor | None, wanted: tuple[int, ...], device: torch.device
+def _check_broadcasts(
+    name: str, x: torch.Tensor, wanted: tuple[int, ...], device: torch.device
 ) -> None:
-    """Refuse what is no number, nor a tensor that broadcasts to one for each query."""
-    if x is None or (isinstance(x, Real) and not isinstance(x, bool)):
-        return
+    """Refuse what is no floating-point tensor that broadcasts to what is wanted."""
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        numbers = "" if name == "bias" else "a number or "
         kind = getattr(x, "dtype", type(x))
-        raise ValueError(f"{name} must be a number or a floating-point tensor, got {kind}")
+        raise ValueError(f"{name} must be {numbers}a floating-point tensor, got {kind}")
     if x.device != device:
         raise ValueError(f"{name} must be on the device of q, {device}, got {x.device}")
     axes = zip(reversed(x.shape), reversed(wanted), strict=False)
     if x.ndim > len(wanted) or any(ours not in (1, theirs) for ours, theirs in axes):
+        each = "score" if name == "bias" else "query"
         raise ValueError(
-            f"{name} must broadcast to one number a query, {wanted}, got {tuple(x.shape)}"
+            f"{name} must broadcast to one number a {each}, {wanted}, got {tuple(x.shape)}"
         )

@@ -5,6 +5,7 @@ by a ValueError that names the argument and says what would be right. Nothing lo
 only at shapes, dtypes and devices: the checks run on the ``meta`` device and cost no transfer.
 """
 
+import contextlib
 from collections.abc import Iterable
 
 import torch
@@ -98,6 +99,12 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """Refuse what is not among the choices."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
+    """As numbers come: mechanisms know themselves what may be rounded, and what must not be."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else contextlib.nullcontext()
 
 
 def _check_tensor(name: str, x: torch.Tensor) -> None:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
+from attention_limits.attention.inputs import without_autocast
+
 
 class Tile(NamedTuple):
     """Queries that are computed together.
@@ -71,7 +73,8 @@ def attend(
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
     dtype, wide = q.dtype, compute_dtype(q.dtype)
     q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
-    return _Tiled.apply(q, k, v, tiles, mask, scale, keep).to(dtype)
+    with without_autocast(q.device):  # it would round one half of the way back, and not the other
+        return _Tiled.apply(q, k, v, tiles, mask, scale, keep).to(dtype)
 
 
 class _Tiled(torch.autograd.Function):

@@ -1,0 +1,208 @@
+r"""ALiBi: a score falls in proportion to distance, in each head at a rate of its own.
+
+.. math::
+
+    s'_{ij} = s_{ij} - m_h \, |i - j|
+
+.. math::
+
+    m_h = 2^{-8h/H}, \quad h = 1, \dots, H, \qquad \text{if } H \text{ is a power of two}
+
+For other H, with H' the largest power of two below, the first H' slopes are those of H' heads; the
+others lie halfway between these on the scale of exponents, 2^(−8(h − 1/2)/H') for h = 1, 2, …, so
+that the first of them is the steepest of all.
+
+A slope is a prior that the near matters more, and it holds at any length.  Among n equal keys the
+nearest keeps
+
+.. math::
+
+    \frac{1 - e^{-m}}{1 - e^{-mn}} \ge 1 - e^{-m}
+
+of a causal softmax, however large n becomes, where without the slope it keeps 1/n.
+
+It costs 2Hn² additions and multiplications, and has H parameters where slopes are learned (the
+paper's are not).  The price: a key at the distance D has to be better by mD in its score, and
+distance is all that counts: neither the key three tokens back nor the first of all can be singled
+out.  Use it where what is recent matters, on texts longer than those of training.
+
+Source: :cite:t:`press2022train`.  Taught in: "Positional encodings".
+"""
+
+import numpy as np
+import torch
+
+from attention_limits import symbols
+from attention_limits.attention.inputs import _check_tensor, _shape, check_count
+from attention_limits.formula import Formula
+from attention_limits.positions.inputs import check_positions
+from attention_limits.positions.price import Price
+
+PLACE = "scores"
+
+
+def define(
+    scores: np.ndarray,
+    slopes: np.ndarray,
+    *,
+    positions_q: np.ndarray | None = None,
+    positions_k: np.ndarray | None = None,
+) -> np.ndarray:
+    """The equation above, word for word, on (h, n_q, n_k) arrays; leading axes broadcast."""
+    n_q, n_k = scores.shape[-2:]
+    i = np.arange(n_k - n_q, n_k) if positions_q is None else positions_q
+    j = np.arange(n_k) if positions_k is None else positions_k
+    distance = np.abs(i[..., None, :, None] - j[..., None, None, :])
+    return scores - slopes[..., None, None] * distance
+
+
+def apply(
+    scores: torch.Tensor,
+    slopes: torch.Tensor,
+    *,
+    positions_q: torch.Tensor | None = None,
+    positions_k: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The same on (..., h, n_q, n_k) tensors; output in the dtype of ``scores``.
+
+    Takes what ``bias`` takes, and refuses what it refuses, and ``scores`` of other heads.
+    """
+    n_q, n_k = _sizes(scores)
+    where = {"positions_q": positions_q, "positions_k": positions_k}
+    return _added(scores, bias(n_q, n_k, slopes, **where))
+
+
+def bias(
+    n_q: int,
+    n_k: int,
+    slopes: torch.Tensor,
+    *,
+    positions_q: torch.Tensor | None = None,
+    positions_k: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """What goes on top of the scores, −m |i − j| for all pairs, those ahead included.
+
+    Args:
+        n_q: number of queries.
+        n_k: number of keys.
+        slopes: m, (..., h), such as ``slopes(h)``.
+        positions_q: i, (..., n_q), integers on the device of ``slopes``; None means the last
+            n_q of n_k positions.
+        positions_k: j, (..., n_k), likewise; None means 0, 1, …  Leading axes broadcast, those of
+            positions and those of ``slopes`` alike.
+
+    Returns:
+        (..., h, n_q, n_k), in the dtype of ``slopes``, but in float32 at the least: half precision
+        does not tell the distance 257 from 256.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit.
+    """
+    _check_per_head("slopes", slopes)
+    distance = _differences(n_q, n_k, positions_q, positions_k, slopes.device).abs()
+    _check_leads(slopes=slopes.shape[:-1], positions=distance.shape[:-2])
+    return _falling(distance, slopes)
+
+
+def slopes(
+    h: int, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> torch.Tensor:
+    """The paper's slopes of h heads, (h,), in the order of the code published with it.
+
+    Raises:
+        ValueError: if ``h`` is no integer of at least 1.
+    """
+    check_count("h", h, least=1)
+    power = 2 ** (h.bit_length() - 1)  # the largest power of two up to h
+    exponents = [8 * (i + 1) / power for i in range(power)]
+    exponents += [8 * (i + 1 / 2) / power for i in range(h - power)]
+    return 2.0 ** -torch.tensor(exponents, dtype=dtype, device=device)
+
+
+def cost() -> Price:
+    """A slope for each head, if they are learned; a product and a sum for each pair and head."""
+    n, h = symbols.n, symbols.h
+    return Price(
+        parameters=Formula(h, "numbers", "parameters of ALiBi"),
+        flops=Formula(2 * h * n**2, "FLOPs", "added by ALiBi"),
+    )
+
+
+# --- what the encodings of scores share -----------------------------------------------------------
+
+
+def _differences(
+    n_q: int,
+    n_k: int,
+    positions_q: torch.Tensor | None,
+    positions_k: torch.Tensor | None,
+    device: torch.device,
+) -> torch.Tensor:
+    """Of all pairs, i − j: (..., n_q, n_k), int64, in which narrower integers cannot wrap."""
+    check_count("n_q", n_q)
+    check_count("n_k", n_k)
+    i = _positions("positions_q", positions_q, n_k - n_q, n_q, device)
+    j = _positions("positions_k", positions_k, 0, n_k, device)
+    _check_leads(positions_q=i.shape[:-1], positions_k=j.shape[:-1])
+    return i[..., :, None] - j[..., None, :]
+
+
+def _falling(distance: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
+    """−m times distances (..., n_q, n_k), as (..., h, n_q, n_k), in float32 at the least."""
+    wide = torch.promote_types(slopes.dtype, torch.float32)
+    return -slopes.to(wide)[..., None, None] * distance.to(wide)[..., None, :, :]
+
+
+def _added(scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """The bias on top of scores that were made for it, in their dtype."""
+    _check_device("scores", scores, bias.device)
+    if scores.shape[-3:] != bias.shape[-3:]:
+        wanted = ", ".join(map(str, bias.shape[-3:]))
+        raise ValueError(f"scores must have the shape (..., {wanted}), got {_shape(scores)}")
+    _check_leads(bias=bias.shape[:-3], scores=scores.shape[:-3])
+    return (scores + bias).to(scores.dtype)
+
+
+def _sizes(scores: torch.Tensor) -> tuple[int, int]:
+    """How many queries and keys the scores are of."""
+    _check_tensor("scores", scores)
+    return scores.shape[-2], scores.shape[-1]
+
+
+def _positions(
+    name: str, given: torch.Tensor | None, first: int, n: int, device: torch.device
+) -> torch.Tensor:
+    """Those given, if they fit, or n from the first on, as int64."""
+    if given is None:
+        return torch.arange(first, first + n, device=device)
+    check_positions(name, given)
+    _check_device(name, given, device)
+    if given.shape[-1:] != (n,):
+        raise ValueError(f"{name} must have the shape (..., {n}), got {_shape(given)}")
+    return given.long()
+
+
+def _check_per_head(name: str, x: torch.Tensor) -> None:
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        kind = getattr(x, "dtype", type(x))
+        raise ValueError(f"{name} must be a floating-point tensor, got {kind}")
+    if not x.ndim:
+        raise ValueError(f"{name} must have one number a head, (..., h), got a single one")
+
+
+def _check_device(name: str, x: torch.Tensor, device: torch.device) -> None:
+    if x.device != device:
+        raise ValueError(f"{name} must be on the device {device}, got {x.device}")
+
+
+def _check_leads(**leads: torch.Size) -> None:
+    """Refuse leading axes that do not broadcast with those named before them."""
+    joined = torch.Size()
+    for name, lead in leads.items():
+        try:
+            joined = torch.broadcast_shapes(joined, lead)
+        except RuntimeError:
+            raise ValueError(
+                f"{name} must have leading axes that broadcast with {tuple(joined)}, "
+                f"got {tuple(lead)}"
+            ) from None

@@ -1,0 +1,80 @@
+"""What every positional encoding asks of its inputs, and which position each token has.
+
+As in ``attention.inputs``, what does not fit is refused by a ValueError that names the argument,
+and nothing looks at a value.
+"""
+
+import torch
+
+from attention_limits.attention.inputs import _check_tensor, _shape, check_count
+
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
+REALS = (torch.float64, torch.float32)  # bfloat16 has no odd integer above 256
+
+
+def resolve(
+    x: torch.Tensor, positions: torch.Tensor | None, start: int, *, real: bool = False
+) -> torch.Tensor:
+    """The position of each token of ``x``.
+
+    Args:
+        x: tokens (..., n, d).
+        positions: (..., n), with leading axes that broadcast to those of ``x``, on its device;
+            None means ``start``, ``start`` + 1, and so on.
+        start: how many tokens of a stream came before these; 0 where there are ``positions``.
+        real: whether positions may be floating-point numbers, such as times.
+
+    Returns:
+        (n,) or ``positions`` as they came.
+
+    Raises:
+        ValueError: naming the argument, if one of them does not fit.
+    """
+    _check_tensor("x", x)
+    check_count("start", start)
+    if positions is None:
+        return torch.arange(start, start + x.shape[-2], device=x.device)
+    if start:
+        raise ValueError(f"start must be 0 where positions are given, got {start}")
+    check_positions("positions", positions, real=real)
+    if positions.device != x.device:
+        raise ValueError(
+            f"positions must be on the device of x, {x.device}, got {positions.device}"
+        )
+    wanted = x.shape[:-1]
+    try:
+        fits = positions.shape[-1:] == wanted[-1:]
+        fits = fits and torch.broadcast_shapes(positions.shape, wanted) == wanted
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"positions must have one number a token and broadcast to {tuple(wanted)}, "
+            f"got {_shape(positions)}"
+        )
+    return positions
+
+
+def check_positions(name: str, positions: torch.Tensor, *, real: bool = False) -> None:
+    """Refuse what is no tensor of integers or, if ``real``, of floats that can count."""
+    allowed = INTEGERS + REALS if real else INTEGERS
+    if not isinstance(positions, torch.Tensor) or positions.dtype not in allowed:
+        kind = getattr(positions, "dtype", type(positions))
+        wanted = "integers, float32 or float64" if real else "integers"
+        raise ValueError(f"{name} must be a torch tensor of {wanted}, got {kind}")
+    if not positions.ndim:
+        raise ValueError(f"{name} must have at least one axis, (..., n), got a single number")
+
+
+def check_pairs(x: torch.Tensor) -> None:
+    """Refuse a width that does not fall into pairs."""
+    if x.shape[-1] % 2 or not x.shape[-1]:
+        raise ValueError(f"x must have an even width, a pair for each frequency, got {_shape(x)}")
+
+
+def distances(n_q: int, n_k: int, device: torch.device | str | None = None) -> torch.Tensor:
+    """How far each key lies behind each query, i − j: (n_q, n_k) integers, aligned bottom-right."""
+    check_count("n_q", n_q)
+    check_count("n_k", n_k)
+    i = torch.arange(n_k - n_q, n_k, device=device)
+    return i[:, None] - torch.arange(n_k, device=device)

@@ -1,0 +1,253 @@
+r"""Rotary encoding: queries and keys are turned, pair by pair, by angles that grow with position.
+
+.. math::
+
+    \begin{pmatrix} y_{2i} \\ y_{2i+1} \end{pmatrix} =
+    \begin{pmatrix} \cos \theta_i p & -\sin \theta_i p \\
+                    \sin \theta_i p & \cos \theta_i p \end{pmatrix}
+    \begin{pmatrix} x_{2i} \\ x_{2i+1} \end{pmatrix}, \qquad
+    \theta_i = b^{-2i/d}
+
+Lengths stay, and a score hangs on the distance alone, since a rotation by θp undoes one by θq but
+for θ(p − q):
+
+.. math::
+
+    (R_p \, q) \cdot (R_{p'} \, k) = q \cdot R_{p' - p} \, k
+
+Nothing makes it fall with distance: for k = R(Δ) q it is largest at the distance Δ.  That holds
+for exact angles.  With the 8 significant bits of bfloat16 an angle of 1000 may be wrong by 2, and
+the score hangs on the position again.
+
+It costs 3nd FLOPs for the queries, as many for the keys, and has no parameters.  The price: beyond
+the trained length, slow pairs reach angles that no training has shown.  Use it in decoders, as most
+do, and to go further than trained, with ``frequencies`` that are scaled by a ``factor``, the new
+length over the trained one:
+
+- ``interpolated``: all of them divided by it.  Every angle has been seen; neighbours move together.
+- ``ntk_aware``: another b, for which the highest frequency stays and the lowest is divided by it.
+- ``yarn``: those that turn more than ``high`` times within the trained context stay, those of less
+  than ``low`` turns are divided by it, and between them lies a ramp.  Scores are to be sharpened,
+  too: ``yarn_temperature``.
+
+Models differ in which entries form a pair: (2i, 2i + 1), ``layout="interleaved"``, or
+(i, i + d/2), ``layout="half"``.  One is the other with the columns of W_q and W_k permuted, by
+``to_half`` or ``to_interleaved``; the scores are the same.
+
+Sources: :cite:t:`su2024roformer`; :cite:t:`chen2023extending` for ``interpolated``,
+:cite:t:`peng2024yarn` for the others, :cite:t:`barbero2025round` on what the frequencies are used
+for.  Taught in: "Positional encodings".
+"""
+
+import math
+from numbers import Real
+
+import numpy as np
+import torch
+
+from attention_limits import symbols
+from attention_limits.attention.inputs import _shape, check_choice, check_count
+from attention_limits.formula import Formula
+from attention_limits.positions import sinusoidal
+from attention_limits.positions.inputs import REALS, check_pairs, resolve
+from attention_limits.positions.price import Price
+
+PLACE = "queries and keys"
+LAYOUTS = ("interleaved", "half")
+
+frequencies = sinusoidal.frequencies  # θ are the ω of the sinusoids, which turn here instead
+
+
+def define(
+    x: np.ndarray,
+    *,
+    base: float = 10000.0,
+    frequencies: np.ndarray | None = None,
+    layout: str = "interleaved",
+    positions: np.ndarray | None = None,
+    start: int = 0,
+) -> np.ndarray:
+    """The equation above, word for word, on (n, d) arrays; leading axes broadcast."""
+    n, d = x.shape[-2:]
+    p = start + np.arange(n) if positions is None else positions
+    theta = base ** (-2 * np.arange(d // 2) / d) if frequencies is None else frequencies
+    y = np.zeros(x.shape)
+    for i in range(d // 2):
+        one, other = (2 * i, 2 * i + 1) if layout == "interleaved" else (i, i + d // 2)
+        cos, sin = np.cos(theta[i] * p), np.sin(theta[i] * p)
+        y[..., one] = cos * x[..., one] - sin * x[..., other]
+        y[..., other] = sin * x[..., one] + cos * x[..., other]
+    return y
+
+
+def apply(
+    x: torch.Tensor,
+    *,
+    base: float = 10000.0,
+    frequencies: torch.Tensor | None = None,
+    layout: str = "interleaved",
+    positions: torch.Tensor | None = None,
+    start: int = 0,
+) -> torch.Tensor:
+    """The same on (..., n, d) tensors, to be called on queries and on keys.
+
+    Angles are made in float64 where the device has it, and rounded no sooner than their sines and
+    cosines; the rotation is done in float32 at the least.
+
+    Args:
+        x: queries or keys (..., n, d), d even.
+        base: b, at least 1; not looked at where there are ``frequencies``.
+        frequencies: θ, (d/2,), on the device of ``x``; None means b^(−2i/d).
+        layout: which entries form a pair, "interleaved" or "half".
+        positions: (..., n), integers or wider floats than half precision, such as times, with
+            leading axes that broadcast to those of ``x``; None means ``start``, ``start`` + 1, …
+        start: how many tokens of a stream came before these.
+
+    Returns:
+        (..., n, d), in the dtype of ``x``.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit.
+    """
+    positions = resolve(x, positions, start, real=True)
+    check_pairs(x)
+    check_choice("layout", layout, LAYOUTS)
+    if frequencies is None:
+        frequencies = sinusoidal.frequencies(x.shape[-1], base=base, device=x.device)
+    _check_frequencies(frequencies, x)
+    turns = sinusoidal.angles(positions, frequencies)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    cos, sin = turns.cos().to(wide), turns.sin().to(wide)
+    if layout == "interleaved":
+        one, other = x[..., 0::2], x[..., 1::2]
+        y = torch.stack([cos * one - sin * other, sin * one + cos * other], dim=-1).flatten(-2)
+    else:
+        one, other = x.chunk(2, dim=-1)
+        y = torch.cat([cos * one - sin * other, sin * one + cos * other], dim=-1)
+    return y.to(x.dtype)
+
+
+def cost() -> Price:
+    """Four multiplications and two additions a pair: of the queries, and again of the keys."""
+    return Price(
+        parameters=Formula(0, "numbers", "parameters of the rotary encoding"),
+        flops=Formula(3 * symbols.n * symbols.d, "FLOPs", "added by the rotary encoding"),
+    )
+
+
+def to_half(x: torch.Tensor) -> torch.Tensor:
+    """The last axis, pairs interleaved, in the order of halves.
+
+    Of a vector, or of one head's W in q = x W (which ``torch.nn.Linear`` keeps transposed): with
+    W_q and W_k permuted so, the other layout gives the same scores.
+    """
+    check_pairs(x)
+    return x.unflatten(-1, (-1, 2)).transpose(-1, -2).flatten(-2)
+
+
+def to_interleaved(x: torch.Tensor) -> torch.Tensor:
+    """The way back: the last axis, in the order of halves, with its pairs interleaved."""
+    check_pairs(x)
+    return x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)
+
+
+def interpolated(frequencies: torch.Tensor, factor: float) -> torch.Tensor:
+    """Position interpolation: all wavelengths ``factor`` times as long.
+
+    Raises:
+        ValueError: if ``factor`` is less than 1.
+    """
+    _check_factor(factor)
+    return frequencies / factor
+
+
+def ntk_aware(
+    d: int, base: float, factor: float, *, device: torch.device | str | None = None
+) -> torch.Tensor:
+    """The frequencies of the base b · factor^(d/(d − 2)): the last is divided by ``factor``.
+
+    Raises:
+        ValueError: naming the argument, if ``d`` is less than 4, where the first is the last, if
+            ``factor`` is less than 1, or as for ``frequencies``.
+    """
+    check_count("d", d, least=4)
+    _check_factor(factor)
+    return frequencies(d, base=base * factor ** (d / (d - 2)), device=device)
+
+
+def yarn(
+    d: int,
+    base: float,
+    factor: float,
+    context: int,
+    low: float = 1.0,
+    high: float = 32.0,
+    *,
+    device: torch.device | str | None = None,
+) -> torch.Tensor:
+    r"""NTK-by-parts: a frequency is divided by ``factor`` the more, the less it turns.
+
+    .. math::
+
+        \theta_i' = \left( \gamma_i + \frac{1 - \gamma_i}{s} \right) \theta_i, \qquad
+        \gamma_i = \min\left( 1, \max\left( 0, \frac{r_i - r_\text{low}}{r_\text{high} -
+        r_\text{low}} \right) \right), \qquad r_i = \frac{n_\text{max} \theta_i}{2 \pi}
+
+    This is the paper's ramp, linear in the number of turns.  The code published with it, which many
+    models run, has a ramp that is linear in i, between the same ends rounded to whole pairs.
+
+    Args:
+        d: width of a head.
+        base: b, as for ``frequencies``.
+        factor: s, the new length over the trained one.
+        context: n_max, the trained length.
+        low: turns within ``context`` below which a frequency is divided by the whole factor.
+        high: turns above which it stays.
+        device: where to make them.
+
+    Returns:
+        θ', (d/2,), in the widest float of the device.
+
+    Raises:
+        ValueError: naming the argument, if it is out of its range.
+    """
+    _check_factor(factor)
+    check_count("context", context, least=1)
+    if not 0 <= low < high:
+        raise ValueError(f"low must be at least 0 and less than high = {high}, got {low}")
+    theta = frequencies(d, base=base, device=device)
+    turns = context * theta / (2 * math.pi)
+    gamma = ((turns - low) / (high - low)).clamp(0, 1)
+    return gamma * theta + (1 - gamma) * theta / factor
+
+
+def yarn_temperature(factor: float) -> float:
+    """0.1 ln(factor) + 1, by which queries and keys are to be multiplied, each of them.
+
+    Scores are then multiplied by its square.  The paper's temperature t divides them: this number
+    is √(1/t), fitted to models of one family.
+
+    Raises:
+        ValueError: if ``factor`` is less than 1.
+    """
+    _check_factor(factor)
+    return 0.1 * math.log(factor) + 1
+
+
+def _check_factor(factor: float) -> None:
+    if not isinstance(factor, Real) or not 1 <= factor < math.inf:
+        raise ValueError(f"factor must be a finite number of at least 1, got {factor!r}")
+
+
+def _check_frequencies(frequencies: torch.Tensor, x: torch.Tensor) -> None:
+    if not isinstance(frequencies, torch.Tensor) or frequencies.dtype not in REALS:
+        kind = getattr(frequencies, "dtype", type(frequencies))
+        raise ValueError(f"frequencies must be a tensor of float32 or float64, got {kind}")
+    if frequencies.device != x.device:
+        raise ValueError(
+            f"frequencies must be on the device of x, {x.device}, got {frequencies.device}"
+        )
+    if frequencies.shape != (x.shape[-1] // 2,):
+        raise ValueError(
+            f"frequencies must be one a pair, ({x.shape[-1] // 2},), got {_shape(frequencies)}"
+        )

@@ -1,0 +1,130 @@
+r"""Sinusoidal encoding: each position is added as a row of sines and cosines.
+
+.. math::
+
+    y_p = x_p + \mathrm{PE}(p), \qquad
+    \mathrm{PE}(p)_{2i} = \sin \omega_i p, \quad \mathrm{PE}(p)_{2i+1} = \cos \omega_i p
+
+.. math::
+
+    \omega_i = b^{-2i/d}, \qquad i = 0, \dots, d/2 - 1
+
+Positions are read off d/2 clock hands of wavelengths 2π to 2πb^(1 − 2/d), b = 10000 unless told.
+A shift turns each hand by an angle that does not depend on where it stood, so that PE(p + k) is a
+rotation of PE(p), and the inner product of two encodings hangs on their distance alone:
+
+.. math::
+
+    \mathrm{PE}(p) \cdot \mathrm{PE}(q) = \sum_i \cos \omega_i (p - q)
+
+That sum falls at first, but not throughout: it is no measure of distance.  And no score is made of
+it alone: between the two encodings stand W_q and W_k, and beside them the tokens themselves.
+
+It costs nd additions, has no parameters and no last position.  The price: attention must learn to
+subtract positions, and beyond the trained length it meets phases in combinations that it has not
+seen.  Use it where a fixed encoding at the inputs is enough: on lengths that training has shown.
+
+Source: :cite:t:`vaswani2017attention`.  Taught in: "Positional encodings".
+"""
+
+import math
+from numbers import Real
+
+import numpy as np
+import torch
+
+from attention_limits import symbols
+from attention_limits.attention.inputs import check_count
+from attention_limits.devices import widest_float
+from attention_limits.formula import Formula
+from attention_limits.positions.inputs import check_pairs, check_positions, resolve
+from attention_limits.positions.price import Price
+
+PLACE = "inputs"
+
+
+def define(
+    x: np.ndarray, *, base: float = 10000.0, positions: np.ndarray | None = None, start: int = 0
+) -> np.ndarray:
+    """The equations above, word for word, on (n, d) arrays; leading axes broadcast."""
+    n, d = x.shape[-2:]
+    p = start + np.arange(n) if positions is None else positions
+    PE = np.zeros((*p.shape, d))
+    for i in range(d // 2):
+        omega = base ** (-2 * i / d)
+        PE[..., 2 * i] = np.sin(omega * p)
+        PE[..., 2 * i + 1] = np.cos(omega * p)
+    return x + PE
+
+
+def apply(
+    x: torch.Tensor,
+    *,
+    base: float = 10000.0,
+    positions: torch.Tensor | None = None,
+    start: int = 0,
+) -> torch.Tensor:
+    """The same on (..., n, d) tensors.
+
+    Args:
+        x: inputs (..., n, d), d even.
+        base: b, at least 1.
+        positions: (..., n), integers or wider floats than half precision, with leading axes that
+            broadcast to those of ``x``; None means ``start``, ``start`` + 1, and so on.
+        start: how many tokens of a stream came before these.
+
+    Returns:
+        (..., n, d), in the dtype of ``x``.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit.
+    """
+    positions = resolve(x, positions, start, real=True)
+    check_pairs(x)
+    return x + encoding(positions, x.shape[-1], base=base).to(x.dtype)
+
+
+def cost() -> Price:
+    """One addition for each number of the inputs."""
+    return Price(
+        parameters=Formula(0, "numbers", "parameters of the sinusoidal encoding"),
+        flops=Formula(symbols.n * symbols.d, "FLOPs", "added by the sinusoidal encoding"),
+    )
+
+
+def encoding(positions: torch.Tensor, d: int, *, base: float = 10000.0) -> torch.Tensor:
+    """PE itself: (..., n, d), in the widest float of the device, for positions (..., n).
+
+    Raises:
+        ValueError: naming the argument, as for ``apply``.
+    """
+    check_positions("positions", positions, real=True)
+    hands = angles(positions, frequencies(d, base=base, device=positions.device))
+    return torch.stack([hands.sin(), hands.cos()], dim=-1).flatten(-2)
+
+
+def frequencies(
+    d: int, *, base: float = 10000.0, device: torch.device | str | None = None
+) -> torch.Tensor:
+    """ω, from the highest to the lowest: (d/2,), in the widest float of the device.
+
+    Raises:
+        ValueError: naming the argument, if ``d`` is odd or less than 2, or ``base`` less than 1.
+    """
+    check_count("d", d, least=2)
+    if d % 2:
+        raise ValueError(f"d must be even, a pair for each frequency, got {d}")
+    if not isinstance(base, Real) or not 1 <= base < math.inf:
+        raise ValueError(f"base must be a finite number of at least 1, got {base!r}")
+    device = torch.get_default_device() if device is None else torch.device(device)
+    i = torch.arange(d // 2, dtype=widest_float(device), device=device)
+    return base ** (-2 * i / d)
+
+
+def angles(positions: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
+    """ω_i p: (..., n, d/2), in the widest float of the device.
+
+    In bfloat16, with its 8 significant bits, position 1001 would be position 1000.
+    """
+    wide = widest_float(positions.device)
+    return positions.to(wide)[..., None] * frequencies.to(wide)

@@ -1,0 +1,230 @@
+r"""Time-aware encoding: scores hang on the time between two events, not on how many came between.
+
+.. math::
+
+    s'_{ij} = s_{ij} - m_h \tau_{ij} + \sum_k c_{hk} \max(0, \tau_{ij} - \kappa_k), \qquad
+    \tau_{ij} = |t_i - t_j|
+
+t_i are times, in any unit, that never go back.  Without ``knots`` κ the bias is ALiBi's, measured
+in time: of events that come evenly, every Δ, it is ALiBi with the slope mΔ.  Each knot changes the
+slope of what lies further back than κ_k, by c_hk, so that a bias can fall first and then stay, or
+rise up to one hour and fall after it: any continuous function that is linear between the knots.
+
+``rotate`` is the other half: the rotary encoding at times in place of positions, in pairs that turn
+once in a ``period``.  Of both a score keeps nothing but differences: the moment that time is
+counted from does not matter, so long as times are float64 or integers.  In float32, seconds since
+1970 are wrong by a minute.
+
+The bias costs n² + 2Hn² FLOPs, for each knot (2H + 1)n² more, and H parameters, with K knots
+H + K + HK.  The price: no fused kernel makes it on the way, so that Hn² numbers are held.  Use it
+where events come irregularly and their age matters more than their rank.
+
+Source: ours; the slopes are those of :cite:t:`press2022train`, the rotation that of
+:cite:t:`su2024roformer`.  Kin: :cite:t:`kazemi2019time2vec`, :cite:t:`zuo2020transformer` and
+:cite:t:`shukla2021multitime` make vectors of times.  Taught in: "Positional encodings".
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from attention_limits import symbols
+from attention_limits.attention.inputs import _check_tensor, _shape, check_count
+from attention_limits.devices import widest_float
+from attention_limits.formula import Formula
+from attention_limits.positions import rotary
+from attention_limits.positions.alibi import (
+    _added,
+    _check_device,
+    _check_leads,
+    _check_per_head,
+    _falling,
+)
+from attention_limits.positions.inputs import REALS, check_pairs, check_positions
+from attention_limits.positions.price import Price
+
+PLACE = "scores"
+
+
+def define(
+    scores: np.ndarray,
+    times_q: np.ndarray,
+    times_k: np.ndarray,
+    slopes: np.ndarray,
+    *,
+    knots: np.ndarray | None = None,
+    changes: np.ndarray | None = None,
+) -> np.ndarray:
+    """The equation above, word for word, on (h, n_q, n_k) arrays; leading axes broadcast."""
+    tau = np.abs(times_q[..., None, :, None] - times_k[..., None, None, :])
+    y = scores - slopes[..., None, None] * tau
+    for k in range(0 if knots is None else knots.shape[-1]):
+        kappa, c = knots[..., k, None, None], changes[..., k, None, None]
+        y = y + c * np.maximum(0, tau - kappa)
+    return y
+
+
+def apply(
+    scores: torch.Tensor,
+    times_q: torch.Tensor,
+    times_k: torch.Tensor,
+    slopes: torch.Tensor,
+    *,
+    knots: torch.Tensor | None = None,
+    changes: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The same on (..., h, n_q, n_k) tensors; output in the dtype of ``scores``.
+
+    Takes what ``bias`` takes, and refuses what it refuses, and ``scores`` of other sizes.
+    """
+    _check_tensor("scores", scores)
+    return _added(scores, bias(times_q, times_k, slopes, knots=knots, changes=changes))
+
+
+def bias(
+    times_q: torch.Tensor,
+    times_k: torch.Tensor,
+    slopes: torch.Tensor,
+    *,
+    knots: torch.Tensor | None = None,
+    changes: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """What goes on top of the scores, of all pairs, those ahead included.
+
+    Args:
+        times_q: when the queries happened, (..., n_q), integers, float32 or float64, no time less
+            than the one before it.  They are looked at, which a GPU waits for.
+        times_k: when the keys did, (..., n_k), likewise.
+        slopes: m, (..., h), on the device of the times.
+        knots: κ, (k,), or (..., h, k) for knots of each head; None means that there are none.
+        changes: c, (..., h, k), by how much the slope changes beyond each knot.  Leading axes
+            broadcast, those of times and those of what is learned alike.
+
+    Returns:
+        (..., h, n_q, n_k), in the dtype of ``slopes``, but in float32 at the least.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit, or if a time is less than the one
+            before it.
+    """
+    _check_per_head("slopes", slopes)
+    times_q = _times("times_q", times_q, slopes.device)
+    times_k = _times("times_k", times_k, slopes.device)
+    leads = {"slopes": slopes.shape[:-1], "times_q": times_q.shape[:-1]}
+    leads["times_k"] = times_k.shape[:-1]
+    bent = knots is not None or changes is not None
+    if bent:
+        _check_knots(knots, changes, slopes)
+        leads |= {"knots": knots.shape[:-2], "changes": changes.shape[:-2]}
+    _check_leads(**leads)
+    elapsed = (times_q[..., :, None] - times_k[..., None, :]).abs()
+    line = _falling(elapsed, slopes)
+    if not bent:
+        return line
+    elapsed = elapsed.to(line.dtype)[..., None, :, :]
+    # Knot by knot: all at once they would take as many tensors of all pairs.
+    for knot, change in zip(knots.unbind(-1), changes.to(line.dtype).unbind(-1), strict=True):
+        beyond = (elapsed - knot.to(line.dtype)[..., None, None]).relu()
+        line = line + change[..., None, None] * beyond
+    return line
+
+
+def rotate(x: torch.Tensor, times: torch.Tensor, *, periods: torch.Tensor) -> torch.Tensor:
+    """The rotary encoding at times, to be called on queries and on keys.
+
+    Args:
+        x: queries or keys (..., n, d), d even.
+        times: when they happened, (..., n), as for ``bias``, with leading axes that broadcast to
+            those of ``x``.
+        periods: how long each pair takes to turn once, in the unit of the times: (d/2,), such as
+            ``geometric(d, shortest, longest)``, float32 or float64.
+
+    Returns:
+        (..., n, d), in the dtype of ``x``.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit, or if a time is less than the one
+            before it.
+    """
+    _check_tensor("x", x)
+    check_pairs(x)
+    if not isinstance(periods, torch.Tensor) or periods.dtype not in REALS:
+        kind = getattr(periods, "dtype", type(periods))
+        raise ValueError(f"periods must be a tensor of float32 or float64, got {kind}")
+    _check_device("periods", periods, x.device)
+    if periods.shape != (x.shape[-1] // 2,):
+        raise ValueError(
+            f"periods must be one a pair, ({x.shape[-1] // 2},), got {_shape(periods)}"
+        )
+    times = _times("times", times, x.device)
+    if times.shape[-1:] != x.shape[-2:-1]:
+        raise ValueError(f"times must be one a token, (..., {x.shape[-2]}), got {_shape(times)}")
+    return rotary.apply(x, positions=times, frequencies=2 * math.pi / periods)
+
+
+def geometric(
+    d: int, shortest: float, longest: float, *, device: torch.device | str | None = None
+) -> torch.Tensor:
+    """Periods in equal ratios, one for each pair of d entries: (d/2,), in the widest float.
+
+    Take ``shortest`` of about the least time between events that matters, and ``longest`` longer
+    than a sequence lasts, or its two ends look alike.
+
+    Raises:
+        ValueError: naming the argument, if ``d`` is not even and at least 2, or unless
+            0 < ``shortest`` ≤ ``longest`` < ∞.
+    """
+    check_count("d", d, least=2)
+    if d % 2:
+        raise ValueError(f"d must be even, for pairs, got {d}")
+    if not 0 < shortest <= longest < math.inf:
+        raise ValueError(f"shortest must be more than 0, up to longest = {longest}, got {shortest}")
+    like = {"device": device, "dtype": widest_float(torch.empty(0, device=device).device)}
+    return torch.linspace(math.log(shortest), math.log(longest), d // 2, **like).exp()
+
+
+def cost(*, knots: int = 0) -> Price:
+    """Of the bias, its knots shared by the heads; the differences of times count as well."""
+    check_count("knots", knots)
+    n, h = symbols.n, symbols.h
+    each = 1 + 2 * h + knots * (2 * h + 1)
+    return Price(
+        parameters=Formula(h + knots * (h + 1), "numbers", "parameters of the time-aware bias"),
+        flops=Formula(each * n**2, "FLOPs", "added by the time-aware bias"),
+    )
+
+
+def _times(name: str, times: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The times, if they fit; integers as int64, in which differences are safe."""
+    check_positions(name, times, real=True)
+    _check_device(name, times, device)
+    times = times if times.is_floating_point() else times.long()
+    if times.is_meta:  # there is nothing to look at
+        return times
+    steps = times.detach().diff(dim=-1)
+    if not (steps >= 0).all():  # NaN is refused as well
+        raise ValueError(f"{name} must never go back, got a step of {steps.min().item()}")
+    return times
+
+
+def _check_knots(
+    knots: torch.Tensor | None, changes: torch.Tensor | None, slopes: torch.Tensor
+) -> None:
+    """Refuse knots without changes, and what has other heads than the slopes."""
+    for name, x in {"knots": knots, "changes": changes}.items():
+        if x is None:
+            raise ValueError("knots must be given where changes are, and the other way round")
+        _check_per_head(name, x)
+        _check_device(name, x, slopes.device)
+    wanted = (*slopes.shape[-1:], *knots.shape[-1:])
+    if changes.shape[-2:] != wanted:
+        raise ValueError(
+            f"changes must be one a head and knot, (..., {wanted[0]}, {wanted[1]}), "
+            f"got {_shape(changes)}"
+        )
+    if knots.shape[-2:-1] not in ((), (1,), wanted[:1]):
+        raise ValueError(
+            f"knots must be shared, (k,), or one list a head, (..., {wanted[0]}, k), "
+            f"got {_shape(knots)}"
+        )
