@@ -1,0 +1,178 @@
+"""What a model is made of: a value, so that an experiment can name it, compare it and record it."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from attention_limits.attention import MECHANISMS
+from attention_limits.attention.inputs import check_choice, check_count
+from attention_limits.baselines.convolution import _check_centre
+from attention_limits.positions import POSITIONS
+
+KINDS = ("transformer", "rnn", "gru", "lstm", "convolution")
+NORMS = ("pre", "post", "none")
+NEED_BIAS = ("alibi", "relative_bias", "shaw", "time_aware")  # which `dense` alone can add
+NO_OPTIONS = {"causal", "qk_norm", "bias", "mask"}  # `dense` has them, but they are said elsewhere
+OF_TRANSFORMERS = ("mechanism", "options", "position", "position_options", "qk_norm")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A small model, without its weights.
+
+    Collections and arrays among the options are kept as tuples, so that an architecture can be a
+    key, and equals the one that is made of its ``asdict`` after a way through JSON.
+
+    Args:
+        kind: one of ``KINDS``.  What follows up to ``qk_norm`` is of Transformers only.
+        mechanism: how a Transformer attends, one of ``attention.MECHANISMS``.
+        options: the mechanism's own, such as ``{"window": 16}``; those of ``cost`` included.
+        position: how it knows where a token stands, one of ``positions.POSITIONS``.
+        position_options: the encoding's own: see ``models.encodings``.
+        norm: where layers are normalised: "pre", before attention and MLP, "post", after they were
+            added to the stream, or "none".
+        heads: of attention; they share ``d_model``.
+        mlp: width of the MLP over ``d_model``; 0 leaves it out.
+        qk_norm: whether queries and keys are brought to length 1, and a scale a head is learned.
+        causal: whether a token sees none that comes after it.  Recurrent networks never do, and a
+            mechanism that never does is refused without it.
+        d_model: the width of a token.
+        layers: how many.
+        width: of a convolution's kernels, odd unless causal; layer l has the dilation 2^l.
+
+    Raises:
+        ValueError: naming the argument, or the option, if one has no sensible value or two exclude
+            each other.
+    """
+
+    kind: str = "transformer"
+    mechanism: str = "dense"
+    options: Mapping[str, object] = field(default_factory=dict)
+    position: str = "none"
+    position_options: Mapping[str, object] = field(default_factory=dict)
+    norm: str = "pre"
+    heads: int = 4
+    mlp: int = 4
+    qk_norm: bool = False
+    causal: bool = True
+    d_model: int = 64
+    layers: int = 2
+    width: int = 3
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, KINDS)
+        check_choice("norm", self.norm, NORMS)
+        check_choice("mechanism", self.mechanism, MECHANISMS)
+        check_choice("position", self.position, POSITIONS)
+        for name in ("heads", "d_model", "layers", "width"):
+            check_count(name, getattr(self, name), least=1)
+        check_count("mlp", self.mlp)
+        for name in ("options", "position_options"):
+            given = getattr(self, name)
+            if not isinstance(given, Mapping):
+                raise ValueError(f"{name} must be a mapping from names to values, got {given!r}")
+            # Frozen, it lets itself assign no more than others.
+            object.__setattr__(self, name, {key: _plain(x) for key, x in given.items()})
+        if self.kind == "transformer":
+            self._check_transformer()
+        else:
+            self._check_other()
+
+    def __hash__(self) -> int:
+        parts = vars(self).values()
+        return hash(tuple(frozenset(x.items()) if isinstance(x, dict) else x for x in parts))
+
+    @property
+    def attention(self) -> ModuleType:
+        """The mechanism's module."""
+        return importlib.import_module(f"attention_limits.attention.{self.mechanism}")
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The tensors that the mechanism wants after queries, keys and values."""
+        names = inspect.signature(self.attention.attend).parameters
+        return tuple(name for name in names if name in ("log_decay", "beta"))
+
+    def fitting(self, door: str) -> dict[str, object]:
+        """Those of the options that one of the mechanism's doors takes, ``causal`` among them."""
+        takes = _options_of(getattr(self.attention, door))
+        given = {**self.options, "causal": self.causal}
+        if "layout" in given:
+            given["layout"] = np.array(given["layout"])
+        return {name: x for name, x in given.items() if name in takes}
+
+    def _check_transformer(self) -> None:
+        if self.d_model % self.heads:
+            raise ValueError(
+                f"heads must divide d_model = {self.d_model}, which they share, got {self.heads}"
+            )
+        takes = _options_of(self.attention.attend)
+        for name, wanted in (
+            ("position", self.position in NEED_BIAS),
+            ("qk_norm", self.qk_norm),
+        ):
+            if wanted and self.mechanism != "dense":
+                raise ValueError(
+                    f"{name} must suit the mechanism {self.mechanism}, but {getattr(self, name)!r} "
+                    "changes scores as only 'dense' lets one"
+                )
+        if not self.causal and "causal" not in takes:
+            raise ValueError(f"causal must be True: {self.mechanism} never sees what is to come")
+        hidden = NO_OPTIONS | ({"scale"} if self.qk_norm else set())  # a scale that is learned
+        takes |= _options_of(self.attention.cost)
+        takes = {name: default for name, default in takes.items() if name not in hidden}
+        _check_options("options", self.options, self.mechanism, takes)
+        from attention_limits.models.encodings import ENCODINGS  # which imports this module
+
+        takes = _options_of(ENCODINGS[self.position])
+        _check_options("position_options", self.position_options, self.position, takes)
+        self._try()
+
+    def _try(self) -> None:
+        """Fail now where a first text would: what uses an option checks it."""
+        from attention_limits.models import build  # which imports this module
+
+        n = 1
+        if "layout" in self.options:  # of a length that it alone fits
+            n = len(self.options["layout"]) * self.options["block"]
+        with torch.device("cpu"), torch.no_grad():
+            tokens = torch.zeros(1, 1, n, dtype=torch.long)
+            build(self, vocabulary=1, classes=1)(tokens, times=tokens)
+
+    def _check_other(self) -> None:
+        for name in OF_TRANSFORMERS:
+            given, default = getattr(self, name), getattr(Architecture, name, {})
+            if given != default:
+                raise ValueError(
+                    f"{name} must be {default!r}, its default, for a {self.kind}, which has no use "
+                    f"for it, got {given!r}"
+                )
+        if self.kind == "convolution":
+            _check_centre("width", self.width, self.causal)
+
+
+def _options_of(door: Callable) -> dict[str, object]:
+    """What a door takes by name only, each with its default: ``Parameter.empty`` if it has none."""
+    parameters = inspect.signature(door).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _check_options(name: str, given: Mapping, owner: str, takes: Mapping) -> None:
+    for option in given:
+        if option not in takes:
+            known = ", ".join(takes) or "none"
+            raise ValueError(f"{name} must be among those of {owner}, {known}, got {option!r}")
+    for option, default in takes.items():
+        if default is inspect.Parameter.empty and option not in given:
+            raise ValueError(f"{name} must say {option} for {owner}, got {given}")
+
+
+def _plain(x: object) -> object:
+    """Tuples in place of arrays and other collections."""
+    x = x.tolist() if hasattr(x, "tolist") else x
+    return tuple(map(_plain, x)) if isinstance(x, Iterable) and not isinstance(x, str) else x

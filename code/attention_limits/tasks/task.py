@@ -1,0 +1,181 @@
+"""What all tasks share: a batch, how it is drawn from a seed, and how an answer is checked.
+
+A task is drawn in whole arrays and answered again by a reader: a program that gets one token at a
+time and answers before it gets the next.  That both agree says that the answers are right, and
+that none of them hangs on a token to come.
+
+Three numbers make a task longer, and they are kept apart: how many tokens there are (n), how many
+of them distract (a knob ``distractors``, where there is one question only; neutral blanks fill the
+rest), and how far apart their positions lie (``reach``).  Positions drawn at random from a range
+that is longer than the text are those of :cite:t:`ruoss2023randomized`; they are also what is left
+of a text of length ``reach`` in which all other tokens are blanks that nobody sees.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+IGNORE = -100  # what PyTorch's cross_entropy ignores
+
+
+class Batch(NamedTuple):
+    """Texts with their answers, one a row.
+
+    Attributes:
+        inputs: (count, n) tokens, integers below the task's ``vocabulary``.
+        targets: (count, n) answers, integers below its ``classes``; ``IGNORE`` where nothing is
+            asked.
+        positions: (count, n) integers, strictly increasing; 0 … n − 1 unless stretched.
+        times: (count, n) numbers that never decrease, of tasks in real time; None of others.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    positions: np.ndarray
+    times: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A rule that makes answers of tokens; its fields are the knobs."""
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """How many answers there are."""
+
+    @property
+    @abstractmethod
+    def shortest(self) -> int:
+        """The least n with room for all that the knobs ask for."""
+
+    @property
+    def chance(self) -> float:
+        """How often the best answer is right that does not look at the text.
+
+        Unless a task says otherwise, its answers are uniform at every place that is asked.
+        """
+        return 1 / self.classes
+
+    def sample(
+        self, seed: int | Sequence[int], count: int, n: int, *, reach: int | None = None
+    ) -> Batch:
+        """A batch, always the same for the same arguments.
+
+        Args:
+            seed: a non-negative integer, or several, such as (seed, step).
+            count: how many texts.
+            n: how many tokens each has.
+            reach: where positions are drawn from: each text gets n of 0 … reach − 1, in order.
+                None means 0 … n − 1.  Tokens and answers do not depend on it.
+
+        Raises:
+            ValueError: naming the argument, if one of them has no sensible value.
+        """
+        check_count("count", count, least=1)
+        check_count("n", n, least=1)
+        if n < self.shortest:
+            raise ValueError(f"n must be at least {self.shortest} for {self}, got {n}")
+        if reach is not None:
+            check_count("reach", reach, least=n)
+        rng = _generator(seed)
+        inputs, targets, *times = self._draw(rng, count, n)
+        # After the tokens, which must not change with them.
+        positions = subsets(rng, count, n, n if reach is None else reach).nonzero()[1]
+        return Batch(inputs, targets, positions.reshape(count, n), *times)
+
+    def oracle(self, batch: Batch) -> np.ndarray:
+        """The targets of a batch, worked out from its inputs, and times, alone."""
+        rows = batch.inputs.tolist()
+        if batch.times is not None:
+            rows = map(zip, rows, batch.times.tolist())
+        return np.array([list(self._read(row)) for row in rows])
+
+    @abstractmethod
+    def _draw(self, rng: np.random.Generator, count: int, n: int) -> tuple[np.ndarray, ...]:
+        """Inputs and targets, of tasks in real time also times, all of them (count, n)."""
+
+    @abstractmethod
+    def _read(self, tokens: Iterable) -> Iterator[int]:
+        """An answer, or ``IGNORE``, for each token before it reads the next one.
+
+        In real time it reads pairs (token, time).
+        """
+
+
+def check_count(name: str, value: int, *, least: int, most: int | None = None) -> None:
+    """Refuse what is no integer, less than ``least`` or more than ``most``."""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if not is_integer or value < least or (most is not None and value > most):
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be an integer {limits}, got {value!r}")
+
+
+def check_distractors(value: int | None, *, name: str = "distractors") -> None:
+    """Refuse what is neither how many there are nor None, for as many as there is room."""
+    if value is not None:
+        check_count(name, value, least=0)
+
+
+def check_choice(name: str, value: object, choices: Iterable) -> None:
+    """Refuse what is not among the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def subsets(rng: np.random.Generator, count: int, size: int, of: int) -> np.ndarray:
+    """For each row, ``size`` random places of ``of``: (count, of) booleans."""
+    if size == of:
+        return np.full((count, of), True)
+    chosen = np.full((count, of), False)
+    places = rng.random((count, of)).argpartition(size, axis=1)[:, :size]
+    np.put_along_axis(chosen, places, True, axis=1)
+    return chosen
+
+
+def scattered(
+    rng: np.random.Generator, symbols: np.ndarray, distractors: int | None, blank: int
+) -> np.ndarray:
+    """The same rows of symbols, of which only ``distractors`` are left, at random places."""
+    if distractors is None:
+        return symbols
+    return np.where(subsets(rng, len(symbols), distractors, symbols.shape[1]), symbols, blank)
+
+
+def filled(chosen: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Rows that hold ``inside`` at the chosen places and ``outside`` at the others, in order."""
+    out = np.empty(chosen.shape, dtype=np.int64)
+    out[chosen], out[~chosen] = inside.ravel(), outside.ravel()
+    return out
+
+
+def asked_at_the_end(
+    body: np.ndarray, query: int, answers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs, the body and a query after it, and targets, the answers at the query."""
+    inputs = np.pad(body, ((0, 0), (0, 1)), constant_values=query)
+    targets = np.full(inputs.shape, IGNORE)
+    targets[:, -1] = answers
+    return inputs, targets
+
+
+def _generator(seed: int | Sequence[int]) -> np.random.Generator:
+    seeds = [seed] if isinstance(seed, int) else seed
+    try:
+        seeds = list(seeds)
+        for each in seeds:
+            check_count("seed", each, least=0)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"seed must be a non-negative integer or a sequence of them, got {seed!r}"
+        ) from None
+    # NumPy pads seeds with zeros: without their number, (5,), (5, 0) and 5 would draw the same.
+    return np.random.default_rng([len(seeds), *seeds])
