@@ -11,6 +11,7 @@ from attention_limits import claims
 from attention_limits.claims import Claim
 from attention_limits.cli import main
 from attention_limits.evidence import Evidence
+from attention_limits.experiments import EXPERIMENTS
 
 
 @pytest.fixture(autouse=True)
@@ -206,6 +207,37 @@ def test_run_saves_what_was_measured_and_says_where(experiment, tmp_path, capsys
     ]
 
 
+def often(config, progress):
+    """Reports of training, a thousand of them, and a remark."""
+    for step in range(1000):
+        progress((step + 1) / 1000, f"step {step}, accuracy 0.5")
+    progress(None, "a model diverged")
+    return iter(())
+
+
+def test_a_log_gets_a_line_each_percent_and_every_remark(experiment, tmp_path, monkeypatch, capsys):
+    """Seventy trainings, a report every ten steps: the log of a night, and nothing found in it."""
+    monkeypatch.setattr(experiment, "measure", often)
+    main(["run", "scaling", "--preset", "smoke", "--out", str(tmp_path)])
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert lines[-1] == "  ..   a model diverged"
+    assert len(lines) == 102
+    assert lines[1] == "[  1%] step 5, accuracy 0.5"
+
+
+def test_a_terminal_gets_a_bar_with_the_last_report(experiment, tmp_path, monkeypatch):
+    """A run of half an hour looked as if nothing happened."""
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(experiment, "measure", often)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    main(["run", "scaling", "--preset", "smoke", "--out", str(tmp_path)])
+    shown = terminal.getvalue()
+    assert "a model diverged" in shown
+    assert "100%" in shown
+    assert "step 999, accuracy 0.5" in shown
+
+
 def test_run_saves_to_results_unless_told(experiment, tmp_path, monkeypatch):
     """A run was saved where nobody looks for it."""
     monkeypatch.chdir(tmp_path)
@@ -263,7 +295,10 @@ def test_a_remark_is_told_as_one(experiment, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("scalling", "did you mean scaling?"), ("zzz", "did you mean scaling or roofline or speed?")],
+    [
+        ("scalling", "did you mean scaling?"),
+        ("zzz", f"did you mean {' or '.join(EXPERIMENTS)}?"),
+    ],
 )
 def test_an_unknown_experiment_is_named_with_its_neighbours(name, answer, tmp_path, capsys):
     """A misspelt name ended in a traceback, or measured something else."""

@@ -1,18 +1,18 @@
 """The command line: ``attention-limits verify`` checks what the book says, on your machine.
 
-``attention-limits run`` repeats its measurements there, and ``attention-limits bench`` compares the
-library with its peers.
+``attention-limits run`` repeats its measurements there, ``attention-limits results`` all of those
+that it quotes, and ``attention-limits bench`` compares the library with its peers.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from attention_limits import claims, experiments
@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_verify(commands)
     _add_run(commands)
+    _add_results(commands)
     _add_bench(commands)
     return parser
 
@@ -146,9 +147,12 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "run",
         help="repeat one of the book's measurements",
-        description="Run an experiment and save what it measured, with where and when, as JSON.",
+        description="Run an experiment and save what it measured, with where and when, as JSON. "
+        "What is timed or counted is measured anew each time. An experiment that trains goes on "
+        "from where it was killed, if settings, code and machine are the same; its complete record "
+        "is kept as long as the settings are the same, even if the code is not: see --fresh.",
         epilog="Ctrl-C stops it and saves what was measured so far. Exit status: 0 if it came to "
-        "its end, 2 if it cannot start, 130 if it was interrupted.",
+        "its end, 2 if it cannot start or save, 130 if it was interrupted.",
     )
     parser.add_argument("name", metavar="NAME", help=" or ".join(experiments.EXPERIMENTS))
     parser.add_argument(
@@ -158,6 +162,14 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         help="smoke: does it run; book: what a chapter runs; full: what it quotes (default)",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, …; auto: the fastest there is")
+    parser.add_argument(
+        "--seeds", type=int, metavar="K", help="train with the seeds 0 … K − 1, not the preset's"
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="throw away what an earlier run left unfinished, and measure everything anew",
+    )
     _add_out(parser)
     parser.set_defaults(run=_run)
 
@@ -172,10 +184,26 @@ def _run(args: argparse.Namespace) -> int:
         names = " or ".join(near or experiments.EXPERIMENTS)
         return _refuse("run", f"there is no experiment {args.name!r}; did you mean {names}?")
     try:
-        config = _config(args.name, args)
-    except (ValueError, OSError) as error:
+        changes = _seeds(args.name, args.seeds)
+        config = _config(args.name, args, **changes)
+    except ValueError as error:
         return _refuse("run", str(error))
-    return 0 if _record(args.name, config, args).complete else 130
+    return _recorded("run", args.name, config, args, fresh=args.fresh)
+
+
+def _seeds(name: str, count: int | None) -> dict[str, tuple[int, ...]]:
+    """The change that ``--seeds`` makes to a config.
+
+    Raises:
+        ValueError: if the experiment has no seeds to change, or there would be none.
+    """
+    if count is None:
+        return {}
+    if "seeds" not in {field.name for field in dataclasses.fields(experiments.find(name).Config)}:
+        raise ValueError(f"--seeds must be left out: {name} is not repeated over seeds")
+    if count < 1:
+        raise ValueError(f"--seeds must be at least 1, got {count}")
+    return {"seeds": tuple(range(count))}
 
 
 def _config(name: str, args: argparse.Namespace, **changes: object) -> object:
@@ -183,41 +211,39 @@ def _config(name: str, args: argparse.Namespace, **changes: object) -> object:
 
     Raises:
         ValueError: if the device is not here, or a change is wrong.
-        OSError: if the folder cannot keep a run.
     """
     # PyTorch takes seconds to arrive, and a misspelt name should not wait for it.
     from attention_limits import devices
-    from attention_limits.experiments import records
 
     device = str(devices.choose(args.device))
-    records.check_writable(args.out)
     preset = experiments.find(name).PRESETS[args.preset]
     return dataclasses.replace(preset, device=device, **changes)
 
 
-def _record(name: str, config: object, args: argparse.Namespace) -> "Run":
-    """Measure, and save the run."""
-    from attention_limits.experiments import records
+def _recorded(command: str, name: str, config: object, args: argparse.Namespace, **how) -> int:
+    """The exit status of measuring and saving a run."""
+    from attention_limits.experiments.records import UnwritableError
+    from attention_limits.experiments.runner import LeftoverError
 
-    experiment = experiments.find(name)
-    print(f"{name} on {config.device} takes {experiment.TAKES[args.preset]}", file=sys.stderr)
-    rows, complete = _measure(experiment, config)
-    run = records.new(name, config, rows, complete=complete)
-    path = args.out / f"{name}.json"
-    records.save(path, run)
-    print(f"saved {path}{'' if complete else ', incomplete: it was interrupted'}")
-    return run
-
-
-def _measure(experiment: ModuleType, config: object) -> tuple[list[dict], bool]:
-    """The rows, and whether they are all."""
-    rows = []
     try:
-        for row in experiment.measure(config, _say):
-            rows.append(row)
-    except KeyboardInterrupt:
-        return rows, False
-    return rows, True
+        return 0 if _record(name, config, args, **how).complete else 130
+    except (LeftoverError, UnwritableError) as error:
+        return _refuse(command, str(error))
+
+
+def _record(name: str, config: object, args: argparse.Namespace, *, fresh: bool = False) -> "Run":
+    """Measure, and save the run."""
+    from attention_limits.experiments import runner
+
+    takes = experiments.find(name).TAKES[args.preset]
+    changed = " with the seeds of its preset" if getattr(args, "seeds", None) else ""
+    print(f"{name} on {config.device} takes {takes}{changed}", file=sys.stderr)
+    with _reporting() as report:
+        run = runner.run(name, config, args.out, report, fresh=fresh)
+    if run.complete or not runner.has_cells(name):
+        interrupted = "" if run.complete else ", incomplete: it was interrupted"
+        print(f"saved {args.out / name}.json{interrupted}")
+    return run
 
 
 def _refuse(command: str, words: str) -> int:
@@ -225,9 +251,77 @@ def _refuse(command: str, words: str) -> int:
     return 2
 
 
-def _say(share: float | None, words: str) -> None:
-    done = "  ..  " if share is None else f"[{share:4.0%}]"
-    print(done, words, file=sys.stderr, flush=True)
+@contextlib.contextmanager
+def _reporting() -> Iterator[Callable[[float | None, str], None]]:
+    """How far a run is, on stderr: a bar for a terminal; for a log a line each percent."""
+    if not sys.stderr.isatty():
+        yield _Log()
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=1, bar_format="{l_bar}{bar}| {elapsed}{postfix}", file=sys.stderr) as bar:
+
+        def show(share: float | None, words: str) -> None:
+            if share is None:
+                bar.write(words, file=sys.stderr)
+            else:
+                bar.n = share
+                bar.set_postfix_str(words)  # which draws it
+
+        yield show
+
+
+class _Log:
+    """Lines as a run goes on; training would report many times in a percent."""
+
+    def __init__(self) -> None:
+        self.last = None
+
+    def __call__(self, share: float | None, words: str) -> None:
+        done = "  ..  " if share is None else f"[{share:4.0%}]"
+        if share is None or done != self.last:
+            print(done, words, file=sys.stderr, flush=True)
+            self.last = done if share is not None else self.last
+
+
+# --- results ----------------------------------------------------------------------------
+
+
+def _add_results(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "results",
+        help="measure anew all that the book quotes",
+        description="Run every experiment of the book in full, but for the comparison with peers "
+        "(see bench), and save what each measured. One that was killed on its way goes on.",
+        epilog="Exit status: as that of run.",
+    )
+    parser.add_argument("--list", action="store_true", help="say which and for how long, no more")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    parser.add_argument(
+        "--fresh", action="store_true", help="throw away what was killed on its way, too"
+    )
+    _add_out(parser)
+    parser.set_defaults(run=_results, preset="full")
+
+
+def _results(args: argparse.Namespace) -> int:
+    # What rests on packages that the library does not need is a matter of `bench`.
+    names = [n for n in experiments.EXPERIMENTS if not hasattr(experiments.find(n), "PACKAGES")]
+    for name in names:
+        print(f"{name} takes {experiments.find(name).TAKES[args.preset]}", flush=True)
+    if args.list:
+        return 0
+    from attention_limits.experiments import runner
+
+    for name in names:
+        try:
+            config = _config(name, args)
+        except ValueError as error:
+            return _refuse("results", str(error))
+        fresh = args.fresh or not runner.is_under_way(name, args.out)
+        if status := _recorded("results", name, config, args, fresh=fresh):
+            return status
+    return 0
 
 
 # --- bench ------------------------------------------------------------------------------
@@ -261,13 +355,14 @@ def _bench(args: argparse.Namespace) -> int:
     changes = {"groups": tuple(dict.fromkeys(args.only))} if args.only else {}
     try:
         config = _config("speed", args, **changes)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         return _refuse("bench", str(error))
+    from attention_limits.experiments.records import UnwritableError
     from attention_limits.experiments.speed import DisagreementError, tables
 
     try:
         run = _record("speed", config, args)
-    except DisagreementError as error:
+    except (DisagreementError, UnwritableError) as error:
         return _refuse("bench", str(error))
     _allow_any_console()
     print(f"\n{tables.report(run)}")

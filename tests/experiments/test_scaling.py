@@ -208,6 +208,7 @@ def test_the_clock_leaves_everything_as_it_was():
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.alone
 def test_the_clock_reads_what_one_call_takes():
     """The time of several calls was given as that of one, or a nap as work."""
 

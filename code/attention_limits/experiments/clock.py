@@ -18,7 +18,7 @@ def seconds(compute: Callable[[], object], device: str, threads: int, calls: int
     """
     on_cpu = torch.device(device).type == "cpu"
     clock = time.process_time_ns if on_cpu and threads == 1 else time.perf_counter_ns
-    with _threads(threads), _no_collection(), torch.inference_mode():
+    with on_threads(threads), _no_collection(), torch.inference_mode():
         _synchronise(on_cpu)
         start = clock()
         for _ in range(calls):
@@ -34,7 +34,8 @@ def warm_up(compute: Callable[[], object], device: str, threads: int) -> int:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def on_threads(count: int) -> Iterator[None]:
+    """A CPU computes on so many threads, and afterwards on as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -7,7 +7,8 @@ a notebook that quotes them runs wherever that is installed.
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from importlib import resources
@@ -16,7 +17,7 @@ from pathlib import Path
 from attention_limits import experiments
 from attention_limits.experiments.machine import provenance
 
-__all__ = ["Run", "check_writable", "load", "provenance", "save"]
+__all__ = ["Run", "UnwritableError", "check_writable", "load", "provenance", "save"]
 
 
 @dataclass(frozen=True)
@@ -57,30 +58,61 @@ class Run:
         )
 
 
+class UnwritableError(OSError):
+    """A folder or a disk that does not take what was measured."""
+
+
+@contextmanager
+def writing(complaint: str) -> Iterator[None]:
+    """What goes wrong on the disk meanwhile is an UnwritableError: the complaint, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(f"{complaint}: {error.strerror or error}") from error
+
+
 def check_writable(folder: Path) -> None:
     """Make the folder and write to it, so that no measurement is made that cannot be kept.
 
     Raises:
-        OSError: if it cannot be made, or nothing can be written there, or not enough.
+        UnwritableError: if it cannot be made, or nothing can be written there, or not enough.
     """
-    try:
+    with writing(f"folder {folder} cannot keep a run"):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(2**20))  # more than a run takes
             file.flush()
             os.fsync(file.fileno())  # a full disk may accept what it cannot keep
-    except OSError as error:
-        raise OSError(f"folder {folder} cannot keep a run: {error.strerror or error}") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole; a reader, or a kill, never meets half of it.
+
+    Raises:
+        UnwritableError: if the disk does not take it; what was in the file before is still there.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(f"{path} cannot be written, and is as it was"):
+        try:
+            partial.write_text(text, encoding="utf-8")
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())  # or the name could be there before the content is
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)  # half a file keeps its room on a full disk
+            raise
 
 
 def save(path: Path, run: Run) -> None:
-    """Write a run, one row a line; a reader, or a kill, never meets half a file."""
+    """Write a run, one row a line, as a whole or not at all.
+
+    Raises:
+        UnwritableError: as ``write``.
+    """
     entries = {field.name: getattr(run, field.name) for field in fields(Run)}
     rows = ",\n".join(f"  {json.dumps(row, allow_nan=False)}" for row in entries.pop("records"))
     head = json.dumps(entries, indent=1, allow_nan=False).removesuffix("\n}")
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(f'{head},\n "records": [\n{rows}\n ]\n}}\n', encoding="utf-8")
-    partial.replace(path)
+    write(path, f'{head},\n "records": [\n{rows}\n ]\n}}\n')
 
 
 def load(name: str, folder: Path | None = None) -> Run:
@@ -112,10 +144,28 @@ def load(name: str, folder: Path | None = None) -> Run:
 
 def new(experiment: str, config: object, records: Sequence[Mapping], *, complete: bool) -> Run:
     """A run that was just measured, on the device that its config names."""
+    return Run(experiment, plain(config), made_on(experiment, config), records, complete)
+
+
+def made_on(experiment: str, config: object) -> dict[str, object]:
+    """The provenance of what an experiment measures from now on."""
     # An experiment that rests on packages which the library does not need names them.
     packages = getattr(experiments.find(experiment), "PACKAGES", ())
-    made = provenance(config.device, config.threads, packages)
-    return Run(experiment, asdict(config), made, records, complete)
+    return provenance(config.device, config.threads, packages)
+
+
+def plain(config: object) -> dict[str, object]:
+    """The fields of a Config as JSON keeps them: tuples are lists, dataclasses are objects.
+
+    Two Configs are the same run if and only if these are equal.
+
+    Raises:
+        ValueError: if JSON cannot keep them.
+    """
+    try:
+        return json.loads(json.dumps(asdict(config), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"config must hold what JSON can keep, got {config} ({error})") from error
 
 
 def _run(name: str, entries: object) -> Run:

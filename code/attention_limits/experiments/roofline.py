@@ -22,9 +22,9 @@ from typing import NamedTuple
 import torch
 
 from attention_limits.attention import dense
-from attention_limits.experiments import clock
+from attention_limits.experiments import Progress, clock
 from attention_limits.experiments.records import Run
-from attention_limits.experiments.scaling import Progress, written_out
+from attention_limits.experiments.scaling import written_out
 
 COLUMNS = ("kernel", "quantity", "repeat", "value")
 SOFTMAX = 5

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear, online_softmax
 from attention_limits.baselines import recurrent
-from attention_limits.experiments import clock, machine
+from attention_limits.experiments import Progress, clock, machine, silent
 from attention_limits.experiments.records import Run
 from attention_limits.experiments.statistics import Fit, fit
 from attention_limits.meters import PeakMemory
@@ -31,9 +31,6 @@ from attention_limits.meters import PeakMemory
 COLUMNS = ("mechanism", "n", "quantity", "repeat", "value")
 QUANTITIES = ("flops", "peak_bytes", "seconds")
 TAIL = 4  # an exponent is fitted to this many of the longest lengths: short ones are overhead
-
-# Told the share that is done and what comes next, or None and a remark that should stay.
-Progress = Callable[[float | None, str], None]
 
 
 def written_out(
@@ -110,7 +107,7 @@ def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:
 
     A mechanism that is too slow, or too large for the machine, stops growing: ``progress`` is told.
     """
-    progress = progress or _silent
+    progress = progress or silent
     growing = list(config.mechanisms)
     for number, n in enumerate(config.lengths):
         progress(number / len(config.lengths), f"n = {n:,}")
@@ -222,7 +219,3 @@ def _check_room(name: str, n: int, config: Config) -> None:
 
 def _row(name: str, n: int, quantity: str, repeat: int, value: float) -> dict:
     return dict(zip(COLUMNS, (name, n, quantity, repeat, value), strict=True))
-
-
-def _silent(share: float | None, words: str) -> None:
-    """Progress that nobody wants to hear of."""

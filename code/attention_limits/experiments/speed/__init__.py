@@ -21,8 +21,7 @@ from math import log
 
 import torch
 
-from attention_limits.experiments import clock, machine
-from attention_limits.experiments.scaling import Progress
+from attention_limits.experiments import Progress, clock, machine, silent
 from attention_limits.experiments.speed import peers, resident
 from attention_limits.experiments.speed.contests import GROUPS, Contestant, draw
 from attention_limits.experiments.speed.sizes import Sizes
@@ -104,7 +103,7 @@ def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:
     Raises:
         DisagreementError: if one computes something else than it should.
     """
-    progress = progress or _silent
+    progress = progress or silent
     present = {}
     for name in config.groups:
         present[name] = yield from _present(name, config, progress)
@@ -303,7 +302,3 @@ def _row(
 ) -> dict:
     row = (group, contestant, work, n, quantity, repeat, value)
     return dict(zip(COLUMNS, row, strict=True))
-
-
-def _silent(share: float | None, words: str) -> None:
-    """Progress that nobody wants to hear of."""

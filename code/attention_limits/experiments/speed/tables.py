@@ -1,37 +1,14 @@
 """A run in tables, for a page of the book and for a terminal."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 from attention_limits.experiments import speed
 from attention_limits.experiments.records import Run
 from attention_limits.experiments.speed import readings
 from attention_limits.experiments.speed.contests import GROUPS
 from attention_limits.experiments.speed.targets import TARGETS, Target
+from attention_limits.experiments.table import Table
 
 NOTHING = "–"  # what was not measured
 VERDICTS = {True: "✓ met", False: "✗ missed", None: "not measured"}
-
-
-class Table(NamedTuple):
-    """Cells of text: a heading for each column, and rows; after the first column, numbers."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    numbers: bool = True
-
-    def __str__(self) -> str:
-        lines = (tuple(self.head), *map(tuple, self.rows))
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        justify = str.rjust if self.numbers else str.ljust
-        return "\n".join(
-            "  ".join([line[0].ljust(widths[0]), *map(justify, line[1:], widths[1:])]).rstrip()
-            for line in lines
-        )
-
-    def _repr_markdown_(self) -> str:
-        rule = [":--", *(["--:" if self.numbers else ":--"] * (len(self.head) - 1))]
-        return "\n".join(f"| {' | '.join(line)} |" for line in (self.head, rule, *self.rows))
 
 
 def ratios(run: Run, group: str, quantity: str = "seconds") -> Table:
