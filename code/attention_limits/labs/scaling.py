@@ -1,17 +1,14 @@
 """How cost grows with length, on the reader's own machine."""
 
-import html
-
 import ipywidgets as widgets
 
-from attention_limits import devices
 from attention_limits.experiments import records, scaling
 from attention_limits.figures import scaling as figures
 from attention_limits.labs.lab import Lab
+from attention_limits.labs.panel import STOP, Panel
 
 LENGTHS = tuple(2**power for power in range(8, 17))
 START = 4096  # the longest of them, until the reader asks for more
-STOP = "To stop, interrupt the kernel: what was measured until then stays."
 
 
 def time_it() -> Lab:
@@ -19,13 +16,16 @@ def time_it() -> Lab:
     return Lab(controls=lambda: TimeIt().box, recorded=figures.times)
 
 
-class TimeIt:
+class TimeIt(Panel):
     """The controls, and what happens when the reader presses Run.
 
     ``run`` blocks the kernel, since a second computation beside it would spoil the times.
     """
 
+    CHOOSE = "Choose one mechanism or more."
+
     def __init__(self) -> None:
+        super().__init__(figures.times())
         self.mechanisms = {
             name: widgets.Checkbox(value=True, description=words, indent=False)
             for name, words in figures.NAMES.items()
@@ -36,12 +36,6 @@ class TimeIt:
             description="lengths n",
             layout={"width": "30em"},
         )
-        self.device = widgets.Dropdown(options=devices.available(), description="device")
-        self.button = widgets.Button(description="Run", button_style="primary")
-        self.bar = widgets.FloatProgress(max=1.0)
-        self.words = widgets.HTML()
-        self.plot = widgets.HTML(figures.times()._repr_html_())
-        self.button.on_click(self.run)
         checks = widgets.HBox(list(self.mechanisms.values()), layout={"flex_flow": "row wrap"})
         start = widgets.HBox([self.device, self.button, self.bar])
         self.box = widgets.VBox([checks, self.lengths, start, self.words, self.plot])
@@ -60,18 +54,6 @@ class TimeIt:
             budget_seconds=1.0,
             device=self.device.value,
         )
-
-    def run(self, _: object = None) -> None:
-        """Time what is chosen, and draw it as it grows."""
-        config = self.config()
-        if config is None:
-            self._write(["Choose one mechanism or more."])
-            return
-        self.button.disabled = True
-        try:
-            self._run(config)
-        finally:
-            self.button.disabled = False
 
     def _run(self, config: scaling.Config) -> None:
         rows: list[dict] = []
@@ -100,6 +82,3 @@ class TimeIt:
         if rows:
             run = records.new("scaling", config, rows, complete=complete)
             self.plot.value = figures.times(run)._repr_html_()
-
-    def _write(self, lines: list[str]) -> None:
-        self.words.value = "<br>".join(html.escape(line) for line in lines if line)

@@ -1,0 +1,51 @@
+"""What the controls of all labs share: a button, a bar, words, and a plot that grows."""
+
+import html
+from abc import ABC, abstractmethod
+
+import ipywidgets as widgets
+
+from attention_limits import devices, style
+
+STOP = "To stop, interrupt the kernel: what was measured until then stays."
+
+
+class Panel(ABC):
+    """Controls, and what happens when the reader presses Run.
+
+    Args:
+        plot: what is shown before anything was measured.
+    """
+
+    CHOOSE = "Choose something."  # said to whom has chosen nothing
+
+    def __init__(self, plot: style.Figure) -> None:
+        self.device = widgets.Dropdown(options=devices.available(), description="device")
+        self.button = widgets.Button(description="Run", button_style="primary")
+        self.bar = widgets.FloatProgress(max=1.0)
+        self.words = widgets.HTML()
+        self.plot = widgets.HTML(plot._repr_html_())
+        self.button.on_click(self.run)
+
+    @abstractmethod
+    def config(self) -> object | None:
+        """What the controls say, or None if nothing is chosen."""
+
+    @abstractmethod
+    def _run(self, config: object) -> None:
+        """Measure, and draw it as it grows; an interrupt ends it, and what there is stays."""
+
+    def run(self, _: object = None) -> None:
+        """Measure what is chosen; it blocks the kernel."""
+        config = self.config()
+        if config is None:
+            self._write([self.CHOOSE])
+            return
+        self.button.disabled = True
+        try:
+            self._run(config)
+        finally:
+            self.button.disabled = False
+
+    def _write(self, lines: list[str]) -> None:
+        self.words.value = "<br>".join(html.escape(line) for line in lines if line)
