@@ -6,6 +6,8 @@ PIP_ARGS ?=
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+# One process a core, each a file of tests at a time, in their order: the long ones are not last.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: book test serve results bench clean
 
@@ -16,16 +18,16 @@ book: $(VENV)/installed
 test: book
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m alone
 
 serve: book
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
 
-# Measures anew what the book quotes of clocks; leave the machine alone meanwhile.
+# Measures anew what the book quotes of clocks and of training, and says first how long that takes;
+# leave the machine alone meanwhile. One that was killed on its way goes on.
 results: $(VENV)/installed
-	@echo "This takes about four minutes, and rewrites code/attention_limits/results"
-	$(BIN)/attention-limits run scaling --device cpu --out code/attention_limits/results
-	$(BIN)/attention-limits run roofline --device cpu --out code/attention_limits/results
+	$(BIN)/attention-limits results --out code/attention_limits/results
 
 # Likewise the comparison with peers, which are installed for it and for nothing else.
 bench: $(VENV)/installed

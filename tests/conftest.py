@@ -9,6 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# The book's own list of fonts, set before anything loads Matplotlib: one that another environment
+# left behind may lack some, of which Matplotlib complains in every figure.
+os.environ["MPLCONFIGDIR"] = str(ROOT / "_build" / ".matplotlib")
+
 
 def tracked_files():
     """What a commit of the working tree would hold, as paths relative to its root."""

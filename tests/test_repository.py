@@ -148,12 +148,15 @@ def test_no_file_names_a_folder_of_somebodys_machine(tracked):
 def executed(tmp_path_factory):
     """Every page with cells, run as a reader does: opened by jupytext, in a folder of its own."""
 
-    def execute(name):
+    paths = {}
+    for name, source in NOTEBOOKS.items():
         folder = tmp_path_factory.mktemp(name.replace("/", "-"), numbered=False)
-        path = folder / f"{NOTEBOOKS[name].stem}.ipynb"
-        nbformat.write(jupytext.read(NOTEBOOKS[name]), path)
+        paths[name] = folder / f"{source.stem}.ipynb"
+        nbformat.write(jupytext.read(source), paths[name])
+
+    def execute(path):
         command = Path(sys.executable).with_name("jupyter-execute")
-        done = subprocess.run(
+        return subprocess.run(
             [command, "--inplace", "--timeout=300", path.name],
             cwd=path.parent,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -161,10 +164,15 @@ def executed(tmp_path_factory):
             text=True,
             check=False,
         )
-        return done, nbformat.read(path, as_version=4)
 
+    # Notebooks are read and written outside of the threads: nbformat silences a warning meanwhile,
+    # which two threads cannot do at once.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(NOTEBOOKS, pool.map(execute, NOTEBOOKS), strict=True))
+        done = list(pool.map(execute, paths.values()))
+    return {
+        name: (ran, nbformat.read(path, as_version=4))
+        for ran, (name, path) in zip(done, paths.items(), strict=True)
+    }
 
 
 @pytest.mark.slow
@@ -177,3 +185,10 @@ def test_a_page_runs_outside_the_book_without_a_complaint(page, executed):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
     assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
+
+
+def test_every_test_file_has_a_name_of_its_own(tracked):
+    """pytest takes one of each name: two pass alone, and stop the whole suite."""
+    names = [path.name for path in tracked if path.match("tests/**/test_*.py")]
+    assert len(names) > 40
+    assert sorted(names) == sorted(set(names))

@@ -137,6 +137,16 @@ def test_the_same_figure_gives_the_same_page(name):
     assert drawn(name)._repr_html_() == drawn(name)._repr_html_()
 
 
+def test_the_last_digit_of_a_layout_is_not_seen():
+    """Panels of a constrained layout wander by 1e-16 from run to run, and their ids with them."""
+    pages = []
+    for wandered in (0, 1e-15):
+        figure = MatplotlibFigure(layout="none")
+        figure.add_axes((0.1, 0.1, 0.8 + wandered, 0.8)).plot([0, 1])
+        pages.append(style.Figure(figure, "what to see", "what it says")._repr_html_())
+    assert pages[0] == pages[1]
+
+
 @drawings
 def test_figures_take_the_colours_of_the_page(name):
     """Something stayed black, or white, and was gone in one of the two modes."""

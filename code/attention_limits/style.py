@@ -25,6 +25,8 @@ DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (8, 3, 2, 3, 2, 3))  # a cue wit
 MARKERS = ("o", "s", "^", "D", "v")  # likewise, for lines through measurements
 GREY = "#808080"  # for what is context: the same on both backgrounds
 
+REFERENCE = re.compile(r'( id="|url\(#|href="#)([^")]+)')  # to an id, or where it is given
+
 # Matplotlib must be told a colour; this one becomes the page's own when the figure is shown.
 _INK = "#010203"
 
@@ -98,7 +100,10 @@ class Figure:
         metadata = dict.fromkeys(("Date", "Creator", "Type", "Format"))
         self.figure.savefig(drawn, format="svg", metadata=metadata)
         svg = drawn.getvalue()[drawn.getvalue().index("<svg") :]
-        # Matplotlib's ids are the same in every figure, so two of them would clash on one page.
+        # Matplotlib's ids follow the last digits of a layout, which vary from run to run, and are
+        # otherwise the same in every figure, so that two of them would clash on one page.
+        numbers = {}
+        svg = REFERENCE.sub(lambda m: m[1] + str(numbers.setdefault(m[2], len(numbers))), svg)
         own = f"figure-{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
-        svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{own}", svg)
+        svg = REFERENCE.sub(rf"\g<1>{own}\g<2>", svg)
         return svg.replace(_INK, "currentColor").replace("<svg ", '<svg aria-hidden="true" ', 1)

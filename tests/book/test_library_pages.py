@@ -12,30 +12,32 @@ from small_book import EXTENSION, ROOT, Book
 
 from attention_limits.attention import MECHANISMS
 from attention_limits.figures import library as figures
+from attention_limits.figures import positions as figures_of_positions
+from attention_limits.positions import POSITIONS
 from attention_limits_book import library
 
-ALL = (*MECHANISMS, *figures.BASELINES)
+MODULES = {name: figures.module_of(name) for name in (*MECHANISMS, *figures.BASELINES)}
+ENCODINGS = {name: figures_of_positions.module_of(name) for name in POSITIONS}
+ALL = {**MODULES, **ENCODINGS}
+DIRECTIVE = re.compile(r"^```\{(mechanism|encoding)\} (\w+)$", re.MULTILINE)
 PAGES = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "library").glob("*.md"))}
-PLACES = {
-    name: path.stem
-    for path, text in PAGES.items()
-    for name in re.findall(r"^```\{mechanism\} (\w+)$", text, re.MULTILINE)
-}
+PLACES = {name: path.stem for path, text in PAGES.items() for _, name in DIRECTIVE.findall(text)}
 
 
 # --- as written ---------------------------------------------------------------------------------
 
 
-def test_every_mechanism_is_on_one_page():
+@pytest.mark.parametrize(("kind", "all_names"), [("mechanism", MODULES), ("encoding", ENCODINGS)])
+def test_every_module_is_on_one_page(kind, all_names):
     """A mechanism was written and nobody can look it up; or links to it have two ends."""
-    named = re.findall(r"^```\{mechanism\} (\w+)$", "\n".join(PAGES.values()), re.MULTILINE)
-    assert sorted(named) == sorted(ALL)
+    named = DIRECTIVE.findall("\n".join(PAGES.values()))
+    assert sorted(name for its_kind, name in named if its_kind == kind) == sorted(all_names)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_docstring_has_what_its_page_takes_from_it(name):
     """The page's heading, the sentence in the table or the link to a chapter is lost."""
-    module = figures.module_of(name)
+    module = ALL[name]
     title, sentence = library._first_sentence(module)
     assert 0 < len(title.split()) <= 5
     assert len(sentence.split()) >= 5
@@ -63,7 +65,7 @@ def test_links_from_chapters_say_what_they_lead_to(path):
 @pytest.mark.parametrize("name", ALL)
 def test_the_chapter_that_teaches_a_mechanism_links_to_it(name):
     """Who reads about a mechanism is not told where to look up how it is called."""
-    module = figures.module_of(name)
+    module = ALL[name]
     title = library.TAUGHT_IN.search(inspect.getdoc(module))["chapter"]
     for path in (ROOT / "chapters").glob("*.md"):
         text = path.read_text(encoding="utf-8")
@@ -75,7 +77,7 @@ def test_the_chapter_that_teaches_a_mechanism_links_to_it(name):
 @pytest.mark.parametrize("name", ["sliding_window", "offsets", "convolution"])
 def test_a_formula_for_long_texts_is_right_in_long_texts(name, n):
     """The page shows another formula than the one that was tested."""
-    cost, _ = library._cost(name, figures.module_of(name))
+    cost, _ = library._cost(MODULES[name], figures.EXAMPLES[name].quoted)
     short = library.in_long_texts(cost.needed)
     assert len(short.latex) < len(cost.needed.latex) / 3
     assert short(n=n, d=7) == cost.needed(n=n, d=7)
@@ -95,6 +97,20 @@ def test_bars_are_bars(written, read):
     assert "\n".join(library.with_plain_bars(written.split("\n"))) == read
 
 
+def test_a_formula_without_a_size_is_no_formula():
+    """The page says "0 FLOPs, 0 MFLOPs", at no sizes at all."""
+    assert library._price(ENCODINGS["none"], {}) == (
+        "``none.cost()``:\n\n- parameters: 0 numbers\n- flops: 0 MFLOPs"
+    )
+
+
+def test_counts_are_not_rounded():
+    """The page tells 37,100 parameters of a model that has 37,120."""
+    price = library._price(ENCODINGS["lstm_generated"], {"hidden": 64})
+    assert price.startswith("``lstm_generated.cost(hidden=64)``, as formulas and at n = 4,096")
+    assert " numbers, 37,120 numbers\n" in price
+
+
 # --- as built -----------------------------------------------------------------------------------
 
 
@@ -106,7 +122,7 @@ def book(tmp_path_factory):
     """
     book = Book(tmp_path_factory.mktemp("library"))
     for path, text in PAGES.items():
-        own = "{mechanism" in text
+        own = DIRECTIVE.search(text) or "{mechanism-table}" in text
         book.write(f"library/{path.name}", text if own else f"# {path.stem.capitalize()}\n")
     book.write("references.bib", (ROOT / "references.bib").read_text(encoding="utf-8"))
     book.write("chapters/references.md", "# References\n\n```{bibliography}\n```\n")
@@ -142,11 +158,19 @@ def links(element):
     return {a.get_text(): a["href"] for a in element.select("a[href]")}
 
 
+def check_link(book, name, href):
+    """The link leads to the module's heading."""
+    anchor = f"module-{ALL[name].__name__}"
+    assert href == f"{PLACES[name]}.html#{anchor}"
+    section = section_of(book, name)
+    assert section.find(id=anchor).find_next("h2") is section.h2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_a_mechanism_has_heading_picture_price_and_doors(book, name):
     """Something that a reader came to look up is not there."""
-    section, module = section_of(book, name), figures.module_of(name)
+    section, module = section_of(book, name), ALL[name]
     title, sentence = library._first_sentence(module)
     heading = section.find("h2").get_text().removesuffix("#")
     assert heading == title
@@ -155,10 +179,12 @@ def test_a_mechanism_has_heading_picture_price_and_doors(book, name):
     [picture] = section.select("figure.plot")
     assert len(picture.select_one('[role="img"]')["aria-label"].split()) > 10
     price = [item.get_text() for item in section.select("li") if "MFLOPs" in item.get_text()]
-    assert [line.partition(":")[0] for line in price] == ["needed", "executed"]
+    parts = ["flops"] if name in ENCODINGS else ["needed", "executed"]
+    assert [line.partition(":")[0] for line in price] == parts
     described = {dt["id"].rpartition(".")[2] for dt in section.select("dt.sig[id]")}
-    compute = "apply" if name in figures.BASELINES else "attend"
+    compute = "attend" if name in MECHANISMS else "apply"
     assert {"define", compute, "cost"} <= described
+    assert ("bias" in described) == (getattr(module, "PLACE", "") == "scores")
     assert ("step" in described) == hasattr(module, "step")
     visible = getattr(module, "visible", None)
     if visible:  # its own, or another's, which is then a link
@@ -195,7 +221,7 @@ def test_every_function_links_to_its_source(book, name):
 @pytest.mark.parametrize("name", ALL)
 def test_links_lead_to_the_chapter_that_teaches_or_nowhere(book, name):
     """A link leads to a chapter that nobody wrote, or there is none to one that somebody did."""
-    title = library.TAUGHT_IN.search(inspect.getdoc(figures.module_of(name)))["chapter"]
+    title = library.TAUGHT_IN.search(inspect.getdoc(ALL[name]))["chapter"]
     section = section_of(book, name)
     assert f"Taught in: {title}" in " ".join(section.get_text().split())
     there = {"Quadratic cost": "../chapters/quadratic-cost.html"}
@@ -207,15 +233,32 @@ def test_the_table_lists_and_links_every_mechanism(book):
     """A row is missing or wrong, or its link leads to the wrong place."""
     [table] = parsed(book.html("library/index")).select("table.mechanisms")
     rows = {row.a.get_text(): row for row in table.select("tbody tr")}
-    assert list(rows) == list(ALL)
+    assert list(rows) == list(MODULES)
     for name, row in rows.items():
-        module = figures.module_of(name)
-        anchor = f"module-{module.__name__}"
-        assert row.a["href"] == f"{PLACES[name]}.html#{anchor}"
-        section = section_of(book, name)
-        assert section.find(id=anchor).find_next("h2") is section.h2
+        check_link(book, name, row.a["href"])
     cells = [cell.get_text(" ", strip=True) for cell in rows["dense"].select("td")]
     assert cells[1:4] == ["2,150", "1,050", "47 (23)"]
+
+
+@pytest.mark.slow
+def test_the_table_of_encodings_lists_and_links_every_one(book):
+    """A row is missing, its price is another's, or its link leads to the wrong place."""
+    [table] = parsed(book.html("library/positions")).select("table.encodings")
+    rows = {row.a.get_text(): row for row in table.select("tbody tr")}
+    assert list(rows) == list(ENCODINGS)
+    for name, row in rows.items():
+        check_link(book, name, f"{PLACES[name]}.html{row.a['href']}")
+        place = row.select("td")[3].get_text(strip=True)
+        assert place == ENCODINGS[name].PLACE
+    cells = [cell.get_text(" ", strip=True) for cell in rows["learned"].select("td")]
+    assert cells[1:5] == ["262,144", "0.262", "inputs", "places"]
+
+
+@pytest.mark.slow
+def test_a_door_that_is_another_module_s_is_a_link(book):
+    """``rotary.frequencies`` is in the docstring, and nothing on the page says what it is."""
+    link = links(section_of(book, "rotary"))["sinusoidal.frequencies"]
+    assert link.endswith("#attention_limits.positions.sinusoidal.frequencies")
 
 
 @pytest.mark.slow

@@ -264,6 +264,9 @@ DIRECTIVES = {
     "```{toctree}\na\nb\n```": "",
     "```{tableofcontents}\n```": "",
     "```{raw} html\n<b>x</b>\n```": "",
+    "```{eval-rst}\n.. autoclass:: a.B\n   :members: c\n\n.. autofunction:: a.d\n```": (
+        '- `help("a.B")`\n- `help("a.d")`'
+    ),
     "```python\n{kbd}`a`\n```": "```python\n{kbd}`a`\n```",
     "\\begin{align}\na\n\\end{align}": "$$\n\\begin{align}\na\n\\end{align}\n$$",
 }
@@ -450,6 +453,7 @@ def test_target_does_not_name_what_comes_later():
 UNKNOWN = {
     # source: (line within it, what the message names)
     "ok\n\n```{mystery} x\ny\n```": (3, "{mystery}"),
+    "```{eval-rst}\n.. autofunction:: a.b\n\nWords.\n```": (4, "'Words.'"),
     "ok\n\nmore\n{mystery}`x`": (4, "{mystery}"),
     "```{note}\n:class: x\n\nok\n{mystery}`x`\n```": (5, "{mystery}"),
     "````{note}\n- a\n  ```{mystery}\n  ```\n````": (3, "{mystery}"),

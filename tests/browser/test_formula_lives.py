@@ -3,6 +3,7 @@
 Nothing here reads the printed expression: what counts is the number that the browser computes.
 """
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -61,8 +62,8 @@ def formulas() -> dict[str, Formula]:
             if isinstance(value, Formula):
                 found[f"{short}.{name}"] = value
         for label, cost in costs(module):
-            for number in ("needed", "executed", "held"):
-                found[f"{short}.cost({label}).{number}"] = getattr(cost, number)
+            for part in dataclasses.fields(cost):
+                found[f"{short}.cost({label}).{part.name}"] = getattr(cost, part.name)
     for figure in sources().values():
         for piece in (*figure.traces, *figure.readouts):
             found[f"{figure.name}.{getattr(piece, 'field', '') or piece.label}"] = piece.formula
@@ -71,7 +72,7 @@ def formulas() -> dict[str, Formula]:
 
 
 def costs(module):
-    """What a mechanism's ``cost`` returns: as it is, and with each yes-or-no option turned."""
+    """What a module's ``cost`` returns: as it is, and with each yes-or-no option turned."""
     function = getattr(module, "cost", None)
     if not inspect.isfunction(function):
         return

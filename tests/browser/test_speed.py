@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from built import figures
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.alone]
 
 MOVES = 250
 FRAME = 16  # ms: slower than this, and a drag stutters
