@@ -1,14 +1,17 @@
-"""The library's pages: every mechanism with its picture and its price, from its own docstrings.
+"""The library's pages: each mechanism and encoding with its picture and price, from its docstrings.
 
-A page names a mechanism, by ``{mechanism} sliding_window``, and everything else is looked up:
-Sphinx's autodoc reads the docstrings, ``attention_limits.figures.library`` draws the picture, and
-``cost`` says the price. Nothing is written twice, so nothing can disagree.
+A page names a mechanism, by ``{mechanism} sliding_window``, or an encoding of positions, by
+``{encoding} rotary``, and everything else is looked up: Sphinx's autodoc reads the docstrings,
+``attention_limits.figures`` draws the picture, and ``cost`` says the price. Nothing is written
+twice, so nothing can disagree.
 """
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from types import ModuleType
+from typing import ClassVar
 
 import matplotlib as mpl
 import sympy as sp
@@ -24,59 +27,80 @@ from attention_limits import style, symbols
 from attention_limits.attention import MECHANISMS
 from attention_limits.attention.cost import Cost
 from attention_limits.figures import library as figures
+from attention_limits.figures import positions as figures_of_positions
 from attention_limits.formula import Formula
+from attention_limits.positions import POSITIONS
+from attention_limits.positions.price import Price
 
 # The sizes at which prices are compared, and the units that fit them.
-SIZES = {"n": 4096, "d": 64, "b": 2, "r": 1}
-UNITS = {"FLOPs": (1e6, "MFLOPs"), "bytes": (1e3, "kB")}
+SIZES = {"n": 4096, "n_max": 4096, "d": 64, "h": 1, "b": 2, "r": 1}
+UNITS = {"FLOPs": (1e6, "MFLOPs"), "bytes": (1e3, "kB"), "numbers": (1, "numbers")}
 LONGEST_FORMULA = 128  # characters of TeX; a longer one says less than a number
 
 FIRST_SENTENCE = re.compile(r"(?P<title>[^:.]+): (?P<sentence>.+?\.)(?=\s|\Z)", re.DOTALL)
 BAR = re.compile(r"(``.*?``|:[\w:]+:`.*?`)|\|")  # or what may hold bars
+BORROWED = ("visible", "frequencies")  # doors that may be another module's
+TITLED = ("attention", "baselines", "positions", "tasks")  # whose modules begin with their names
 TAUGHT_IN = re.compile(r'Taught in: "(?P<chapter>[^"]+)"')
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directives ``mechanism`` and ``mechanism-table``, and links to chapters."""
+    """Register the directives for mechanisms and encodings, and links to chapters."""
     for extension in ("autodoc", "napoleon", "viewcode"):
         app.setup_extension(f"sphinx.ext.{extension}")
     app.add_directive("mechanism", Mechanism)
     app.add_directive("mechanism-table", MechanismTable)
+    app.add_directive("encoding", Encoding)
+    app.add_directive("encoding-table", EncodingTable)
     app.add_role("chapter", XRefRole(innernodeclass=nodes.inline))
     app.connect("autodoc-process-docstring", _read_docstring)
     app.connect("missing-reference", _resolve_chapter)
     app.connect("env-updated", _pages_with_chapters)
 
 
-# --- a mechanism --------------------------------------------------------------------------------
+# --- a mechanism or an encoding -----------------------------------------------------------------
 
 
-class Mechanism(SphinxDirective):
-    """``{mechanism} dense``: a section with the mechanism's docstrings, picture and price."""
+class Entry(SphinxDirective):
+    """A section with a module's docstrings, its picture and its price."""
 
     required_arguments = 1
+    kind: ClassVar[str]
+    figures: ClassVar[ModuleType]  # where its examples are, and what draws them
 
     def run(self) -> list[nodes.Node]:
-        """Build the section, or fail the build for a mechanism that the package lacks."""
+        """Build the section, or fail the build for a module that the package lacks."""
         name = self.arguments[0]
-        if name not in figures.EXAMPLES:
-            raise self.error(f"there is no mechanism {name!r} in attention_limits.figures.library")
-        module = figures.module_of(name)
+        if name not in self.figures.EXAMPLES:
+            raise self.error(f"there is no {self.kind} {name!r} in {self.figures.__name__}")
+        module = self.figures.module_of(name)
         title, _ = _first_sentence(module)
         section = nodes.section("", nodes.title("", title), ids=[name], names=[name])
         section["classes"].append("mechanism")
-        section += _from_rst(self, f".. automodule:: {module.__name__}")
-        section += nodes.raw("", _picture(name), format="html")
-        section += _from_rst(self, _price(name, module))
-        section += _from_rst(self, "\n\n".join(_doors(module)))
-        _anchor_at_heading(section)
-        _drop_numbered_ids(section)
+        section += from_rst(self, f".. automodule:: {module.__name__}")
+        section += nodes.raw("", _picture(self.figures, name), format="html")
+        section += from_rst(self, _price(module, self.figures.EXAMPLES[name].quoted))
+        section += from_rst(self, "\n\n".join(doors(module)))
+        anchor_at_heading(section)
+        drop_numbered_ids(section)
         _call_as_readers_do(section, module)
         self.env.metadata[self.env.docname]["library"] = True
         return [section]
 
 
-def _picture(name: str) -> str:
+class Mechanism(Entry):
+    """``{mechanism} dense``: a section about a mechanism or a baseline."""
+
+    kind, figures = "mechanism", figures
+
+
+class Encoding(Entry):
+    """``{encoding} rotary``: a section about a positional encoding."""
+
+    kind, figures = "encoding", figures_of_positions
+
+
+def _picture(figures: ModuleType, name: str) -> str:
     """Drawn in the book's own style, whatever settings of the reader's own have been loaded."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -84,7 +108,7 @@ def _picture(name: str) -> str:
         return figures.picture(name)._repr_html_()
 
 
-def _from_rst(directive: SphinxDirective, text: str) -> list[nodes.Node]:
+def from_rst(directive: SphinxDirective, text: str) -> list[nodes.Node]:
     """What docstrings are written in, on a page that is written in MyST."""
     return directive.parse_text_to_nodes(f"```{{eval-rst}}\n{text}\n```")
 
@@ -98,28 +122,28 @@ def _first_sentence(module: ModuleType) -> tuple[str, str]:
     return match["title"], sentence[0].upper() + sentence[1:]
 
 
-def _doors(module: ModuleType) -> Iterator[str]:
+def doors(module: ModuleType) -> Iterator[str]:
     """Every public function and class, in the order of the source; what is borrowed, as a link."""
     public = {name: x for name, x in vars(module).items() if not name.startswith("_")}
     own = [x for x in public.values() if getattr(x, "__module__", "") == module.__name__]
     for thing in sorted(own, key=lambda x: inspect.getsourcelines(x)[1]):
         kind = "autoclass" if inspect.isclass(thing) else "autofunction"
         yield f".. {kind}:: {module.__name__}.{thing.__name__}"
-    borrowed = public.get("visible")
-    if borrowed and borrowed not in own:
-        full = f"{borrowed.__module__}.visible"
-        short = f"{borrowed.__module__.rpartition('.')[2]}.visible"
-        yield f"``visible`` is :py:func:`{short} <{full}>`."
+    for name in BORROWED:
+        if name in public and public[name] not in own:
+            full = f"{public[name].__module__}.{name}"
+            short = ".".join(full.split(".")[-2:])
+            yield f"``{name}`` is :py:func:`{short} <{full}>`."
 
 
-def _anchor_at_heading(section: nodes.section) -> None:
+def anchor_at_heading(section: nodes.section) -> None:
     """Let links to the module lead to the heading, and not to what stands below it."""
     for target in list(section.findall(nodes.target)):
         section["ids"] += target["ids"]
         target.parent.remove(target)
 
 
-def _drop_numbered_ids(section: nodes.section) -> None:
+def drop_numbered_ids(section: nodes.section) -> None:
     """Each piece of reStructuredText counts its citations from 1, and no two ids may be equal.
 
     Nothing leads back to them.
@@ -138,26 +162,30 @@ def _call_as_readers_do(section: nodes.section, module: ModuleType) -> None:
 # --- prices -------------------------------------------------------------------------------------
 
 
-def _cost(name: str, module: ModuleType) -> tuple[Cost, str]:
+def _cost(module: ModuleType, quoted: Mapping[str, object]) -> tuple[Cost | Price, str]:
     """The price at the options that a page quotes, and the call that told it."""
-    quoted = figures.EXAMPLES[name].quoted
     cost = module.cost(**figures.accepted(module.cost, quoted))
-    return cost, figures.call(name, module.cost, quoted)
+    return cost, figures.call(module.__name__.rpartition(".")[2], module.cost, quoted)
 
 
-def _price(name: str, module: ModuleType) -> str:
-    cost, call = _cost(name, module)
-    formulas = {part: getattr(cost, part) for part in ("needed", "executed", "held")}
+def _price(module: ModuleType, quoted: Mapping[str, object]) -> str:
+    cost, call = _cost(module, quoted)
+    formulas = {part.name: getattr(cost, part.name) for part in fields(cost)}
     used = {symbol.name for formula in formulas.values() for symbol in formula.symbols}
     sizes = ", ".join(f"{symbol} = {SIZES[symbol]:,}" for symbol in SIZES if symbol in used)
-    lines = [f"``{call}``, as formulas and at {sizes}:", ""]
+    lines = [f"``{call}``, as formulas and at {sizes}:" if sizes else f"``{call}``:", ""]
     for part, formula in formulas.items():
         lines.append(f"- {part}: {_formula(formula)}{_amount(formula)} {UNITS[formula.unit][1]}")
     return "\n".join(lines)
 
 
 def _formula(formula: Formula) -> str:
-    """The formula where it is short, or else what it comes to in long texts; or nothing."""
+    """The formula where it is short, or else what it comes to in long texts; or nothing.
+
+    One that hangs on no size is its own value.
+    """
+    if not formula.symbols:
+        return ""
     if len(formula.latex) <= LONGEST_FORMULA:
         return f":math:`{formula.latex}` {formula.unit}, "
     tex = in_long_texts(formula).latex
@@ -174,37 +202,92 @@ def in_long_texts(formula: Formula) -> Formula:
 
 
 def _amount(formula: Formula) -> str:
-    """The value at SIZES, to three digits, in units that suit all mechanisms."""
+    """The value at SIZES, in units that suit all modules: what is no plain count, to 3 digits."""
     value = formula(**{symbol.name: SIZES[symbol.name] for symbol in formula.symbols})
-    return f"{float(f'{value / UNITS[formula.unit][0]:.3g}'):,g}"
+    size, _ = UNITS[formula.unit]
+    return f"{value:,}" if size == 1 else f"{float(f'{value / size:.3g}'):,g}"
 
 
-class MechanismTable(SphinxDirective):
-    """``{mechanism-table}``: every mechanism and baseline at a glance, with links."""
+# --- tables -------------------------------------------------------------------------------------
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, look: str) -> str:
+    """A table in reStructuredText, of the class that the style sheet knows by its look."""
+    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {look}", ""]
+    for row in (head, *rows):
+        for number, cell in enumerate(row):
+            lines.append(f"{'     - ' if number else '   * - '}{cell}".rstrip())
+    return "\n".join(lines)
+
+
+class EntryTable(SphinxDirective):
+    """All modules of a kind at a glance, with links."""
+
+    figures: ClassVar[ModuleType]
+    look: ClassVar[str]
+    head: ClassVar[tuple[str, ...]]
 
     def run(self) -> list[nodes.Node]:
         """Build the table."""
         self.env.metadata[self.env.docname]["library"] = True
-        rows = [self._row(name) for name in (*MECHANISMS, *figures.BASELINES)]
-        head = ("module", "needed, MFLOPs", "held, kB", "reaches back", "what it does", "taught in")
-        lines = [".. list-table::", "   :header-rows: 1", "   :class: mechanisms", ""]
-        for row in (head, *rows):
-            margins = ("   * - ", *["     - "] * (len(row) - 1))
-            lines += [(margin + cell).rstrip() for margin, cell in zip(margins, row, strict=True)]
-        return _from_rst(self, "\n".join(lines))
+        head = ("module", *self.head)
+        return from_rst(self, table(head, map(self._row, self.all_names()), look=self.look))
+
+    def all_names(self) -> Iterable[str]:
+        """What has a row."""
+        raise NotImplementedError
+
+    def cells(self, name: str, module: ModuleType, cost: Cost | Price) -> tuple[str, ...]:
+        """What a row has under ``head``."""
+        raise NotImplementedError
 
     def _row(self, name: str) -> tuple[str, ...]:
-        module = figures.module_of(name)
+        module = self.figures.module_of(name)
         self.env.note_dependency(inspect.getsourcefile(module))
-        cost, _ = _cost(name, module)
+        cost, _ = _cost(module, self.figures.EXAMPLES[name].quoted)
+        return f":py:mod:`{name} <{module.__name__}>`", *self.cells(name, module, cost)
+
+
+class MechanismTable(EntryTable):
+    """``{mechanism-table}``: every mechanism and baseline."""
+
+    figures, look = figures, "mechanisms"
+    head = ("needed, MFLOPs", "held, kB", "reaches back", "what it does", "taught in")
+
+    def all_names(self) -> Iterable[str]:
+        """The baselines last."""
+        return (*MECHANISMS, *figures.BASELINES)
+
+    def cells(self, name: str, module: ModuleType, cost: Cost) -> tuple[str, ...]:
+        """What one head needs and holds, how far it sees, and where to read about it."""
         chapter = TAUGHT_IN.search(inspect.getdoc(module))
         return (
-            f":py:mod:`{name} <{module.__name__}>`",
             _amount(cost.needed),
             _amount(cost.held),
             "{} ({})".format(*figures.reach(name)),
             _first_sentence(module)[1],
             f":chapter:`{chapter['chapter']}`" if chapter else "",
+        )
+
+
+class EncodingTable(EntryTable):
+    """``{encoding-table}``: every positional encoding."""
+
+    figures, look = figures_of_positions, "encodings"
+    head = ("parameters", "MFLOPs", "acts on", "a score hangs on", "what it does")
+
+    def all_names(self) -> Iterable[str]:
+        """In the order of the package."""
+        return POSITIONS
+
+    def cells(self, name: str, module: ModuleType, cost: Price) -> tuple[str, ...]:
+        """What it costs, and what kind of encoding it is."""
+        return (
+            _amount(cost.parameters),
+            _amount(cost.flops),
+            module.PLACE,
+            self.figures.EXAMPLES[name].hangs_on,
+            _first_sentence(module)[1],
         )
 
 
@@ -215,7 +298,8 @@ def _read_docstring(
     app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
     """Of a module, the name stands in the heading already, and the chapter becomes a link."""
-    if what == "module":
+    parts = name.split(".")
+    if what == "module" and len(parts) > 2 and parts[1] in TITLED:
         text = FIRST_SENTENCE.sub(lambda _: _first_sentence(thing)[1], "\n".join(lines), count=1)
         lines[:] = TAUGHT_IN.sub(r"Taught in: :chapter:`\g<chapter>`", text).split("\n")
     lines[:] = with_plain_bars(lines)

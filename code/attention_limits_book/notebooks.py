@@ -649,6 +649,18 @@ def _glued(directive: _Directive, page: _Page) -> str:
     return _paragraphs(_glued_name(directive.argument), _body(directive, page))
 
 
+def _documented(directive: _Directive, page: _Page) -> str:
+    """What the book prints of docstrings, a notebook's own Python prints."""
+    names = []
+    for number, row in enumerate(directive.body):
+        if match := re.fullmatch(r"\.\. auto\w+:: (\S+)", row):
+            names.append(match[1])
+        elif not re.match(r" +:\w|\s*$", row):
+            problem = f"{row!r} is not known to the notebook converter: docstrings alone are"
+            raise _error(directive.body_line + number, problem)
+    return "\n".join(f'- `help("{name}")`' for name in names)
+
+
 def _bibliography(directive: _Directive, page: _Page) -> str:
     """What this page cites, wherever on the page it does."""
     entries = {**page.book.references, **page.book.bibliography}
@@ -679,6 +691,7 @@ DIRECTIVES: dict[str, Callable[[_Directive, _Page], str]] = {
     "table": _table,
     "bibliography": _bibliography,
     "rubric": _rubric,
+    "eval-rst": _documented,
     **dict.fromkeys([f"prf:{kind}" for kind in STATEMENTS], _statement),
     **dict.fromkeys(ADMONITIONS, _admonition),
     **dict.fromkeys(["admonition", "card", "margin", "sidebar", "tab-item", "topic"], _titled_box),
