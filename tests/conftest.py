@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,11 @@ ROOT = Path(__file__).parents[1]
 # The book's own list of fonts, set before anything loads Matplotlib: one that another environment
 # left behind may lack some, of which Matplotlib complains in every figure.
 os.environ["MPLCONFIGDIR"] = str(ROOT / "_build" / ".matplotlib")
+
+# What a shell starts in the background ignores Ctrl-C, and so does all that it starts in turn.
+# Several tests send one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def tracked_files():

@@ -273,7 +273,7 @@ def test_a_real_run_is_interrupted_as_a_terminal_does_it(tmp_path):
         if "n = 512" in line:  # so that 256 is done
             process.send_signal(signal.SIGINT)
             break
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "incomplete" in out
     run = saved(tmp_path)

@@ -68,10 +68,10 @@ def imported(path):
 def test_importing_the_package_loads_nothing_heavy_and_takes_no_time():
     """`attention-limits --help` took seconds, because somebody imported PyTorch at the top."""
     runs = []
-    for _ in range(3):
+    for _ in range(9):  # of which the fastest counts: the machine may be busy for a while
         done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, check=True)
         runs.append(json.loads(done.stdout))
-    assert [loaded for _, loaded in runs] == [[], [], []]
+    assert [loaded for _, loaded in runs] == [[]] * 9
     assert min(seconds for seconds, _ in runs) < 0.1
 
 

@@ -157,7 +157,7 @@ def executed(tmp_path_factory):
     def execute(path):
         command = Path(sys.executable).with_name("jupyter-execute")
         return subprocess.run(
-            [command, "--inplace", "--timeout=300", path.name],
+            [command, "--inplace", "--timeout=1200", path.name],
             cwd=path.parent,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,

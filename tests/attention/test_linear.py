@@ -6,6 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear
+from attention_limits.attention.linear import SEGMENT
 from attention_limits.attention.recurrence import CHUNK
 from attention_limits.meters import PeakMemory
 
@@ -18,7 +19,8 @@ def draw(*shapes, seed=0, dtype=torch.float64):
 PHI = {"elu": lambda x: torch.where(x > 0, x + 1, x.exp()), "relu": lambda x: x.clamp(min=0)}
 
 
-EDGES = [(n, n) for n in (1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5)]
+CHUNKS = 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5
+EDGES = [(n, n) for n in (*CHUNKS, SEGMENT, SEGMENT + 1, 2 * SEGMENT + CHUNK + 5)]
 UNEQUAL = [(70, 200), (200, 70), (1, CHUNK + 1), (CHUNK + 1, 1)]
 
 
@@ -26,7 +28,7 @@ UNEQUAL = [(70, 200), (200, 70), (1, CHUNK + 1), (CHUNK + 1, 1)]
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("n_q", "n_k"), EDGES + UNEQUAL)
 def test_is_the_square_that_it_avoids(n_q, n_k, causal, feature_map):
-    """Weights φ(q)·φ(k) written out, masked and normalised: around every edge of a chunk."""
+    """Weights φ(q)·φ(k) written out, masked and normalised: around the edges of what is a loop."""
     q, k, v = inputs = [x.requires_grad_() for x in draw((2, n_q, 8), (2, n_k, 8), (2, n_k, 5))]
     phi = PHI[feature_map]
     weights = phi(q) @ phi(k).mT * torch.from_numpy(dense.visible(n_q, n_k=n_k, causal=causal))
@@ -168,13 +170,45 @@ def test_a_stream_is_the_recurrence_word_for_word():
 
 @pytest.mark.parametrize("chunks", [[1, CHUNK - 1, CHUNK, 12], [CHUNK + 1, 1, 70, 4], [0, 140]])
 def test_a_stream_may_come_in_any_chunks(chunks):
-    """Those of a step and those of the scan have different edges."""
-    inputs = draw(*[(2, sum(chunks), 8)] * 3)
+    """Those of a step and those of the scan have different edges, on the way back too."""
+    inputs = [x.requires_grad_() for x in draw(*[(2, sum(chunks), 8)] * 3)]
     state, outputs = None, []
     for tokens in zip(*(x.split(chunks, dim=-2) for x in inputs), strict=True):
         out, state = linear.step(state, *tokens)
         outputs.append(out)
-    torch.testing.assert_close(torch.cat(outputs, dim=-2), linear.attend(*inputs, causal=True))
+    out, expected = torch.cat(outputs, dim=-2), linear.attend(*inputs, causal=True)
+    torch.testing.assert_close(out, expected)
+    (upstream,) = draw(out.shape, seed=1)
+    for one, other in zip(
+        torch.autograd.grad(out, inputs, upstream),
+        torch.autograd.grad(expected, inputs, upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("n", [CHUNK + 1, SEGMENT + 1])
+def test_what_a_stream_holds_has_a_way_back(n):
+    """To keys, values and to what it held before: a loss on the state alone taught nothing."""
+    q, k, v, S = (x.requires_grad_() for x in draw((n, 8), (n, 8), (n, 5), (8, 6)))
+    _, state = linear.step(linear.Sums(S), q, k, v)
+    phi, v_1 = PHI["elu"], torch.cat([v, torch.ones(n, 1, dtype=v.dtype)], dim=-1)
+    (upstream,) = draw(S.shape, seed=1)
+    for one, other in zip(
+        torch.autograd.grad(state.sums, (k, v, S), upstream),
+        torch.autograd.grad(S + phi(k).mT @ v_1, (k, v, S), upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_causal_it_is_differentiable_once_and_says_so():
+    """A second derivative that misses half its terms would be worse than none."""
+    inputs = [x.requires_grad_() for x in draw(*[(70, 8)] * 3)]
+    out = linear.attend(*inputs, causal=True)
+    (grad,) = torch.autograd.grad(out.square().sum(), inputs[:1], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
 
 
 def test_a_stream_holds_the_same_however_long_it_is():

@@ -172,7 +172,7 @@ class Book:
 
     def build(self, **environment):
         process = self.start(**environment)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=600)
         return Built(process.returncode, plain(output), self.ran())
 
     def ran(self):

@@ -218,7 +218,7 @@ class TestCells:
 
         monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "code"))
         nb = notebook("# T\n\n```{code-cell}\n:tags: [x]\na = 6\n```\n\n```{code-cell}\na * 7\n```")
-        NotebookClient(nb, timeout=60).execute()
+        NotebookClient(nb, timeout=300).execute()
         assert nb.cells[-1].outputs[0].data["text/plain"] == "42"
 
 

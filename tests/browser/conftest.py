@@ -124,7 +124,7 @@ def open_tab(browser: Browser) -> Callable[..., Tab]:
             reduced_motion="reduce",  # or the contrast of a fading button is measured half-way
             **options,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)  # a loaded machine opens a long page in many seconds
         tab = Tab(context.new_page(), context)
         tab.page.goto(url)
         return tab

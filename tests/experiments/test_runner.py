@@ -79,7 +79,7 @@ def kill():
     def run(folder, moment, config):
         process = context.Process(target=small_cells.run_until, args=(moment, folder, config))
         process.start()
-        process.join(60)
+        process.join(300)
         assert process.exitcode == -signal.SIGKILL
 
     return run

@@ -29,11 +29,13 @@ price is that constant: a state of d features can tell no more than d keys apart
 Source: :cite:t:`katharopoulos2020transformers`.  Taught in: "Quadratic cost".
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import sympy as sp
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from attention_limits import symbols
@@ -41,14 +43,19 @@ from attention_limits.attention import dense, inputs, recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
-# Causal: so many tokens have their features computed at once.  Those of a long text would fill
-# tensors that come fresh from the system each time, and clearing these takes as long as the rest.
+# Causal: so many tokens have their features computed at once, and anew on the way back.  Those of
+# a long text would fill tensors that come fresh from the system each time, and clearing these
+# takes as long as the rest.
 SEGMENT = 256
 
 FEATURE_MAPS = {
     # elu(x) + 1.  The function elu, e^x − 1 for x < 0, rounds away a small e^x before 1 is added.
     "elu": lambda x: x.relu() + x.clamp(max=0).exp(),
     "relu": torch.relu,
+}
+SLOPES = {  # φ′(x), from φ(x)
+    "elu": lambda phi: phi.clamp(max=1),
+    "relu": torch.sign,
 }
 
 
@@ -90,7 +97,8 @@ def attend(
 ) -> torch.Tensor:
     """The second fraction, on (..., n, d) tensors, in time and memory linear in n.
 
-    Half precision is computed in float32.  What some query sees must be finite.
+    Half precision is computed in float32.  What some query sees must be finite.  Causal, it is
+    differentiable once.
 
     Args:
         q: queries (..., n_q, d).
@@ -182,24 +190,111 @@ def _scan(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Causal outputs, and the sums at the end."""
     surplus = k.shape[-2] - q.shape[-2]
-    old, blind = max(0, surplus), max(0, -surplus)
-    # Keys before the first query are old news to all of them: one product takes them all.
-    (old_k, k), (old_v, v) = (x.tensor_split([old], dim=-2) for x in (k, v))
-    _, phi_k, v_1 = _prepared(q[..., :0, :], old_k, old_v, feature_map)
-    sums = sums + phi_k.mT @ v_1
-    outputs = []
-    for tokens in zip(*(x.split(SEGMENT, dim=-2) for x in (q[..., blind:, :], k, v)), strict=True):
-        out, sums = recurrence.scan(_chunk, sums, *_prepared(*tokens, feature_map))
-        outputs.append(_normalised(out).to(q.dtype))
-    return pad(torch.cat(outputs, dim=-2), (0, 0, blind, 0)), sums
+    if surplus > 0:
+        # Keys before the first query are old news to all of them: one product takes them all.
+        (old_k, k), (old_v, v) = (x.tensor_split([surplus], dim=-2) for x in (k, v))
+        _, phi_k, v_1 = _prepared(q[..., :0, :], old_k, old_v, feature_map)
+        sums = sums + phi_k.mT @ v_1
+    if surplus < 0:
+        q = q[..., -surplus:, :]  # those before the first key are blind
+    whole, lead = (sums, q, k, v), q.shape[:-2]
+    if one_axis := lead == k.shape[:-2] == v.shape[:-2]:  # of heads: there is a kernel for that
+        whole = [x[None].flatten(0, -3) for x in whole]
+    with inputs.without_autocast(q.device):
+        out, end = _Scan.apply(*whole, feature_map)
+    out, sums = out.to(q.dtype), end.reshape(sums.shape)
+    if one_axis:
+        out = out.reshape(*lead, *out.shape[-2:])
+    return (pad(out, (0, 0, -surplus, 0)) if surplus < 0 else out), sums
+
+
+class _Scan(torch.autograd.Function):
+    """The outputs of as many queries as keys, and the sums at the end.
+
+    The way back is a scan too, from the end: a key needs to know of the queries after it only
+    the sum of φ(q) gᵀ, with g for what comes down to the numerator and normaliser of each.
+    """
+
+    @staticmethod
+    def forward(ctx, sums, q, k, v, feature_map):
+        starts, outputs, totals = [], [], []
+        for tokens in _segments(q, k, v):
+            starts.append(sums)
+            out, sums = recurrence.scan(_chunk, sums, *_prepared(*tokens, feature_map))
+            outputs.append(_normalised(out))
+            totals.append(out[..., -1:])
+        out = torch.cat(outputs, dim=-2)
+        ctx.save_for_backward(q, k, v, out, torch.cat(totals, dim=-2), *starts)
+        ctx.feature_map = feature_map
+        return out, sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_out, d_sums):
+        q, k, v, out, total, *starts = ctx.saved_tensors
+        grads = [torch.empty_like(x) for x in (q, k, v)]
+        segments = zip(_segments(q, k, v, out, total, d_out, *grads), starts, strict=True)
+        for (*tokens, out, total, d_out, d_q, d_k, d_v), sums in reversed(list(segments)):
+            phi_q, phi_k, _ = prepared = _prepared(*tokens, ctx.feature_map)
+            # Of out = mix / total: what comes down to the mix, and to the total.
+            g = torch.cat([d_out, -(d_out * out).sum(-1, keepdim=True)], dim=-1)
+            g *= torch.where(total == 0, 0, 1 / total)
+            d_phi_q, d_phi_k, d_v_1, d_sums = _scan_back(sums, d_sums, *prepared, g)
+            slope = SLOPES[ctx.feature_map]
+            d_q.copy_((d_phi_q * slope(phi_q)).sum_to_size(d_q.shape))
+            d_k.copy_((d_phi_k * slope(phi_k)).sum_to_size(d_k.shape))
+            d_v.copy_(d_v_1[..., :-1].sum_to_size(d_v.shape))
+        return d_sums, *grads, None
+
+
+def _segments(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    return zip(*(x.split(SEGMENT, dim=-2) for x in tensors), strict=True)
 
 
 def _chunk(
     sums: torch.Tensor, phi_q: torch.Tensor, phi_k: torch.Tensor, v_1: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Earlier chunks are seen through the sums, a query's own chunk pair by pair."""
-    out = (phi_q @ phi_k.mT).tril() @ v_1 + phi_q @ sums
-    return out, sums + phi_k.mT @ v_1
+    out = _add_product(phi_q @ sums, (phi_q @ phi_k.mT).tril_(), v_1)
+    return out, _add_product(sums, phi_k.mT, v_1)
+
+
+def _scan_back(
+    sums: torch.Tensor, d_sums: torch.Tensor, *tokens: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """From the last chunk to the first: the gradients of φ(q), φ(k), (v, 1) and the first sums."""
+    chunks = list(zip(*(x.split(recurrence.CHUNK, dim=-2) for x in tokens), strict=True))
+    starts = [sums]
+    for _, phi_k, v_1, _ in chunks[:-1]:
+        starts.append(_add_product(starts[-1], phi_k.mT, v_1))
+    grads = []
+    for sums, chunk in zip(reversed(starts), reversed(chunks), strict=True):
+        *three, d_sums = _chunk_back(sums, d_sums, *chunk)
+        grads.insert(0, three)
+    return *(torch.cat(parts, dim=-2) for parts in zip(*grads, strict=True)), d_sums
+
+
+def _chunk_back(
+    sums: torch.Tensor,
+    d_sums: torch.Tensor,
+    phi_q: torch.Tensor,
+    phi_k: torch.Tensor,
+    v_1: torch.Tensor,
+    g: torch.Tensor,
+) -> tuple[torch.Tensor, ...]:
+    """The way back of ``_chunk``, product by product, from g for its outputs."""
+    weights, d_weights = (phi_q @ phi_k.mT).tril_(), (g @ v_1.mT).tril_()
+    d_phi_q = _add_product(g @ sums.mT, d_weights, phi_k)
+    d_phi_k = _add_product(v_1 @ d_sums.mT, d_weights.mT, phi_q)
+    d_v_1 = _add_product(phi_k @ d_sums, weights.mT, g)
+    return d_phi_q, d_phi_k, d_v_1, _add_product(d_sums, phi_q.mT, g).sum_to_size(d_sums.shape)
+
+
+def _add_product(x: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The sum x + ab, by one kernel where there is one axis of heads."""
+    heads = x.shape[:-2]
+    one = len(heads) == 1 and heads == a.shape[:-2] == b.shape[:-2]
+    return torch.baddbmm(x, a, b) if one else x + a @ b
 
 
 def _normalised(sums: torch.Tensor) -> torch.Tensor:
