@@ -319,12 +319,14 @@ def test_a_page_loaded_again_shows_the_same(page, book, show):
     live = show("http", page, name)
     far = live.far()
     before = live.state()
+    assert not live.tab.noise
     live.tab.page.reload()
     live.tab.page.evaluate(SCRIPT)
     live.wait()
     assert live.state() == before
     assert before["at"] == far
-    assert not live.tab.noise
+    # What was still on its way, such as the tab's icon, is cut off, and not for any fault of a page.
+    assert not [said for said in live.tab.noise if not said.endswith("net::ERR_ABORTED")]
     live.tab.context.close()
 
 

@@ -222,7 +222,7 @@ class _Scan(torch.autograd.Function):
             starts.append(sums)
             out, sums = recurrence.scan(_chunk, sums, *_prepared(*tokens, feature_map))
             outputs.append(_normalised(out))
-            totals.append(out[..., -1:])
+            totals.append(out[..., -1:].clone())  # a view would keep the rest alive
         out = torch.cat(outputs, dim=-2)
         ctx.save_for_backward(q, k, v, out, torch.cat(totals, dim=-2), *starts)
         ctx.feature_map = feature_map
