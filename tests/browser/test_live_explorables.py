@@ -325,7 +325,7 @@ def test_a_page_loaded_again_shows_the_same(page, book, show):
     live.wait()
     assert live.state() == before
     assert before["at"] == far
-    # What was still on its way, such as the tab's icon, is cut off, and not for any fault of a page.
+    # What was still on its way, such as the tab's icon, is cut off, for no fault of the page.
     assert not [said for said in live.tab.noise if not said.endswith("net::ERR_ABORTED")]
     live.tab.context.close()
 
