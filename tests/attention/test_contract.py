@@ -619,6 +619,8 @@ def test_memory_stays_linear_as_far_as_65536_tokens(module, options, backward):
         pytest.skip(f"{module.__name__} takes too long there")
     if "scale" in options:
         pytest.skip("a scale takes no memory")
+    if "feature_map" in options:
+        pytest.skip("one feature map takes as much memory as another")
     peaks = [
         peak_memory(module, options, (n, 64), backward, dtype=torch.float32, device="meta")
         for n in (4096, 65536)
