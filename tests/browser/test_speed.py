@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.alone]
 
 MOVES = 250
 FRAME = 16  # ms: slower than this, and a drag stutters
+YARD = 9  # ms that the yardstick takes where the slowest figure takes 10; a slower machine has longer
 CEILING = 1_900_000  # bytes, gzipped: 1.3 × what it weighs today
 
 MEASURE = """async ([id, count]) => {
@@ -34,6 +35,26 @@ MEASURE = """async ([id, count]) => {
     return times;
 }"""
 
+# Work of the same kind, of no figure: it tells a slow machine from a slow figure.
+YARDSTICK = """() => {
+    const times = [];
+    for (let i = 0; i < 40; i++) {
+        const start = performance.now();
+        const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+        for (let j = 0; j < 1000; j++) {
+            const mark = document.createElementNS(svg.namespaceURI, "rect");
+            const sizes = { x: 10 * Math.sin(j), y: 10 * Math.cos(j), width: 5, height: i + 1 };
+            for (const name in sizes) mark.setAttribute(name, sizes[name].toFixed(3));
+            svg.append(mark);
+        }
+        document.body.append(svg);
+        svg.getBBox();
+        svg.remove();
+        times.push(performance.now() - start);
+    }
+    return times.sort((a, b) => a - b)[20];
+}"""
+
 
 @pytest.mark.parametrize(("page", "name"), figures(), ids=[name for _, name in figures()])
 def test_a_slider_answers_within_a_frame(page, name, address, open_tab, record_property):
@@ -42,13 +63,18 @@ def test_a_slider_answers_within_a_frame(page, name, address, open_tab, record_p
     tab.wake()
     for wait in (0, 0, 1, 2, 4, 8, 16):  # seconds: something else may keep the machine busy
         time.sleep(wait)
+        before = tab.page.evaluate(YARDSTICK)
         times = tab.page.evaluate(MEASURE, [name, MOVES])
+        yard = min(before, tab.page.evaluate(YARDSTICK))
         median, slow = np.percentile(times, [50, 95])
-        if slow < FRAME:
+        allowed = FRAME * max(1, yard / YARD)
+        if slow < allowed:
             break
-    record_property(f"{name}, ms a move", f"median {median:.1f}, 95th percentile {slow:.1f}")
+    record_property(
+        f"{name}, ms a move", f"median {median:.1f}, 95th percentile {slow:.1f} of {allowed:.1f}"
+    )
     assert len(times) == MOVES
-    assert slow < FRAME
+    assert slow < allowed
     tab.context.close()
 
 
