@@ -149,9 +149,11 @@ class TestCells:
         with pytest.raises(ModuleNotFoundError, match=r"pip install \."):
             exec(SETUP, {})
 
-    def test_setup_is_silent_where_the_package_is_there(self, monkeypatch):
+    def test_setup_is_silent_where_the_package_is_there(self, monkeypatch, capsys):
+        """Every notebook would begin with words that nobody needs."""
         monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
         exec(SETUP, {})
+        assert capsys.readouterr() == ("", "")
 
     @pytest.mark.parametrize(
         "options",
