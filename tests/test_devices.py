@@ -36,3 +36,23 @@ def test_whatever_is_available_computes():
     assert "cpu" in devices.available()
     for name in devices.available():
         assert torch.ones(2, device=devices.choose(name)).sum() == 2
+
+
+def a_torch_that_knows(monkeypatch, device, *, works):
+    """PyTorch as it answers where it was built for ``device``, which is there or is not."""
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(device))
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: works)
+
+
+def test_a_cuda_build_without_a_gpu_computes_on_the_cpu(monkeypatch):
+    """PyPI's PyTorch on Linux names CUDA on a laptop too: no driver was found, in chapter one."""
+    a_torch_that_knows(monkeypatch, "cuda", works=False)
+    assert devices.choose("auto") == torch.device("cpu")
+    assert devices.available() == ["cpu"]
+
+
+def test_an_accelerator_that_works_is_chosen(monkeypatch):
+    """Whoever has a GPU was left to compute on the CPU."""
+    a_torch_that_knows(monkeypatch, "cuda", works=True)
+    assert devices.choose("auto") == torch.device("cuda")
+    assert devices.available() == ["cpu", "cuda"]

@@ -10,7 +10,7 @@ def choose(device: str = "auto") -> torch.device:
         ValueError: if ``device`` is no device, or not one that this machine has.
     """
     if device == "auto":
-        return torch.accelerator.current_accelerator() or torch.device("cpu")
+        return accelerator() or torch.device("cpu")
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
@@ -23,8 +23,19 @@ def choose(device: str = "auto") -> torch.device:
 
 def available() -> list[str]:
     """The devices of this machine, by name: the CPU, and the accelerator if there is one."""
-    accelerator = torch.accelerator.current_accelerator()
-    return ["cpu"] if accelerator is None else ["cpu", accelerator.type]
+    found = accelerator()
+    return ["cpu"] if found is None else ["cpu", found.type]
+
+
+def accelerator() -> torch.device | None:
+    """The accelerator of this machine, if there is one that works.
+
+    A CUDA build of PyTorch, which is what PyPI gives on Linux, names ``cuda`` as its accelerator
+    on every machine, also on one without a GPU or its driver: so it has to be asked for both.
+    """
+    if not torch.accelerator.is_available():
+        return None
+    return torch.accelerator.current_accelerator()
 
 
 def widest_float(device: torch.device) -> torch.dtype:
