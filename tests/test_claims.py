@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from attention_limits import claims
+from attention_limits import chapters, claims
 from attention_limits.claims import Claim, Result
 from attention_limits.evidence import Evidence
 
@@ -217,10 +217,10 @@ class Proof:
 @pytest.fixture
 def fake(monkeypatch):
     """A module `fake` of evidence and one of derivations, with good and bad pieces."""
-    derivations = ModuleType("attention_limits.derivations.fake")
+    derivations = ModuleType("attention_limits.chapters.locality.derivations")
     derivations.right = lambda: Proof()
     derivations.wrong = lambda: Proof(AssertionError("step 'sum': 4 is not 5"))
-    evidence = ModuleType("attention_limits.evidence.fake")
+    evidence = ModuleType("attention_limits.chapters.locality.evidence.fake")
     evidence.true = lambda: Evidence(4, 4, 0, "apples", "counted")
     evidence.untrue = lambda: Evidence(5, 4, 0, "apples", "counted")
     evidence.broken = lambda: 1 / 0
@@ -238,20 +238,22 @@ def claim_of(derivations=(), evidence=()):
 def test_an_unknown_name_is_refused_with_its_claim(fake, name):
     """A claim could point at nothing, or at something that cannot be run."""
     with pytest.raises(ValueError, match=f"'fake-claim'.*'{name}'"):
-        claims.resolve("fake-claim", "evidence", name)
+        claims.resolve(claim_of(), "evidence", name)
 
 
 def test_a_module_that_fails_to_import_is_not_called_unknown(monkeypatch, tmp_path):
     """A missing dependency was reported as a misspelt name."""
-    (tmp_path / "needy.py").write_text("import a_dependency_that_is_not_there")
-    monkeypatch.setattr("attention_limits.evidence.__path__", [str(tmp_path)])
+    evidence = tmp_path / "locality" / "evidence"
+    evidence.mkdir(parents=True)
+    (evidence / "needy.py").write_text("import a_dependency_that_is_not_there")
+    monkeypatch.setattr(chapters, "__path__", [*chapters.__path__, str(tmp_path)])
     with pytest.raises(ModuleNotFoundError, match="a_dependency_that_is_not_there"):
-        claims.resolve("fake-claim", "evidence", "needy.x")
+        claims.resolve(claim_of(), "evidence", "needy.x")
 
 
 def test_what_holds_is_reported_with_its_numbers(fake):
     """A proof or a piece of evidence that holds was reported without saying what it found."""
-    proof, evidence = claims.verify(claim_of(["fake.right"], ["fake.true"]))
+    proof, evidence = claims.verify(claim_of(["right"], ["fake.true"]))
     assert (proof.kind, proof.ok, proof.evidence) == ("derivation", True, None)
     assert (evidence.claim, evidence.name, evidence.ok) == ("fake-claim", "fake.true", True)
     assert evidence.detail == "4 apples (expected 4, exactly) · counted"
@@ -262,7 +264,7 @@ def test_what_holds_is_reported_with_its_numbers(fake):
 @pytest.mark.parametrize(
     ("derivations", "evidence", "detail"),
     [
-        (["fake.wrong"], [], "AssertionError: step 'sum': 4 is not 5"),
+        (["wrong"], [], "AssertionError: step 'sum': 4 is not 5"),
         ([], ["fake.untrue"], "5 apples (expected 4, exactly) · counted"),
         ([], ["fake.broken"], "ZeroDivisionError: division by zero"),
         ([], ["fake.boasting"], "TypeError: evidence must be an Evidence, got module"),
@@ -279,6 +281,6 @@ def test_what_does_not_hold_says_why(fake, derivations, evidence, detail):
 def test_one_failure_does_not_stop_the_others(fake):
     """What stands behind a broken piece of evidence was never looked at."""
     names = ["fake.broken", "fake.gone", "fake.true"]
-    results = list(claims.verify(claim_of(["fake.wrong", "fake.right"], names)))
+    results = list(claims.verify(claim_of(["wrong", "right"], names)))
     assert [result.ok for result in results] == [False, True, False, False, True]
     assert all(isinstance(result, Result) for result in results)

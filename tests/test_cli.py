@@ -17,7 +17,7 @@ from attention_limits.experiments import EXPERIMENTS
 @pytest.fixture(autouse=True)
 def ledger(monkeypatch):
     """Four claims: one that holds, one that does not, one that crashes, one still open."""
-    module = ModuleType("attention_limits.evidence.fake")
+    module = ModuleType("attention_limits.chapters.locality.evidence.fake")
     module.true = lambda: Evidence(4, 4, 0, "apples", "counted")
     module.untrue = lambda: Evidence(float("nan"), 4, 0, "apples", "counted")
     module.broken = lambda: 1 / 0
@@ -328,7 +328,7 @@ def test_a_device_that_is_not_here_is_refused(experiment, tmp_path, monkeypatch,
 @pytest.mark.parametrize("name", ["scaling", "roofline"])
 def test_each_experiment_runs_in_seconds_as_a_smoke_test(name, tmp_path):
     """An experiment that only CI's owner ever ran had not worked for weeks."""
-    from attention_limits.experiments import records
+    from attention_limits.runs import records
 
     assert main(["run", name, "--preset", "smoke", "--device", "cpu", "--out", str(tmp_path)]) == 0
     assert records.load(name, tmp_path).complete

@@ -1,27 +1,20 @@
 """Every still figure, found by itself."""
 
-import importlib
-import inspect
-import pkgutil
-
 import pytest
+from helpers.chapter_parts import functions, functions_of
 
-from attention_limits import figures
+from attention_limits import gallery
 from attention_limits.style import Figure
 
 FUNCTIONS = [
-    pytest.param(function, id=f"{module.name}.{name}")
-    for module in pkgutil.iter_modules(figures.__path__)
-    for name, function in inspect.getmembers(
-        importlib.import_module(f"attention_limits.figures.{module.name}"), inspect.isfunction
-    )
-    if inspect.signature(function).return_annotation is Figure
+    pytest.param(function, id=name)
+    for name, function in (functions("figures", Figure) | functions_of(gallery, Figure)).items()
 ]
 
 
 def test_there_are_figures_to_look_at():
     """Should discovery break, the tests below would pass on nothing."""
-    assert len(FUNCTIONS) >= 4
+    assert len(FUNCTIONS) >= 15
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

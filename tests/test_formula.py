@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from expressions import POINTS, expressions, tame_value
+from helpers.expressions import POINTS, expressions, tame_value
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 

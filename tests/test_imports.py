@@ -13,18 +13,17 @@ MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE
 
 # A module imports from its own line and from those above it.
 LAYERS = [
-    ["symbols", "shapes", "devices", "meters"],
-    ["vega"],
+    ["symbols", "shapes", "devices", "meters", "checks", "evidence", "style"],
+    ["vega", "tensors", "claims", "labels", "lab", "panel"],
     ["formula"],
-    ["derivation"],
+    ["derivation", "layer", "explorable"],
     ["attention", "positions", "baselines"],
-    ["derivations", "tasks"],
+    ["tasks"],
     ["models", "training"],
-    ["experiments"],
-    ["evidence"],
-    ["claims"],
-    ["style"],
-    ["figures", "explorables", "labs", "course", "notebook", "cli"],
+    ["runs", "experiments"],
+    ["gallery"],
+    ["chapters"],
+    ["notebook", "cli"],
     ["__init__"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -12,9 +12,9 @@ import jupytext
 import nbformat
 import pytest
 import yaml
+from helpers.sources import HEADER
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from sources import HEADER
 
 ROOT = Path(__file__).parents[1]
 PAGES = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attention_limits.derivations.quadratic_cost import CROSSOVER, WEIGHTS
+from attention_limits.chapters.quadratic_cost.derivations import CROSSOVER, WEIGHTS
 from attention_limits.shapes import ROTARY, SHAPES
 
 REFERENCES = Path(__file__).parents[1] / "references.bib"

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 import sympy as sp
-from expressions import POINTS, expressions, tame_value
+from helpers.expressions import POINTS, expressions, tame_value
 from hypothesis import assume, given, settings
 
 from attention_limits import vega

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from attention_limits.evidence.evidence import Evidence
+from attention_limits.evidence import Evidence
 
 VERDICTS = {
     "holds": "true as stated",
@@ -34,10 +34,8 @@ CHAPTERS = (
 
 ORIGINS = ("article", "book")
 
-PACKAGES = {
-    "derivation": "attention_limits.derivations",
-    "evidence": "attention_limits.evidence",
-}
+# Where a chapter keeps the functions of each kind that its claims name.
+HOMES = {"derivation": "derivations", "evidence": "evidence"}
 
 
 @dataclass(frozen=True)
@@ -135,19 +133,27 @@ def _check_field(where: str, name: str, value: object) -> None:
         raise ValueError(f"{where}: {name} must be one of {_CHOICES[name]}, got {value!r}")
 
 
-def resolve(claim: str, kind: str, name: str) -> Callable[[], object]:
-    """The function that a claim names: ``("cost-time", "evidence", "cost.x")`` is ``cost.x``.
+def resolve(claim: Claim, kind: str, name: str) -> Callable[[], object]:
+    """The function that a claim names, from its chapter's folder.
+
+    The derivation ``crossover`` of a claim of "quadratic-cost" is
+    ``chapters.quadratic_cost.derivations.crossover``, and its evidence ``cost.x`` is
+    ``chapters.quadratic_cost.evidence.cost.x``.
 
     Raises:
         ValueError: naming the claim and ``name``, if there is no such function.
     """
-    module_name, _, function_name = name.partition(".")
-    path = f"{PACKAGES[kind]}.{module_name}"
-    unknown = ValueError(f"claim {claim!r}: {kind} names {name!r}, which is no function of {path}")
+    chapter = claim.chapter.replace("-", "_")
+    full = f"attention_limits.chapters.{chapter}.{HOMES[kind]}.{name}"
+    path, _, function_name = full.rpartition(".")
+    unknown = ValueError(
+        f"claim {claim.id!r}: {kind} names {name!r}, which is no function of {path}"
+    )
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:
-        if error.name != path:  # the module is there, and something that it imports is not
+        # The module is there, and something that it imports is not.
+        if not f"{path}.".startswith(f"{error.name}."):
             raise
         raise unknown from error
     function = getattr(module, function_name, None)
@@ -165,7 +171,7 @@ def verify(claim: Claim) -> Iterator[Result]:
     for kind, name in claim.pieces:
         start = time.perf_counter()
         try:
-            ok, detail, evidence = _RUN[kind](resolve(claim.id, kind, name))
+            ok, detail, evidence = _RUN[kind](resolve(claim, kind, name))
         except Exception as error:
             ok, detail, evidence = False, f"{type(error).__name__}: {error}", None
         yield Result(claim.id, kind, name, ok, detail, evidence, time.perf_counter() - start)

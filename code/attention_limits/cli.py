@@ -19,7 +19,7 @@ from attention_limits import claims, experiments
 from attention_limits.claims import Claim, Result
 
 if TYPE_CHECKING:
-    from attention_limits.experiments.records import Run
+    from attention_limits.runs.records import Run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -222,8 +222,8 @@ def _config(name: str, args: argparse.Namespace, **changes: object) -> object:
 
 def _recorded(command: str, name: str, config: object, args: argparse.Namespace, **how) -> int:
     """The exit status of measuring and saving a run."""
-    from attention_limits.experiments.records import UnwritableError
-    from attention_limits.experiments.runner import LeftoverError
+    from attention_limits.runs.records import UnwritableError
+    from attention_limits.runs.runner import LeftoverError
 
     try:
         return 0 if _record(name, config, args, **how).complete else 130
@@ -233,7 +233,7 @@ def _recorded(command: str, name: str, config: object, args: argparse.Namespace,
 
 def _record(name: str, config: object, args: argparse.Namespace, *, fresh: bool = False) -> "Run":
     """Measure, and save the run."""
-    from attention_limits.experiments import runner
+    from attention_limits.runs import runner
 
     takes = experiments.find(name).TAKES[args.preset]
     changed = " with the seeds of its preset" if getattr(args, "seeds", None) else ""
@@ -311,7 +311,7 @@ def _results(args: argparse.Namespace) -> int:
         print(f"{name} takes {experiments.find(name).TAKES[args.preset]}", flush=True)
     if args.list:
         return 0
-    from attention_limits.experiments import runner
+    from attention_limits.runs import runner
 
     for name in names:
         try:
@@ -357,8 +357,8 @@ def _bench(args: argparse.Namespace) -> int:
         config = _config("speed", args, **changes)
     except ValueError as error:
         return _refuse("bench", str(error))
-    from attention_limits.experiments.records import UnwritableError
     from attention_limits.experiments.speed import DisagreementError, tables
+    from attention_limits.runs.records import UnwritableError
 
     try:
         run = _record("speed", config, args)

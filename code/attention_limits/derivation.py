@@ -129,6 +129,11 @@ class Derivation:
         return "\n".join(f"{s.name}: {_plain(s.lhs)} = {_plain(s.rhs)}" for s in self.steps)
 
 
+def ratio(above: sp.Expr, below: sp.Expr) -> sp.Expr:
+    """A fraction that prints as it is, before anything cancels."""
+    return sp.Mul(above, sp.Pow(below, -1, evaluate=False), evaluate=False)
+
+
 def _printed_length(tex: str) -> int:
     """About how many characters wide TeX prints: a command is one, and braces are none."""
     above = re.sub(r"\\frac\{(.*?)\}\{.*?\}", r"\1", tex)  # the denominator stands underneath

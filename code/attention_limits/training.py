@@ -39,7 +39,7 @@ from torch.nn.functional import cross_entropy
 from torch.profiler import record_function
 
 from attention_limits import devices, models
-from attention_limits.attention.inputs import check_choice, check_count
+from attention_limits.checks import check_choice, check_count
 from attention_limits.models import Architecture
 from attention_limits.tasks import IGNORE, Batch, Task
 

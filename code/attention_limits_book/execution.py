@@ -20,7 +20,7 @@ from jupyter_cache.executors import load_executor
 from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.util import logging as sphinx_logging
 
-from attention_limits.labs.lab import STILL
+from attention_limits.lab import STILL
 
 LOG = sphinx_logging.getLogger(__name__)
 NOTEBOOK = "format_name: myst"  # in a page's header, where jupytext puts it

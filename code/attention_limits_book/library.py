@@ -2,7 +2,7 @@
 
 A page names a mechanism, by ``{mechanism} sliding_window``, or an encoding of positions, by
 ``{encoding} rotary``, and everything else is looked up: Sphinx's autodoc reads the docstrings,
-``attention_limits.figures`` draws the picture, and ``cost`` says the price. Nothing is written
+``attention_limits.gallery`` draws the picture, and ``cost`` says the price. Nothing is written
 twice, so nothing can disagree.
 """
 
@@ -26,9 +26,9 @@ from sphinx.util.nodes import make_refnode
 from attention_limits import style, symbols
 from attention_limits.attention import MECHANISMS
 from attention_limits.attention.cost import Cost
-from attention_limits.figures import library as figures
-from attention_limits.figures import positions as figures_of_positions
 from attention_limits.formula import Formula
+from attention_limits.gallery import library as figures
+from attention_limits.gallery import positions as figures_of_positions
 from attention_limits.positions import POSITIONS
 from attention_limits.positions.price import Price
 

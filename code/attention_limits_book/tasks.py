@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from attention_limits import tasks
-from attention_limits.attention.inputs import check_choice
+from attention_limits.checks import check_choice
 from attention_limits.tasks import IGNORE, Batch, Task
 from attention_limits.tasks.agreement import VERB, WORDS
 from attention_limits.tasks.states import elements

@@ -1,5 +1,5 @@
 import pytest
-from small_book import Book
+from helpers.small_book import Book
 
 
 @pytest.fixture

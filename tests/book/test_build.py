@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from helpers.small_book import CLAIM, OPEN, build_command, cell, recorded
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
-from small_book import CLAIM, OPEN, build_command, cell, recorded
 
 from attention_limits import claims as ledger
 from attention_limits_book import claims, execution
@@ -310,12 +310,15 @@ def test_another_python_changes_the_fingerprint(house, monkeypatch):
 # --- labs ---------------------------------------------------------------------------------------
 
 
+LAB = "from attention_limits.chapters.quadratic_cost import lab\n\nlab.time_it()"
+
+
 @pytest.mark.slow
 def test_a_lab_is_still_on_the_page_and_the_same_in_every_build(book):
     """A reader met buttons that no kernel hears, or each build named its widgets anew."""
     shown = []
     for name in ("second", "third"):
-        book.page(name, cell("from attention_limits.labs import scaling\n\nscaling.time_it()"))
+        book.page(name, cell(LAB))
         book.contents("chapters/first", f"chapters/{name}", "chapters/verdicts")
         built = book.build()
         assert built.status == 0, built.output

@@ -2,7 +2,7 @@
 
 import pytest
 from bs4 import BeautifulSoup
-from small_book import CLAIM, OPEN, Book
+from helpers.small_book import CLAIM, OPEN, Book
 
 
 @pytest.fixture(scope="module")

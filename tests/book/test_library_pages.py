@@ -8,11 +8,11 @@ from collections import Counter
 
 import pytest
 from bs4 import BeautifulSoup
-from small_book import EXTENSION, ROOT, Book
+from helpers.small_book import EXTENSION, ROOT, Book
 
 from attention_limits.attention import MECHANISMS
-from attention_limits.figures import library as figures
-from attention_limits.figures import positions as figures_of_positions
+from attention_limits.gallery import library as figures
+from attention_limits.gallery import positions as figures_of_positions
 from attention_limits.positions import POSITIONS
 from attention_limits_book import library
 
@@ -310,7 +310,7 @@ import importlib.util
 from pathlib import Path
 
 from attention_limits import attention
-from attention_limits.figures import library
+from attention_limits.gallery import library
 from attention_limits_book import library as pages
 
 name = "attention_limits.attention.tiny"

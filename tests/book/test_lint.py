@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from small_book import HEADER, Book, cell
+from helpers.small_book import HEADER, Book, cell
 
 from attention_limits_book.lint import LONGEST_CELL, foreign, long_cells, without_words
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from sources import HEADER
+from helpers.sources import HEADER
 
 from attention_limits_book.notebooks import SETUP, convert, long_references, short_references
 

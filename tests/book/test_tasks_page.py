@@ -5,7 +5,7 @@ import re
 
 import pytest
 from bs4 import BeautifulSoup
-from small_book import ROOT, Book
+from helpers.small_book import ROOT, Book
 
 from attention_limits import tasks
 from attention_limits.tasks import IGNORE

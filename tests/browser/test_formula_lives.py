@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import sympy as sp
 import vl_convert
-from built import sources
-from expressions import POINTS, expressions, tame_value
+from helpers.built import sources
+from helpers.expressions import POINTS, expressions, tame_value
 from hypothesis import HealthCheck, assume, given, settings
 from sympy import (
     Abs,

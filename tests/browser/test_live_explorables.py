@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from built import NO_BOOK, figures, soup, sources
+from helpers.built import NO_BOOK, figures, soup, sources
 
-from attention_limits.explorables import Explorable
+from attention_limits.explorable import Explorable
 
 pytestmark = pytest.mark.browser
 
@@ -162,7 +162,7 @@ def show(address, open_tab):
         tab.page.evaluate(SCRIPT)
         if wake:
             tab.wake()
-        assert name in sources(), f"no function of attention_limits.explorables returns {name}"
+        assert name in sources(), f"no chapter has an explorable called {name}"
         return Live(tab, page, name, sources()[name])
 
     return show

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from built import BOOK, pages, soup
+from helpers.built import BOOK, pages, soup
 
 pytestmark = pytest.mark.browser
 

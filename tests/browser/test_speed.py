@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from built import figures
+from helpers.built import figures
 
 pytestmark = [pytest.mark.browser, pytest.mark.alone]
 

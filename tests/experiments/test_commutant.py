@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attention_limits import models
-from attention_limits.experiments import commutant, records
+from attention_limits.experiments import commutant
 from attention_limits.experiments.commutant import (
     ARCHITECTURE,
     PRESETS,
@@ -17,8 +17,9 @@ from attention_limits.experiments.commutant import (
     projection,
     share,
 )
-from attention_limits.experiments.statistics import interval, paired
 from attention_limits.positions import sinusoidal
+from attention_limits.runs import records
+from attention_limits.runs.statistics import interval, paired
 
 SMOKE = PRESETS["smoke"]
 D, N = 64, 32

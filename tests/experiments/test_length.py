@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention_limits import models, training
-from attention_limits.experiments import length, records, runner, tuning
+from attention_limits.experiments import length, tuning
 from attention_limits.experiments.length import (
     CONDITIONS,
     ENCODINGS,
@@ -18,6 +18,7 @@ from attention_limits.experiments.length import (
     Cell,
     Config,
 )
+from attention_limits.runs import records, runner
 
 SMOKE = PRESETS["smoke"]
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from attention_limits.attention import dense
-from attention_limits.experiments import clock, records, roofline
+from attention_limits.experiments import roofline
+from attention_limits.runs import records, timing
 
 SMOKE = roofline.PRESETS["smoke"]
 
@@ -70,7 +71,7 @@ def test_there_is_one_row_a_measurement(run):
 
 def test_the_book_s_preset_counts_and_leaves_the_clock_alone(monkeypatch):
     """A chapter that shows times of its own build is another chapter in each build."""
-    monkeypatch.setattr(clock, "seconds", pytest.fail)
+    monkeypatch.setattr(timing, "seconds", pytest.fail)
     run = run_of(roofline.PRESETS["book"])
     assert run.values(quantity="seconds") == []
     assert roofline.intensity(run, "softmax") == 5 / 8

@@ -10,8 +10,9 @@ import torch
 
 from attention_limits.attention import dense, linear, online_softmax
 from attention_limits.baselines import recurrent
-from attention_limits.experiments import clock, machine, records, scaling
+from attention_limits.experiments import scaling
 from attention_limits.experiments.scaling import MECHANISMS, Config
+from attention_limits.runs import provenance, records, timing
 
 TINY = replace(scaling.PRESETS["smoke"], lengths=(8, 16), counted=16)
 COSTS = {
@@ -78,7 +79,7 @@ def test_there_is_one_row_a_measurement():
 
 def test_the_book_s_preset_leaves_the_clock_alone(monkeypatch):
     """A chapter that shows times of its own build is another chapter in each build."""
-    monkeypatch.setattr(clock, "seconds", pytest.fail)
+    monkeypatch.setattr(timing, "seconds", pytest.fail)
     config = replace(scaling.PRESETS["book"], lengths=(8, 16))
     assert list(scaling.measure(config)) == list(scaling.measure(config))
 
@@ -131,7 +132,7 @@ def slow(monkeypatch):
         calls.append(compute.func)
         return 9.0 if compute.func is scaling.written_out else 0.001
 
-    monkeypatch.setattr(clock, "seconds", seconds)
+    monkeypatch.setattr(timing, "seconds", seconds)
     return calls
 
 
@@ -156,7 +157,7 @@ def test_what_takes_longer_than_the_budget_grows_no_further(slow):
 def test_a_square_without_room_is_refused_before_the_system_kills_the_process(monkeypatch):
     """A reader's notebook died, with all that was in it."""
     room = scaling.counted_bytes("dense", 8, TINY) + 1
-    monkeypatch.setattr(machine, "free_bytes", lambda device: room)
+    monkeypatch.setattr(provenance, "free_bytes", lambda device: room)
     heard = []
     run = measured(TINY, lambda share, words: heard.append(words))
     assert set(scaling.series(run, "dense", "seconds")[0]) == {8}
@@ -203,7 +204,7 @@ def test_the_clock_leaves_everything_as_it_was():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        clock.seconds(interrupted, "cpu", 1)
+        timing.seconds(interrupted, "cpu", 1)
     assert (gc.isenabled(), torch.is_inference_mode_enabled()) == state
     assert torch.get_num_threads() == threads
 
@@ -217,21 +218,21 @@ def test_the_clock_reads_what_one_call_takes():
         while time.process_time() < end:
             pass
 
-    assert clock.seconds(work, "cpu", 1, calls=3) == pytest.approx(0.02, rel=0.3)
-    assert clock.seconds(lambda: time.sleep(0.1), "cpu", 1) < 0.05
-    assert clock.seconds(lambda: time.sleep(0.1), "cpu", 2) >= 0.1
-    assert clock.warm_up(work, "cpu", 1) in (1, 2)
-    assert clock.warm_up(lambda: None, "cpu", 1) > 1000
+    assert timing.seconds(work, "cpu", 1, calls=3) == pytest.approx(0.02, rel=0.3)
+    assert timing.seconds(lambda: time.sleep(0.1), "cpu", 1) < 0.05
+    assert timing.seconds(lambda: time.sleep(0.1), "cpu", 2) >= 0.1
+    assert timing.warm_up(work, "cpu", 1) in (1, 2)
+    assert timing.warm_up(lambda: None, "cpu", 1) > 1000
 
 
 def test_every_device_but_the_cpu_is_waited_for(monkeypatch):
     """A GPU was timed while it had not even begun."""
     waited = []
     monkeypatch.setattr(torch.accelerator, "synchronize", lambda: waited.append("waited"))
-    clock.seconds(lambda: waited.append("told"), "cuda", 1, calls=2)
+    timing.seconds(lambda: waited.append("told"), "cuda", 1, calls=2)
     assert waited == ["waited", "told", "told", "waited"]
     waited.clear()
-    clock.seconds(lambda: None, "cpu", 1)
+    timing.seconds(lambda: None, "cpu", 1)
     assert waited == []
 
 
@@ -240,9 +241,9 @@ def test_every_device_but_the_cpu_is_waited_for(monkeypatch):
 
 def test_free_memory_is_less_than_there_is():
     """A container's share, or a unit, was mistaken."""
-    free = machine.free_bytes("cpu")
+    free = provenance.free_bytes("cpu")
     assert free is None or 2**20 < free < 2**50
-    assert machine.free_bytes("meta") is None
+    assert provenance.free_bytes("meta") is None
 
 
 @pytest.mark.parametrize(("limit", "free"), [("1000", 400), ("max", None)])
@@ -250,8 +251,8 @@ def test_a_container_s_limit_counts(tmp_path, limit, free):
     """On Binder, which gives 2 GB of a large machine, a square killed the kernel."""
     (tmp_path / "memory.max").write_text(f"{limit}\n")
     (tmp_path / "memory.current").write_text("600\n")
-    assert machine._free_in_container(tmp_path) == free
+    assert provenance._free_in_container(tmp_path) == free
 
 
 def test_without_a_container_there_is_no_limit(tmp_path):
-    assert machine._free_in_container(tmp_path) is None
+    assert provenance._free_in_container(tmp_path) is None

@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
-from attention_limits.experiments import records, throughput
-from attention_limits.experiments.records import Run
+from attention_limits.experiments import throughput
 from attention_limits.experiments.throughput import PARTS, PRESETS, WAYS
+from attention_limits.runs import records
+from attention_limits.runs.records import Run
 
 
 @pytest.fixture(scope="module")

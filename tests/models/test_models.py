@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from small_models import CASES, CLASSES, SEEDS, VOCABULARY, N, built, small, texts
+from helpers.small_models import CASES, CLASSES, SEEDS, VOCABULARY, N, built, small, texts
 from torch.utils._pytree import tree_leaves
 
 from attention_limits import models

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_models import CASES, SEEDS, built, small, texts
+from helpers.small_models import CASES, SEEDS, built, small, texts
 from torch.nn import functional
 
 from attention_limits import models

@@ -31,8 +31,8 @@ import numpy as np
 import torch
 from torch.nn.attention.flex_attention import BlockMask
 
-from attention_limits import symbols
-from attention_limits.attention import dense, flex, inputs, tiles
+from attention_limits import checks, symbols, tensors
+from attention_limits.attention import dense, flex, tiles
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
@@ -44,8 +44,8 @@ def visible(
 ) -> np.ndarray:
     """Who sees whom: (n, n_k) booleans, query i in rows, key j in columns; n_k = n if not given."""
     n_k = n if n_k is None else n_k
-    inputs.check_count("n", n)
-    inputs.check_count("n_k", n_k)
+    checks.check_count("n", n)
+    checks.check_count("n_k", n_k)
     _check(layout, block, n_k)
     i, j = np.arange(n_k - n, n_k), np.arange(n_k)  # the queries are the last n of n_k positions
     sees, real = np.full((n, n_k), False), i >= 0
@@ -107,7 +107,7 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if ``layout``
             and ``block`` do not fit n_k.
     """
-    lead = inputs.check(q, k, v, mask=mask)
+    lead = tensors.check(q, k, v, mask=mask)
     _check(layout, block, k.shape[-2])
     if flex.takes(q, k, v, mask):
         pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
@@ -139,20 +139,20 @@ def cost(*, layout: Layout, block: int, causal: bool = False) -> Cost:
 
 def local(blocks: int, *, width: int) -> Layout:
     """Each block sees those less than ``width`` away: itself, and width − 1 on either side."""
-    inputs.check_count("width", width, least=1)
+    checks.check_count("width", width, least=1)
     return abs(_offsets(blocks)) < width
 
 
 def strided(blocks: int, *, stride: int) -> Layout:
     """Each block sees every ``stride``-th, counted from itself."""
-    inputs.check_count("stride", stride, least=1)
+    checks.check_count("stride", stride, least=1)
     return _offsets(blocks) % stride == 0
 
 
 def hubs(blocks: int, *, first: int) -> Layout:
     """The first few blocks see all and are seen by all: global attention, as papers call it."""
-    inputs.check_count("blocks", blocks)
-    inputs.check_count("first", first)
+    checks.check_count("blocks", blocks)
+    checks.check_count("first", first)
     row = np.arange(blocks) < first
     return row | row[:, None]
 
@@ -174,7 +174,7 @@ def random(
         causal: whether to draw from a block and those before it only, as no other would count.
         besides: a layout whose blocks are not drawn again, so that ``per_row`` join them.
     """
-    inputs.check_count("per_row", per_row)
+    checks.check_count("per_row", per_row)
     offsets, draw = _offsets(blocks), np.random.default_rng(seed)
     free = offsets >= 0 if causal else np.full_like(offsets, True, dtype=bool)
     free = free if besides is None else free & ~besides
@@ -195,13 +195,13 @@ def bigbird(
 
 def _offsets(blocks: int) -> np.ndarray:
     """How far back each block lies, (blocks, blocks)."""
-    inputs.check_count("blocks", blocks)
+    checks.check_count("blocks", blocks)
     return np.subtract.outer(np.arange(blocks), np.arange(blocks))
 
 
 def _check(layout: Layout, block: int, n_k: int | None = None) -> None:
     """Refuse a layout that is no square of booleans or, if n_k is given, does not cover it."""
-    inputs.check_count("block", block, least=1)
+    checks.check_count("block", block, least=1)
     kind = str(getattr(layout, "dtype", type(layout)))
     if kind != "bool":
         raise ValueError(f"layout must be a NumPy array of booleans, True = sees, got {kind}")

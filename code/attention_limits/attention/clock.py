@@ -32,16 +32,16 @@ import numpy as np
 import sympy as sp
 import torch
 
-from attention_limits import symbols
-from attention_limits.attention import dense, inputs
+from attention_limits import checks, symbols, tensors
+from attention_limits.attention import dense
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
 
 def ticks(n: int, *, period: int) -> np.ndarray:
     """The last tick t at each of n positions: 0, 0, 0, 3, 3, 3, 6, … for a period of 3."""
-    inputs.check_count("n", n)
-    inputs.check_count("period", period, least=1)
+    checks.check_count("n", n)
+    checks.check_count("period", period, least=1)
     return np.arange(n) // period * period
 
 
@@ -102,7 +102,7 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if a period
             is no integer of at least 1, or there are not as many as heads.
     """
-    lead = inputs.check(q, k, v)
+    lead = tensors.check(q, k, v)
     _check_period(period, lead)
     if isinstance(period, Sequence):
         each = zip(*_heads(q, k, v, lead), period, strict=True)
@@ -118,7 +118,7 @@ def attend(
 
 def cost(*, period: int) -> Cost:
     """Dense attention's, of the ticks; ``held`` counts one output for each of r query heads."""
-    inputs.check_count("period", period, least=1)
+    checks.check_count("period", period, least=1)
     n, d, b, exact = symbols.n, symbols.d, symbols.b, dense.cost(causal=True)
     of_ticks = {n: sp.floor((n + period - 1) / period)}
     held = exact.held.expr.subs(of_ticks) + symbols.group * d * b
@@ -166,9 +166,9 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    lead = inputs.check(q, k, v)
+    lead = tensors.check(q, k, v)
     _check_period(period, lead)
-    inputs.check_stream(q, k)
+    tensors.check_stream(q, k)
     if isinstance(period, Sequence):
         states = [None] * len(period) if state is None else state
         each = zip(states, *_heads(q, k, v, lead), period, strict=True)
@@ -177,8 +177,8 @@ def step(
         return torch.stack(outputs, dim=-3), states
     if state is None:
         state = Latch(k[..., :0, :], v[..., :0, :], q.new_zeros(*lead, 1, v.shape[-1]), 0)
-    inputs.check_continues("k", k, state.keys)
-    inputs.check_continues("v", v, state.values)
+    tensors.check_continues("k", k, state.keys)
+    tensors.check_continues("v", v, state.values)
     if state.output.shape[:-2] != lead:
         held = tuple(state.output.shape[:-2])
         raise ValueError(f"q must continue its stream, with leading axes {held}, got {tuple(lead)}")
@@ -205,7 +205,7 @@ def _heads(
 def _check_period(period: int | Sequence[int], lead: tuple[int, ...]) -> None:
     """Refuse what is neither a count nor a sequence of one for each head."""
     for p in period if isinstance(period, Sequence) else [period]:
-        inputs.check_count("period", p, least=1)
+        checks.check_count("period", p, least=1)
     if isinstance(period, Sequence) and lead[-1:] != (len(period),):
         raise ValueError(
             "period must be one integer, or one for each head along the last of the leading axes, "

@@ -32,8 +32,8 @@ import numpy as np
 import sympy as sp
 import torch
 
-from attention_limits import symbols
-from attention_limits.attention import inputs, recurrence
+from attention_limits import symbols, tensors
+from attention_limits.attention import recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.recurrence import State
 from attention_limits.formula import Formula
@@ -140,7 +140,7 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     tokens = _checked(q, k, v, beta)
-    inputs.check_stream(q, k)
+    tensors.check_stream(q, k)
     out, S = _scan(recurrence.resume(state, *tokens[1:]), tokens, scale)
     return out.to(q.dtype), State(S)
 
@@ -176,8 +176,8 @@ def writes(
 def _checked(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor
 ) -> list[torch.Tensor]:
-    lead = inputs.check(q, k, v)
-    inputs.check_gate("beta", beta, k, lead)
+    lead = tensors.check(q, k, v)
+    tensors.check_gate("beta", beta, k, lead)
     return recurrence.widened(q, k, v, beta)
 
 

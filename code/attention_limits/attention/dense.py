@@ -60,8 +60,7 @@ import sympy as sp
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from attention_limits import symbols
-from attention_limits.attention import inputs
+from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
@@ -71,8 +70,8 @@ ALIGNMENT = 8  # a sink widens its tensors to a multiple of this, as fused kerne
 def visible(n: int, *, n_k: int | None = None, causal: bool = False) -> np.ndarray:
     """Who sees whom: (n, n_k) booleans, query i in rows, key j in columns; n_k = n if not given."""
     n_k = n if n_k is None else n_k
-    inputs.check_count("n", n)
-    inputs.check_count("n_k", n_k)
+    checks.check_count("n", n)
+    checks.check_count("n_k", n_k)
     i, j = np.ogrid[n_k - n : n_k, :n_k]  # the queries are the last n of n_k positions
     return j <= i if causal else np.full((n, n_k), True)
 
@@ -169,7 +168,7 @@ def attend(
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    lead = inputs.check(q, k, v, mask=mask)
+    lead = tensors.check(q, k, v, mask=mask)
     n_q, n_k = q.shape[-2], k.shape[-2]
     for name, x in {"scale": scale, "log_n": log_n, "sink": sink}.items():
         if x is not None and (not isinstance(x, Real) or isinstance(x, bool)):
@@ -264,8 +263,8 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     if state is not None:
-        inputs.check_continues("k", k, state.keys)
-        inputs.check_continues("v", v, state.values)
+        tensors.check_continues("k", k, state.keys)
+        tensors.check_continues("v", v, state.values)
         k, v = torch.cat([state.keys, k], dim=-2), torch.cat([state.values, v], dim=-2)
     options = {"scale": scale, "log_n": log_n, "qk_norm": qk_norm, "sink": sink, "bias": bias}
     return attend(q, k, v, causal=True, **options), Cache(k, v)

@@ -56,8 +56,7 @@ import sympy as sp
 import torch
 from torch.nn.functional import pad
 
-from attention_limits import symbols
-from attention_limits.attention import inputs
+from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
@@ -82,9 +81,9 @@ def cover(n: int, *, n_k: int | None = None, block: int = BLOCK) -> list[list[tu
         ValueError: naming the argument, if one of them is no integer or too small.
     """
     n_k = n if n_k is None else n_k
-    inputs.check_count("n", n)
-    inputs.check_count("n_k", n_k)
-    inputs.check_count("block", block, least=1)
+    checks.check_count("n", n)
+    checks.check_count("n_k", n_k)
+    checks.check_count("block", block, least=1)
 
     def intervals(i):
         t = i // block
@@ -161,8 +160,8 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if ``block``
             is no integer of at least 1.
     """
-    inputs.check(q, k, v)
-    inputs.check_count("block", block, least=1)
+    tensors.check(q, k, v)
+    checks.check_count("block", block, least=1)
     blind = max(0, q.shape[-2] - k.shape[-2])
     start = Past(_none_of(k, v), _none_of(k, v), ())
     out, _ = _scan(start, q[..., blind:, :], k, v, block, scale, covariance)
@@ -175,7 +174,7 @@ def cost(*, block: int = BLOCK, covariance: bool = False) -> Cost:
     A C_B counts 2d² for each row that it is made of, key or half, and as much for each query that
     sees it.  ``held`` is what the next query sees of the past.
     """
-    inputs.check_count("block", block, least=1)
+    checks.check_count("block", block, least=1)
     n, d, b, level = symbols.n, symbols.d, symbols.b, symbols.l
 
     def past(size):  # blocks of this size that are far from position n, or would be
@@ -262,13 +261,13 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    inputs.check(q, k, v)
-    inputs.check_count("block", block, least=1)
-    inputs.check_stream(q, k)
+    tensors.check(q, k, v)
+    checks.check_count("block", block, least=1)
+    tensors.check_stream(q, k)
     if state is None:
         state = Past(_none_of(k, v), _none_of(k, v), ())
-    inputs.check_continues("k", k, state.rest.keys)
-    inputs.check_continues("v", v, state.rest.values)
+    tensors.check_continues("k", k, state.rest.keys)
+    tensors.check_continues("v", v, state.rest.values)
     full = state.last.keys.shape[-2]
     if full not in (0, block):
         raise ValueError(f"block must be that of the stream, {full}, got {block}")

@@ -24,7 +24,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from attention_limits.attention import delta_rule, inputs, recurrence
+from attention_limits import tensors
+from attention_limits.attention import delta_rule, recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.delta_rule import unit, writes
 from attention_limits.attention.gated_linear import decays
@@ -133,7 +134,7 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     tokens = _checked(q, k, v, log_decay, beta)
-    inputs.check_stream(q, k)
+    tensors.check_stream(q, k)
     out, S = _scan(recurrence.resume(state, *tokens[1:]), tokens, scale)
     return out.to(q.dtype), State(S)
 
@@ -141,9 +142,9 @@ def step(
 def _checked(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_decay: torch.Tensor, beta: torch.Tensor
 ) -> list[torch.Tensor]:
-    lead = inputs.check(q, k, v)
-    lead = inputs.check_gate("log_decay", log_decay, k, lead)
-    inputs.check_gate("beta", beta, k, lead)
+    lead = tensors.check(q, k, v)
+    lead = tensors.check_gate("log_decay", log_decay, k, lead)
+    tensors.check_gate("beta", beta, k, lead)
     return recurrence.widened(q, k, v, log_decay, beta)
 
 

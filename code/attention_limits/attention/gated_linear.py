@@ -29,8 +29,8 @@ import sympy as sp
 import torch
 from torch.nn.functional import pad
 
-from attention_limits import symbols
-from attention_limits.attention import inputs, recurrence
+from attention_limits import symbols, tensors
+from attention_limits.attention import recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.recurrence import CHUNK, State
 from attention_limits.formula import Formula
@@ -135,7 +135,7 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     tokens = _checked(q, k, v, log_decay)
-    inputs.check_stream(q, k)
+    tensors.check_stream(q, k)
     out, S = _scan(recurrence.resume(state, *tokens[1:]), *tokens, scale)
     return out.to(q.dtype), State(S)
 
@@ -159,8 +159,8 @@ def decays(log_decay: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.T
 def _checked(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_decay: torch.Tensor
 ) -> list[torch.Tensor]:
-    lead = inputs.check(q, k, v)
-    inputs.check_gate("log_decay", log_decay, k, lead, per_channel=True)
+    lead = tensors.check(q, k, v)
+    tensors.check_gate("log_decay", log_decay, k, lead, per_channel=True)
     return recurrence.widened(q, k, v, log_decay)
 
 

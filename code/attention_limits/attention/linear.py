@@ -38,8 +38,8 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-from attention_limits import symbols
-from attention_limits.attention import dense, inputs, recurrence
+from attention_limits import checks, symbols, tensors
+from attention_limits.attention import dense, recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
@@ -68,7 +68,7 @@ def define(
     feature_map: str = "elu",
 ) -> np.ndarray:
     """The first fraction above, word for word, on (n, d) arrays; leading axes broadcast."""
-    inputs.check_choice("feature_map", feature_map, FEATURE_MAPS)
+    checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
 
     def phi(x):
         positive = np.maximum(x, 0)
@@ -116,7 +116,7 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if there is
             no such feature map.
     """
-    inputs.check(q, k, v)
+    tensors.check(q, k, v)
     if causal:
         _, no_keys, no_values = _prepared(*(x[..., :0, :] for x in (q, k, v)), feature_map)
         out, _ = _scan(recurrence.start(no_keys, no_values), q, k, v, feature_map)
@@ -167,8 +167,8 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    inputs.check(q, k, v)
-    inputs.check_stream(q, k)
+    tensors.check(q, k, v)
+    tensors.check_stream(q, k)
     _, no_keys, no_values = _prepared(*(x[..., :0, :] for x in (q, k, v)), feature_map)
     sums = recurrence.resume(state, no_keys, no_values)
     out, sums = _scan(sums, q, k, v, feature_map)
@@ -179,7 +179,7 @@ def _prepared(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """φ(q), φ(k) and (v, 1), in float32 at the least."""
-    inputs.check_choice("feature_map", feature_map, FEATURE_MAPS)
+    checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
     phi = FEATURE_MAPS[feature_map]
     q, k, v = recurrence.widened(q, k, v)
     return phi(q), phi(k), pad(v, (0, 1), value=1)  # the normaliser is one more column
@@ -200,7 +200,7 @@ def _scan(
     whole, lead = (sums, q, k, v), q.shape[:-2]
     if one_axis := lead == k.shape[:-2] == v.shape[:-2]:  # of heads: there is a kernel for that
         whole = [x[None].flatten(0, -3) for x in whole]
-    with inputs.without_autocast(q.device):
+    with tensors.without_autocast(q.device):
         out, end = _Scan.apply(*whole, feature_map)
     out, sums = out.to(q.dtype), end.reshape(sums.shape)
     if one_axis:

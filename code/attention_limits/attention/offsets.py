@@ -36,8 +36,8 @@ import sympy as sp
 import torch
 from torch.autograd.function import once_differentiable
 
-from attention_limits import symbols
-from attention_limits.attention import dense, inputs
+from attention_limits import checks, symbols, tensors
+from attention_limits.attention import dense
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
@@ -47,13 +47,13 @@ ROWS = 128  # at most so many queries in a tile, however few keys each of them s
 
 def powers_of_two(n: int) -> tuple[int, ...]:
     """Offsets 0, 1, 2, 4, 8, … below n."""
-    inputs.check_count("n", n, least=1)
+    checks.check_count("n", n, least=1)
     return (0, *(2**layer for layer in range((n - 1).bit_length())))
 
 
 def fibonacci(n: int) -> tuple[int, ...]:
     """Offsets 0, 1, 2, 3, 5, 8, … below n."""
-    inputs.check_count("n", n, least=1)
+    checks.check_count("n", n, least=1)
     offsets, following = [0], (1, 2)
     while following[0] < n:
         offsets.append(following[0])
@@ -63,7 +63,7 @@ def fibonacci(n: int) -> tuple[int, ...]:
 
 def butterfly(layer: int) -> tuple[int, ...]:
     """Offsets 0 and 2^layer, for the layers 0, 1, 2, … of one model."""
-    inputs.check_count("layer", layer)
+    checks.check_count("layer", layer)
     return (0, 2**layer)
 
 
@@ -72,8 +72,8 @@ def visible(
 ) -> np.ndarray:
     """Who sees whom: (n, n_k) booleans, query i in rows, key j in columns; n_k = n if not given."""
     n_k = n if n_k is None else n_k
-    inputs.check_count("n", n)
-    inputs.check_count("n_k", n_k)
+    checks.check_count("n", n)
+    checks.check_count("n_k", n_k)
     i, j = np.ogrid[n_k - n : n_k, :n_k]  # the queries are the last n of n_k positions
     return np.isin(i - j, _distinct(offsets, causal))
 
@@ -126,7 +126,7 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, if there is no
             offset or one that is no integer or, if ``causal``, is negative.
     """
-    lead = inputs.check(q, k, v, mask=mask)
+    lead = tensors.check(q, k, v, mask=mask)
     offsets = _distinct(offsets, causal)
     if mask is not None:  # a view, which takes no memory
         mask = mask.expand(torch.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
@@ -184,11 +184,11 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     offsets = _distinct(offsets, causal=True)
-    inputs.check(q, k, v)
-    inputs.check_stream(q, k)
+    tensors.check(q, k, v)
+    tensors.check_stream(q, k)
     if state is not None:
-        inputs.check_continues("k", k, state.keys)
-        inputs.check_continues("v", v, state.values)
+        tensors.check_continues("k", k, state.keys)
+        tensors.check_continues("v", v, state.values)
         k, v = torch.cat([state.keys, k], dim=-2), torch.cat([state.values, v], dim=-2)
     out = attend(q, k, v, offsets=offsets, scale=scale)
     gone = max(0, k.shape[-2] - offsets[-1])

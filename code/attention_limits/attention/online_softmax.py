@@ -36,8 +36,8 @@ import sympy as sp
 import torch
 from torch.autograd.function import once_differentiable
 
-from attention_limits import symbols
-from attention_limits.attention import dense, inputs
+from attention_limits import checks, symbols, tensors
+from attention_limits.attention import dense
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.dense import visible
 from attention_limits.formula import Formula
@@ -107,8 +107,8 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if ``block``
             is no integer of at least 1.
     """
-    lead = inputs.check(q, k, v, mask=mask)
-    inputs.check_count("block", block, least=1)
+    lead = tensors.check(q, k, v, mask=mask)
+    checks.check_count("block", block, least=1)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     wide = torch.promote_types(q.dtype, torch.float32)
     queries, keys, values = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
@@ -117,7 +117,7 @@ def attend(
 
 def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:
     """Dense attention's, but for the tiles: causal, only those on the diagonal do too much."""
-    inputs.check_count("block", block, least=1)
+    checks.check_count("block", block, least=1)
     n, d, exact = symbols.n, symbols.d, dense.cost(causal=causal)
     whole = sp.floor(n / block)  # tiles of queries; the t-th sees t tiles of keys, the rest all
     tiles = block**2 * whole * (whole + 1) / 2 + (n - block * whole) * n

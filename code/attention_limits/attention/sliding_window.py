@@ -34,8 +34,8 @@ import sympy as sp
 import torch
 from torch.nn.attention.flex_attention import BlockMask
 
-from attention_limits import symbols
-from attention_limits.attention import dense, flex, inputs, tiles
+from attention_limits import checks, symbols, tensors
+from attention_limits.attention import dense, flex, tiles
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
@@ -45,9 +45,9 @@ TILE = 64  # queries per tile: more of them see more keys that most of them must
 def visible(n: int, *, n_k: int | None = None, window: int, causal: bool = False) -> np.ndarray:
     """Who sees whom: (n, n_k) booleans, query i in rows, key j in columns; n_k = n if not given."""
     n_k = n if n_k is None else n_k
-    inputs.check_count("n", n)
-    inputs.check_count("n_k", n_k)
-    inputs.check_count("window", window, least=1)
+    checks.check_count("n", n)
+    checks.check_count("n_k", n_k)
+    checks.check_count("window", window, least=1)
     i, j = np.ogrid[n_k - n : n_k, :n_k]  # the queries are the last n of n_k positions
     return (i - j >= 0) & (i - j < window) if causal else abs(i - j) < window
 
@@ -102,8 +102,8 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if ``window``
             is no integer of at least 1.
     """
-    lead = inputs.check(q, k, v, mask=mask)
-    inputs.check_count("window", window, least=1)
+    lead = tensors.check(q, k, v, mask=mask)
+    checks.check_count("window", window, least=1)
     n_q, n_k = q.shape[-2], k.shape[-2]
     window = min(window, max(n_q, n_k, 1))  # no two are further apart
     if flex.takes(q, k, v, mask):
@@ -119,7 +119,7 @@ def cost(*, window: int | sp.Symbol, causal: bool = False) -> Cost:
     A tile of B queries sees its own B keys and, on each side that it looks to, up to w − 1.
     """
     if window != symbols.w:
-        inputs.check_count("window", window, least=1)
+        checks.check_count("window", window, least=1)
     n, d, b = symbols.n, symbols.d, symbols.b
     full = sp.Min(n, window)
     past = full * (full + 1) / 2 + (n - full) * window  # pairs with j ≤ i
@@ -175,12 +175,12 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    inputs.check(q, k, v)
-    inputs.check_count("window", window, least=1)
-    inputs.check_stream(q, k)
+    tensors.check(q, k, v)
+    checks.check_count("window", window, least=1)
+    tensors.check_stream(q, k)
     if state is not None:
-        inputs.check_continues("k", k, state.keys)
-        inputs.check_continues("v", v, state.values)
+        tensors.check_continues("k", k, state.keys)
+        tensors.check_continues("v", v, state.values)
         k, v = torch.cat([state.keys, k], dim=-2), torch.cat([state.values, v], dim=-2)
     out = attend(q, k, v, window=window, causal=True, scale=scale)
     old = max(0, k.shape[-2] - (window - 1))  # from the front: `-(window - 1):` fails for 1

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from attention_limits.attention.inputs import without_autocast
+from attention_limits.tensors import without_autocast
 
 
 class Tile(NamedTuple):

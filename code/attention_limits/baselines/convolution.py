@@ -38,8 +38,8 @@ from torch.nn.functional import conv1d, linear, pad
 
 from attention_limits import symbols
 from attention_limits.attention.cost import Cost
-from attention_limits.attention.inputs import check_count
-from attention_limits.baselines.recurrent import _check_rows, _check_shape, _check_tensors, _shape
+from attention_limits.baselines.recurrent import _shape, check_rows, check_shape, check_tensors
+from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 
 
@@ -104,7 +104,7 @@ def cost(*, width: int, causal: bool = False, dilation: int = 1, depthwise: bool
     """
     check_count("width", width, least=1)
     check_count("dilation", dilation, least=1)
-    _check_centre("width", width, causal)
+    check_centre("width", width, causal)
     n, d, b = symbols.n, symbols.d, symbols.b
     each = 2 * d if depthwise else 2 * d**2
     sides = 1 if causal else 2
@@ -204,8 +204,8 @@ def _inner(
 def _check(x, kernel, bias, causal, dilation) -> None:
     """Refuse what does not fit together."""
     given = {"x": x, "kernel": kernel}
-    _check_tensors(**given if bias is None else given | {"bias": bias})
-    _check_rows("x", x, "(..., n, d_in)")
+    check_tensors(**given if bias is None else given | {"bias": bias})
+    check_rows("x", x, "(..., n, d_in)")
     if kernel.ndim not in (2, 3) or kernel.shape[-1] != x.shape[-1]:
         raise ValueError(
             f"kernel must have the shape (w, d_out, {x.shape[-1]}) or, depthwise, "
@@ -213,13 +213,14 @@ def _check(x, kernel, bias, causal, dilation) -> None:
         )
     if not len(kernel):
         raise ValueError(f"kernel must span at least one position, got {_shape(kernel)}")
-    _check_centre("kernel", len(kernel), causal)
+    check_centre("kernel", len(kernel), causal)
     check_count("dilation", dilation, least=1)
     if bias is not None:
-        _check_shape("bias", bias, kernel.shape[1:2])
+        check_shape("bias", bias, kernel.shape[1:2])
 
 
-def _check_centre(name: str, width: int, causal: bool) -> None:
+def check_centre(name: str, width: int, causal: bool) -> None:
+    """Refuse an even number of taps around a token: none of them would be in the middle."""
     if not causal and width % 2 == 0:
         raise ValueError(
             f"{name} must span an odd number of positions, to have a centre, or be causal; "

@@ -37,7 +37,7 @@ from torch.nn.functional import linear
 
 from attention_limits import symbols
 from attention_limits.attention.cost import Cost
-from attention_limits.attention.inputs import check_count
+from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 
 
@@ -148,9 +148,9 @@ def jacobians(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    _check_tensors(states=states, w_h=w_h)
-    _check_rows("states", states, "(..., n, d)")
-    _check_shape("w_h", w_h, (states.shape[-1],) * 2)
+    check_tensors(states=states, w_h=w_h)
+    check_rows("states", states, "(..., n, d)")
+    check_shape("w_h", w_h, (states.shape[-1],) * 2)
     return (1 - states**2).unsqueeze(-1) * w_h
 
 
@@ -209,7 +209,7 @@ def lyapunov(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    _check_tensors(states=states, w_h=w_h)
+    check_tensors(states=states, w_h=w_h)
     if states.ndim < 2 or not states.shape[-2]:
         raise ValueError(f"states must have at least one step, (..., n, d), got {_shape(states)}")
     return log_gradients(states, w_h)[..., -1] / states.shape[-2]
@@ -247,9 +247,9 @@ def scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    _check_tensors(b=b, A=A)
-    _check_rows("b", b, "(..., n, d)")
-    _check_shape("A", A, (*b.shape, b.shape[-1]))
+    check_tensors(b=b, A=A)
+    check_rows("b", b, "(..., n, d)")
+    check_shape("A", A, (*b.shape, b.shape[-1]))
     return _scan(A, b)
 
 
@@ -350,13 +350,13 @@ def _better(guess: torch.Tensor, driven: torch.Tensor, w_h: torch.Tensor) -> tor
 def _first_state(x, w_x, w_h, bias, start) -> torch.Tensor:
     """h_0 as a row of its own, (..., 1, d), if everything fits; else ValueError."""
     given = {"x": x, "w_x": w_x, "w_h": w_h, "bias": bias}
-    _check_tensors(**given if start is None else given | {"start": start})
-    _check_rows("x", x, "(..., n, d_in)")
+    check_tensors(**given if start is None else given | {"start": start})
+    check_rows("x", x, "(..., n, d_in)")
     if w_h.ndim != 2 or w_h.shape[0] != w_h.shape[1]:
         raise ValueError(f"w_h must be square, (d, d), got {_shape(w_h)}")
     d = len(w_h)
-    _check_shape("w_x", w_x, (d, x.shape[-1]))
-    _check_shape("bias", bias, (d,))
+    check_shape("w_x", w_x, (d, x.shape[-1]))
+    check_shape("bias", bias, (d,))
     if start is None:
         return x.new_zeros(*x.shape[:-2], 1, d)
     if start.shape[-1:] != (d,):
@@ -371,7 +371,7 @@ def _first_state(x, w_x, w_h, bias, start) -> torch.Tensor:
     return start.expand(*lead, d).unsqueeze(-2)
 
 
-def _check_tensors(**tensors: torch.Tensor) -> None:
+def check_tensors(**tensors: torch.Tensor) -> None:
     """Refuse what is no floating-point tensor, or differs from the first in dtype or device."""
     name_of_first, first = next(iter(tensors.items()))
     for name, x in tensors.items():
@@ -387,12 +387,14 @@ def _check_tensors(**tensors: torch.Tensor) -> None:
                 )
 
 
-def _check_rows(name: str, x: torch.Tensor, wanted: str) -> None:
+def check_rows(name: str, x: torch.Tensor, wanted: str) -> None:
+    """Refuse what has no axis of tokens."""
     if x.ndim < 2:
         raise ValueError(f"{name} must have at least two axes, {wanted}, got {_shape(x)}")
 
 
-def _check_shape(name: str, x: torch.Tensor, wanted: tuple[int, ...]) -> None:
+def check_shape(name: str, x: torch.Tensor, wanted: tuple[int, ...]) -> None:
+    """Refuse any other shape."""
     if x.shape != wanted:
         raise ValueError(f"{name} must have the shape {tuple(wanted)}, got {_shape(x)}")
 

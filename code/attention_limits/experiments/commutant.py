@@ -38,10 +38,10 @@ import torch
 from attention_limits import devices, models, training
 from attention_limits.experiments import Progress, tuning
 from attention_limits.experiments.length import ENCODINGS, SETTINGS, TRAINED
-from attention_limits.experiments.records import Run
-from attention_limits.experiments.table import Table, spread
 from attention_limits.models.transformer import Transformer
 from attention_limits.positions import sinusoidal
+from attention_limits.runs.records import Run
+from attention_limits.runs.table import Table, spread
 from attention_limits.training import Recipe
 
 COLUMNS = (

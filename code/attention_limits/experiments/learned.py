@@ -12,9 +12,9 @@ from pathlib import Path
 
 from attention_limits import models, tasks, training
 from attention_limits.experiments import Progress, tuning
-from attention_limits.experiments.records import Run
-from attention_limits.experiments.table import Table
 from attention_limits.models import Architecture
+from attention_limits.runs.records import Run
+from attention_limits.runs.table import Table
 from attention_limits.training import Recipe
 
 COLUMNS = (

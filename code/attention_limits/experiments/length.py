@@ -28,9 +28,9 @@ import numpy as np
 
 from attention_limits import tasks, training
 from attention_limits.experiments import Progress, tuning
-from attention_limits.experiments.records import Run
-from attention_limits.experiments.table import Table, spread
 from attention_limits.models import Architecture
+from attention_limits.runs.records import Run
+from attention_limits.runs.table import Table, spread
 from attention_limits.training import Recipe, Trained
 
 COLUMNS = (

@@ -15,8 +15,8 @@ from pathlib import Path
 from attention_limits import tasks, training
 from attention_limits.experiments import Progress, tuning
 from attention_limits.experiments.length import Cell
-from attention_limits.experiments.records import Run
 from attention_limits.models import Architecture
+from attention_limits.runs.records import Run
 from attention_limits.training import Recipe
 
 COLUMNS = ("setting", "encoding", "seed", "rate", "ended", "n", "accuracy")

@@ -22,9 +22,10 @@ from typing import NamedTuple
 import torch
 
 from attention_limits.attention import dense
-from attention_limits.experiments import Progress, clock
-from attention_limits.experiments.records import Run
+from attention_limits.experiments import Progress
 from attention_limits.experiments.scaling import written_out
+from attention_limits.runs import timing
+from attention_limits.runs.records import Run
 
 COLUMNS = ("kernel", "quantity", "repeat", "value")
 SOFTMAX = 5
@@ -83,12 +84,12 @@ def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:
     if not config.repeats:
         return
     on = config.device, config.threads
-    calls = {name: clock.warm_up(kernel.compute, *on) for name, kernel in every.items()}
+    calls = {name: timing.warm_up(kernel.compute, *on) for name, kernel in every.items()}
     for repeat in range(config.repeats):
         if progress:
             progress(repeat / config.repeats, f"repeat {repeat + 1} of {config.repeats}")
         for name, kernel in every.items():
-            yield _row(name, "seconds", repeat, clock.seconds(kernel.compute, *on, calls[name]))
+            yield _row(name, "seconds", repeat, timing.seconds(kernel.compute, *on, calls[name]))
 
 
 def kernels(config: Config) -> dict[str, Kernel]:

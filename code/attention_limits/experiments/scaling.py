@@ -23,10 +23,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear, online_softmax
 from attention_limits.baselines import recurrent
-from attention_limits.experiments import Progress, clock, machine, silent
-from attention_limits.experiments.records import Run
-from attention_limits.experiments.statistics import Fit, fit
+from attention_limits.experiments import Progress, silent
 from attention_limits.meters import PeakMemory
+from attention_limits.runs import provenance, timing
+from attention_limits.runs.records import Run
+from attention_limits.runs.statistics import Fit, fit
 
 COLUMNS = ("mechanism", "n", "quantity", "repeat", "value")
 QUANTITIES = ("flops", "peak_bytes", "seconds")
@@ -194,14 +195,14 @@ def _time_in_turn(
         compute = _computation(name, inputs, config)
         try:
             _check_room(name, n, config)
-            ready[name] = compute, clock.warm_up(compute, *on)
+            ready[name] = compute, timing.warm_up(compute, *on)
         except RuntimeError as error:
             if "memory" not in str(error):
                 raise
             progress(None, f"{name} stops before n = {n:,}, which does not fit into memory")
     for repeat in range(config.repeats):
         for name, (compute, calls) in ready.items():
-            seconds = clock.seconds(compute, *on, calls)
+            seconds = timing.seconds(compute, *on, calls)
             fastest[name] = min(seconds, fastest.get(name, seconds))
             yield _row(name, n, "seconds", repeat, seconds)
     for name, seconds in fastest.items():
@@ -212,7 +213,7 @@ def _time_in_turn(
 
 def _check_room(name: str, n: int, config: Config) -> None:
     """Refuse a square that the machine has no room for, before the system kills the process."""
-    free = machine.free_bytes(config.device)
+    free = provenance.free_bytes(config.device)
     if name == "dense" and free is not None and counted_bytes(name, n, config) > free:
         raise torch.OutOfMemoryError(f"out of memory: only {free} bytes are free")
 

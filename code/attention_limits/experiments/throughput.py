@@ -25,10 +25,11 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits import tasks, training
-from attention_limits.experiments import Progress, clock, silent
-from attention_limits.experiments.records import Run
-from attention_limits.experiments.table import Table
+from attention_limits.experiments import Progress, silent
 from attention_limits.models import Architecture
+from attention_limits.runs import timing
+from attention_limits.runs.records import Run
+from attention_limits.runs.table import Table
 
 COLUMNS = ("model", "way", "quantity", "repeat", "value")
 WAYS = ("alone", "alone, all cores", "together", "together, all cores", "processes")
@@ -123,7 +124,7 @@ def _in_turn(name: str, config: Config) -> Iterator[dict]:
             train()
             yield _row(name, way, "seconds", repeat, time.perf_counter() - start)
         yield _row(
-            name, "product", "seconds", repeat, clock.seconds(lambda: a @ a, config.device, 1)
+            name, "product", "seconds", repeat, timing.seconds(lambda: a @ a, config.device, 1)
         )
         for part, seconds in _parts_of_a_step(name, config).items():
             yield _row(name, part, "seconds", repeat, seconds)
@@ -136,12 +137,12 @@ def _ways(name: str, config: Config) -> dict[str, Callable[[], None]]:
     given["device"] = config.device
 
     def alone(threads: int) -> None:
-        with clock.on_threads(threads):
+        with timing.on_threads(threads):
             for seed in config.seeds:
                 training.train(**given, seeds=(seed,))
 
     def together(threads: int) -> None:
-        with clock.on_threads(threads):
+        with timing.on_threads(threads):
             training.train(**given, seeds=config.seeds)
 
     on_one = {"alone": lambda: alone(1), "together": lambda: together(1)}
@@ -159,7 +160,7 @@ def _ways(name: str, config: Config) -> dict[str, Callable[[], None]]:
 
 def _parts_of_a_step(name: str, config: Config) -> dict[str, float]:
     """Seconds that a step of models side by side spends on each of its parts, by the profiler."""
-    with clock.on_threads(1), profile(activities=[ProfilerActivity.CPU]) as profiler:
+    with timing.on_threads(1), profile(activities=[ProfilerActivity.CPU]) as profiler:
         _ways(name, config)["together"]()
     totals = {event.key: event.cpu_time_total for event in profiler.key_averages()}
     return {part: totals[part] / config.steps / 1e6 for part in PARTS}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from attention_limits.attention.cost import Cost
-from attention_limits.attention.inputs import check_count
+from attention_limits.checks import check_count
 from attention_limits.models.architecture import KINDS, NORMS, Architecture
 from attention_limits.models.convolutional import Convolutional
 from attention_limits.models.layers import Dice

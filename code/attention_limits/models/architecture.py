@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from attention_limits.attention import MECHANISMS
-from attention_limits.attention.inputs import check_choice, check_count
-from attention_limits.baselines.convolution import _check_centre
+from attention_limits.baselines.convolution import check_centre
+from attention_limits.checks import check_choice, check_count
 from attention_limits.positions import POSITIONS
 
 KINDS = ("transformer", "rnn", "gru", "lstm", "convolution")
@@ -153,7 +153,7 @@ class Architecture:
                     f"for it, got {given!r}"
                 )
         if self.kind == "convolution":
-            _check_centre("width", self.width, self.causal)
+            check_centre("width", self.width, self.causal)
 
 
 def _options_of(door: Callable) -> dict[str, object]:

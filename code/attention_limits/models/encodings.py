@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from attention_limits.attention.inputs import check_count
+from attention_limits.checks import check_count
 from attention_limits.models.architecture import Architecture
 from attention_limits.models.layers import Dice
 from attention_limits.positions import (

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import layer_norm
 
-from attention_limits.attention.inputs import check_count
+from attention_limits.checks import check_count
 
 
 class Dice:

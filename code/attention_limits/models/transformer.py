@@ -4,10 +4,10 @@ import torch
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from attention_limits.attention.inputs import without_autocast
 from attention_limits.models.architecture import Architecture
 from attention_limits.models.encodings import ENCODINGS, Shaw, Where
 from attention_limits.models.layers import Dice, Embedding, Linear, Norm
+from attention_limits.tensors import without_autocast
 
 SLOW = 3.0  # gates start at a decay of σ(3) = 0.95 a token
 

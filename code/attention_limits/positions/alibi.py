@@ -33,10 +33,11 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
-from attention_limits.attention.inputs import _check_tensor, _shape, check_count
+from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.inputs import check_positions
 from attention_limits.positions.price import Price
+from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
 
@@ -67,9 +68,9 @@ def apply(
 
     Takes what ``bias`` takes, and refuses what it refuses, and ``scores`` of other heads.
     """
-    n_q, n_k = _sizes(scores)
+    n_q, n_k = sizes(scores)
     where = {"positions_q": positions_q, "positions_k": positions_k}
-    return _added(scores, bias(n_q, n_k, slopes, **where))
+    return added(scores, bias(n_q, n_k, slopes, **where))
 
 
 def bias(
@@ -99,8 +100,8 @@ def bias(
         ValueError: naming the argument, if it does not fit.
     """
     _check_per_head("slopes", slopes)
-    distance = _differences(n_q, n_k, positions_q, positions_k, slopes.device).abs()
-    _check_leads(slopes=slopes.shape[:-1], positions=distance.shape[:-2])
+    distance = differences(n_q, n_k, positions_q, positions_k, slopes.device).abs()
+    check_leads(slopes=slopes.shape[:-1], positions=distance.shape[:-2])
     return _falling(distance, slopes)
 
 
@@ -131,7 +132,7 @@ def cost() -> Price:
 # --- what the encodings of scores share -----------------------------------------------------------
 
 
-def _differences(
+def differences(
     n_q: int,
     n_k: int,
     positions_q: torch.Tensor | None,
@@ -143,7 +144,7 @@ def _differences(
     check_count("n_k", n_k)
     i = _positions("positions_q", positions_q, n_k - n_q, n_q, device)
     j = _positions("positions_k", positions_k, 0, n_k, device)
-    _check_leads(positions_q=i.shape[:-1], positions_k=j.shape[:-1])
+    check_leads(positions_q=i.shape[:-1], positions_k=j.shape[:-1])
     return i[..., :, None] - j[..., None, :]
 
 
@@ -153,19 +154,19 @@ def _falling(distance: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
     return -slopes.to(wide)[..., None, None] * distance.to(wide)[..., None, :, :]
 
 
-def _added(scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def added(scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """The bias on top of scores that were made for it, in their dtype."""
     _check_device("scores", scores, bias.device)
     if scores.shape[-3:] != bias.shape[-3:]:
         wanted = ", ".join(map(str, bias.shape[-3:]))
-        raise ValueError(f"scores must have the shape (..., {wanted}), got {_shape(scores)}")
-    _check_leads(bias=bias.shape[:-3], scores=scores.shape[:-3])
+        raise ValueError(f"scores must have the shape (..., {wanted}), got {shape_of(scores)}")
+    check_leads(bias=bias.shape[:-3], scores=scores.shape[:-3])
     return (scores + bias).to(scores.dtype)
 
 
-def _sizes(scores: torch.Tensor) -> tuple[int, int]:
+def sizes(scores: torch.Tensor) -> tuple[int, int]:
     """How many queries and keys the scores are of."""
-    _check_tensor("scores", scores)
+    check_tensor("scores", scores)
     return scores.shape[-2], scores.shape[-1]
 
 
@@ -178,7 +179,7 @@ def _positions(
     check_positions(name, given)
     _check_device(name, given, device)
     if given.shape[-1:] != (n,):
-        raise ValueError(f"{name} must have the shape (..., {n}), got {_shape(given)}")
+        raise ValueError(f"{name} must have the shape (..., {n}), got {shape_of(given)}")
     return given.long()
 
 
@@ -195,7 +196,7 @@ def _check_device(name: str, x: torch.Tensor, device: torch.device) -> None:
         raise ValueError(f"{name} must be on the device {device}, got {x.device}")
 
 
-def _check_leads(**leads: torch.Size) -> None:
+def check_leads(**leads: torch.Size) -> None:
     """Refuse leading axes that do not broadcast with those named before them."""
     joined = torch.Size()
     for name, lead in leads.items():

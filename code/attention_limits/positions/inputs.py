@@ -6,7 +6,8 @@ and nothing looks at a value.
 
 import torch
 
-from attention_limits.attention.inputs import _check_tensor, _shape, check_count
+from attention_limits.checks import check_count
+from attention_limits.tensors import check_tensor, shape_of
 
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
 REALS = (torch.float64, torch.float32)  # bfloat16 has no odd integer above 256
@@ -30,7 +31,7 @@ def resolve(
     Raises:
         ValueError: naming the argument, if one of them does not fit.
     """
-    _check_tensor("x", x)
+    check_tensor("x", x)
     check_count("start", start)
     if positions is None:
         return torch.arange(start, start + x.shape[-2], device=x.device)
@@ -50,7 +51,7 @@ def resolve(
     if not fits:
         raise ValueError(
             f"positions must have one number a token and broadcast to {tuple(wanted)}, "
-            f"got {_shape(positions)}"
+            f"got {shape_of(positions)}"
         )
     return positions
 
@@ -69,7 +70,7 @@ def check_positions(name: str, positions: torch.Tensor, *, real: bool = False) -
 def check_pairs(x: torch.Tensor) -> None:
     """Refuse a width that does not fall into pairs."""
     if x.shape[-1] % 2 or not x.shape[-1]:
-        raise ValueError(f"x must have an even width, a pair for each frequency, got {_shape(x)}")
+        raise ValueError(f"x must have an even width, a pair for each frequency, got {shape_of(x)}")
 
 
 def distances(n_q: int, n_k: int, device: torch.device | str | None = None) -> torch.Tensor:

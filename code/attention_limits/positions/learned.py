@@ -22,10 +22,10 @@ import torch
 from torch.nn.functional import embedding
 
 from attention_limits import symbols
-from attention_limits.attention.inputs import _check_like, _joined, _shape
 from attention_limits.formula import Formula
 from attention_limits.positions.inputs import resolve
 from attention_limits.positions.price import Price
+from attention_limits.tensors import check_like, joined, shape_of
 
 PLACE = "inputs"
 
@@ -90,10 +90,12 @@ def cost() -> Price:
 
 
 def _check_table(table: torch.Tensor, x: torch.Tensor) -> None:
-    _check_like("table", table, "x", x)
+    check_like("table", table, "x", x)
     if table.shape[-1] != x.shape[-1]:
-        raise ValueError(f"table must have the width of x, d = {x.shape[-1]}, got {_shape(table)}")
-    _joined("table", table, x.shape[:-2])
+        raise ValueError(
+            f"table must have the width of x, d = {x.shape[-1]}, got {shape_of(table)}"
+        )
+    joined("table", table, x.shape[:-2])
 
 
 def _check_end(end: int, n_max: int) -> None:

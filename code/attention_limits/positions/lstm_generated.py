@@ -34,11 +34,12 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
-from attention_limits.attention.inputs import _shape, check_count
-from attention_limits.baselines.recurrent import _check_rows, _check_tensors
+from attention_limits.baselines.recurrent import check_rows, check_tensors
+from attention_limits.checks import check_count
 from attention_limits.formula import Formula
-from attention_limits.positions.alibi import _check_leads
+from attention_limits.positions.alibi import check_leads
 from attention_limits.positions.price import Price
+from attention_limits.tensors import shape_of
 
 PLACE = "inputs"
 
@@ -138,7 +139,7 @@ def step(
     lead = _check(None, x, w_x, w_h, bias, w_out)
     if state is not None:
         _check(state, x, w_x, w_h, bias, w_out)
-        held = [_shape(part)[:-1] for part in state]
+        held = [shape_of(part)[:-1] for part in state]
         if held != [tuple(lead)] * 2:
             raise ValueError(
                 f"x must continue its stream, with leading axes {held[0]}, got {tuple(lead)}"
@@ -178,9 +179,9 @@ def _walk(lead, state, x, w_x, w_h, bias, w_out) -> tuple[torch.Tensor, State]:
 
 def _check(state, x, w_x, w_h, bias, w_out) -> torch.Size:
     """The leading axes of the output, if everything fits; else ValueError."""
-    _check_tensors(x=x, w_x=w_x, w_h=w_h, bias=bias, w_out=w_out)
-    _check_rows("x", x, "(..., n, d)")
-    _check_rows("w_h", w_h, "(..., 4m, m)")
+    check_tensors(x=x, w_x=w_x, w_h=w_h, bias=bias, w_out=w_out)
+    check_rows("x", x, "(..., n, d)")
+    check_rows("w_h", w_h, "(..., 4m, m)")
     d, m = x.shape[-1], w_h.shape[-1]
     fitting = {
         "w_x": (w_x, (4 * m, d)),
@@ -190,13 +191,13 @@ def _check(state, x, w_x, w_h, bias, w_out) -> torch.Size:
     }
     if state is not None:
         hidden, cell = state
-        _check_tensors(x=x, hidden=hidden, cell=cell)
+        check_tensors(x=x, hidden=hidden, cell=cell)
         fitting |= {"hidden": (hidden, (m,)), "cell": (cell, (m,))}
     leads = {"x": x.shape[:-2]}
     for name, (tensor, shape) in fitting.items():
         if tensor.shape[-len(shape) :] != shape:
             wanted = ", ".join(map(str, shape))
-            raise ValueError(f"{name} must have the shape (..., {wanted}), got {_shape(tensor)}")
+            raise ValueError(f"{name} must have the shape (..., {wanted}), got {shape_of(tensor)}")
         leads[name] = tensor.shape[: -len(shape)]
-    _check_leads(**leads)
+    check_leads(**leads)
     return torch.broadcast_shapes(*leads.values())

@@ -39,11 +39,12 @@ import sympy as sp
 import torch
 
 from attention_limits import symbols
-from attention_limits.attention.inputs import _check_tensor, _shape, check_count
+from attention_limits.checks import check_count
 from attention_limits.formula import Formula
-from attention_limits.positions.alibi import _added, _check_leads, _differences, _sizes
+from attention_limits.positions.alibi import added, check_leads, differences, sizes
 from attention_limits.positions.inputs import INTEGERS
 from attention_limits.positions.price import Price
+from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
 
@@ -94,10 +95,10 @@ def apply(
 
     Takes what ``bias`` takes, and refuses what it refuses, and ``scores`` of other heads.
     """
-    n_q, n_k = _sizes(scores)
+    n_q, n_k = sizes(scores)
     options = {"causal": causal, "buckets": buckets, "max_distance": max_distance}
     where = {"positions_q": positions_q, "positions_k": positions_k}
-    return _added(scores, bias(n_q, n_k, table, **options, **where))
+    return added(scores, bias(n_q, n_k, table, **options, **where))
 
 
 def bias(
@@ -132,13 +133,13 @@ def bias(
     Raises:
         ValueError: naming the argument, if it does not fit.
     """
-    _check_tensor("table", table)
+    check_tensor("table", table)
     if table.shape[-1] != buckets:
-        raise ValueError(f"table must have the shape (..., h, {buckets}), got {_shape(table)}")
-    difference = _differences(n_q, n_k, positions_q, positions_k, table.device)
+        raise ValueError(f"table must have the shape (..., h, {buckets}), got {shape_of(table)}")
+    difference = differences(n_q, n_k, positions_q, positions_k, table.device)
     options = {"causal": causal, "buckets": buckets, "max_distance": max_distance}
     column = bucket(difference, **options).unsqueeze(-3)  # all heads look up the same
-    _check_leads(table=table.shape[:-2], positions=column.shape[:-3])
+    check_leads(table=table.shape[:-2], positions=column.shape[:-3])
     lead = torch.broadcast_shapes(table.shape[:-1], column.shape[:-2])
     wide = table.to(torch.promote_types(table.dtype, torch.float32)).unsqueeze(-2)
     # A row of the table for each query, none of them copied.

@@ -46,11 +46,12 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
-from attention_limits.attention.inputs import _shape, check_choice, check_count
+from attention_limits.checks import check_choice, check_count
 from attention_limits.formula import Formula
 from attention_limits.positions import sinusoidal
 from attention_limits.positions.inputs import REALS, check_pairs, resolve
 from attention_limits.positions.price import Price
+from attention_limits.tensors import shape_of
 
 PLACE = "queries and keys"
 LAYOUTS = ("interleaved", "half")
@@ -249,5 +250,5 @@ def _check_frequencies(frequencies: torch.Tensor, x: torch.Tensor) -> None:
         )
     if frequencies.shape != (x.shape[-1] // 2,):
         raise ValueError(
-            f"frequencies must be one a pair, ({x.shape[-1] // 2},), got {_shape(frequencies)}"
+            f"frequencies must be one a pair, ({x.shape[-1] // 2},), got {shape_of(frequencies)}"
         )

@@ -30,12 +30,12 @@ Source: :cite:t:`shaw2018self`.  Taught in: "Positional encodings".
 import numpy as np
 import torch
 
-from attention_limits import symbols
-from attention_limits.attention import inputs
-from attention_limits.attention.inputs import _check_like, _joined, _shape, check_count
+from attention_limits import symbols, tensors
+from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.inputs import distances
 from attention_limits.positions.price import Price
+from attention_limits.tensors import check_like, joined, shape_of
 
 PLACE = "scores"
 
@@ -103,7 +103,7 @@ def apply(
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    lead = inputs.check(q, k, v)
+    lead = tensors.check(q, k, v)
     _check_table("key_table", key_table, "q", q, lead)
     if value_table is not None:
         _check_table("value_table", value_table, "v", v, lead)
@@ -134,7 +134,7 @@ def bias(
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    inputs._check_tensor("q", q)
+    tensors.check_tensor("q", q)
     check_count("n_k", n_k)
     _check_table("table", table, "q", q, q.shape[:-2])
     by_offset = _default(scale, q) * (q @ table.mT)
@@ -157,11 +157,11 @@ def mix(weights: torch.Tensor, v: torch.Tensor, table: torch.Tensor) -> torch.Te
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    inputs._check_tensor("weights", weights)
-    _check_like("v", v, "weights", weights)
+    tensors.check_tensor("weights", weights)
+    check_like("v", v, "weights", weights)
     if v.shape[-2] != weights.shape[-1]:
-        raise ValueError(f"v must have one row per key, {weights.shape[-1]}, got {_shape(v)}")
-    _check_table("table", table, "v", v, _joined("v", v, weights.shape[:-2]))
+        raise ValueError(f"v must have one row per key, {weights.shape[-1]}, got {shape_of(v)}")
+    _check_table("table", table, "v", v, joined("v", v, weights.shape[:-2]))
     # Beyond r, many small weights share a sum, and kernels may add one by one: half precision
     # would stop at 256 of them.
     wide = weights.to(torch.promote_types(weights.dtype, torch.float32))
@@ -195,10 +195,10 @@ def _default(scale: float | None, q: torch.Tensor) -> float:
 
 def _check_table(name, table, name_of_rows, rows, lead) -> None:
     """Refuse what has not an odd number of vectors as wide as the rows that they displace."""
-    _check_like(name, table, name_of_rows, rows)
+    check_like(name, table, name_of_rows, rows)
     if table.shape[-1] != rows.shape[-1] or not table.shape[-2] % 2:
         raise ValueError(
             f"{name} must have an odd number of rows, 2r + 1, as wide as {name_of_rows}, "
-            f"{rows.shape[-1]}, got {_shape(table)}"
+            f"{rows.shape[-1]}, got {shape_of(table)}"
         )
-    _joined(name, table, lead)
+    joined(name, table, lead)

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
-from attention_limits.attention.inputs import check_count
+from attention_limits.checks import check_count
 from attention_limits.devices import widest_float
 from attention_limits.formula import Formula
 from attention_limits.positions.inputs import check_pairs, check_positions, resolve

@@ -30,19 +30,20 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
-from attention_limits.attention.inputs import _check_tensor, _shape, check_count
+from attention_limits.checks import check_count
 from attention_limits.devices import widest_float
 from attention_limits.formula import Formula
 from attention_limits.positions import rotary
 from attention_limits.positions.alibi import (
-    _added,
     _check_device,
-    _check_leads,
     _check_per_head,
     _falling,
+    added,
+    check_leads,
 )
 from attention_limits.positions.inputs import REALS, check_pairs, check_positions
 from attention_limits.positions.price import Price
+from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
 
@@ -78,8 +79,8 @@ def apply(
 
     Takes what ``bias`` takes, and refuses what it refuses, and ``scores`` of other sizes.
     """
-    _check_tensor("scores", scores)
-    return _added(scores, bias(times_q, times_k, slopes, knots=knots, changes=changes))
+    check_tensor("scores", scores)
+    return added(scores, bias(times_q, times_k, slopes, knots=knots, changes=changes))
 
 
 def bias(
@@ -117,7 +118,7 @@ def bias(
     if bent:
         _check_knots(knots, changes, slopes)
         leads |= {"knots": knots.shape[:-2], "changes": changes.shape[:-2]}
-    _check_leads(**leads)
+    check_leads(**leads)
     elapsed = (times_q[..., :, None] - times_k[..., None, :]).abs()
     line = _falling(elapsed, slopes)
     if not bent:
@@ -147,7 +148,7 @@ def rotate(x: torch.Tensor, times: torch.Tensor, *, periods: torch.Tensor) -> to
         ValueError: naming the argument, if it does not fit, or if a time is less than the one
             before it.
     """
-    _check_tensor("x", x)
+    check_tensor("x", x)
     check_pairs(x)
     if not isinstance(periods, torch.Tensor) or periods.dtype not in REALS:
         kind = getattr(periods, "dtype", type(periods))
@@ -155,11 +156,11 @@ def rotate(x: torch.Tensor, times: torch.Tensor, *, periods: torch.Tensor) -> to
     _check_device("periods", periods, x.device)
     if periods.shape != (x.shape[-1] // 2,):
         raise ValueError(
-            f"periods must be one a pair, ({x.shape[-1] // 2},), got {_shape(periods)}"
+            f"periods must be one a pair, ({x.shape[-1] // 2},), got {shape_of(periods)}"
         )
     times = _times("times", times, x.device)
     if times.shape[-1:] != x.shape[-2:-1]:
-        raise ValueError(f"times must be one a token, (..., {x.shape[-2]}), got {_shape(times)}")
+        raise ValueError(f"times must be one a token, (..., {x.shape[-2]}), got {shape_of(times)}")
     return rotary.apply(x, positions=times, frequencies=2 * math.pi / periods)
 
 
@@ -221,10 +222,10 @@ def _check_knots(
     if changes.shape[-2:] != wanted:
         raise ValueError(
             f"changes must be one a head and knot, (..., {wanted[0]}, {wanted[1]}), "
-            f"got {_shape(changes)}"
+            f"got {shape_of(changes)}"
         )
     if knots.shape[-2:-1] not in ((), (1,), wanted[:1]):
         raise ValueError(
             f"knots must be shared, (k,), or one list a head, (..., {wanted[0]}, k), "
-            f"got {_shape(knots)}"
+            f"got {shape_of(knots)}"
         )

@@ -21,14 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_limits.tasks.task import (
-    IGNORE,
-    Task,
-    asked_at_the_end,
-    check_count,
-    check_distractors,
-    subsets,
-)
+from attention_limits.checks import check_count
+from attention_limits.tasks.task import IGNORE, Task, asked_at_the_end, check_distractors, subsets
 
 AGE = 1.0  # how old the answer is at least, in time units
 

@@ -33,11 +33,11 @@ from itertools import permutations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from attention_limits.checks import check_count
 from attention_limits.tasks.task import (
     IGNORE,
     Task,
     asked_at_the_end,
-    check_count,
     check_distractors,
     filled,
     scattered,

@@ -37,12 +37,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attention_limits.checks import check_choice, check_count
 from attention_limits.tasks.task import (
     IGNORE,
     Task,
     asked_at_the_end,
-    check_choice,
-    check_count,
     check_distractors,
     filled,
     scattered,

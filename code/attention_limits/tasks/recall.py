@@ -29,15 +29,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_limits.tasks.task import (
-    IGNORE,
-    Task,
-    check_count,
-    check_distractors,
-    filled,
-    scattered,
-    subsets,
-)
+from attention_limits.checks import check_count
+from attention_limits.tasks.task import IGNORE, Task, check_distractors, filled, scattered, subsets
 
 
 @dataclass(frozen=True)

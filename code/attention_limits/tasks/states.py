@@ -32,7 +32,8 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from attention_limits.tasks.task import Task, check_choice, check_count
+from attention_limits.checks import check_choice, check_count
+from attention_limits.tasks.task import Task
 
 
 @dataclass(frozen=True)

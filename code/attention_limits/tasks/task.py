@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attention_limits.checks import check_count
+
 IGNORE = -100  # what PyTorch's cross_entropy ignores
 
 
@@ -111,24 +113,10 @@ class Task(ABC):
         """
 
 
-def check_count(name: str, value: int, *, least: int, most: int | None = None) -> None:
-    """Refuse what is no integer, less than ``least`` or more than ``most``."""
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    if not is_integer or value < least or (most is not None and value > most):
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} must be an integer {limits}, got {value!r}")
-
-
 def check_distractors(value: int | None, *, name: str = "distractors") -> None:
     """Refuse what is neither how many there are nor None, for as many as there is room."""
     if value is not None:
         check_count(name, value, least=0)
-
-
-def check_choice(name: str, value: object, choices: Iterable) -> None:
-    """Refuse what is not among the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 def subsets(rng: np.random.Generator, count: int, size: int, of: int) -> np.ndarray:

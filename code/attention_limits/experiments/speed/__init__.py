@@ -21,11 +21,12 @@ from math import log
 
 import torch
 
-from attention_limits.experiments import Progress, clock, machine, silent
+from attention_limits.experiments import Progress, silent
 from attention_limits.experiments.speed import peers, resident
 from attention_limits.experiments.speed.contests import GROUPS, Contestant, draw
 from attention_limits.experiments.speed.sizes import Sizes
 from attention_limits.meters import PeakMemory
+from attention_limits.runs import provenance, timing
 
 COLUMNS = ("group", "contestant", "work", "n", "quantity", "repeat", "value")
 WORKS = ("forward", "forward+backward")
@@ -201,7 +202,7 @@ def _expected(history: dict[int, float], n: int) -> float:
 
 def _fitting(entries: Sequence[_Entry], n: int, config: Config, progress: Progress) -> list[_Entry]:
     """Those who should end in time, and within the memory that is free."""
-    free, fitting = machine.free_bytes(config.device), []
+    free, fitting = provenance.free_bytes(config.device), []
     for entry in entries:
         seconds, size = (_expected(history, n) for history in (entry.seconds, entry.bytes))
         if seconds > config.patience_seconds:
@@ -283,7 +284,7 @@ def _time_in_turn(
     calls = {
         entry: 1
         if entry.bytes and _expected(entry.seconds, n) > WARM
-        else clock.warm_up(compute, *on)
+        else timing.warm_up(compute, *on)
         for entry, compute in computations.items()
     }
     spent = dict.fromkeys(computations, 0.0)
@@ -291,7 +292,7 @@ def _time_in_turn(
         for entry, compute in computations.items():
             if spent[entry] > config.budget_seconds:
                 continue
-            seconds = clock.seconds(compute, *on, calls[entry])
+            seconds = timing.seconds(compute, *on, calls[entry])
             spent[entry] += seconds * calls[entry]
             entry.seconds[n] = min(seconds, entry.seconds.get(n, seconds))
             yield _row(name, entry.name, entry.work, n, "seconds", repeat, seconds)

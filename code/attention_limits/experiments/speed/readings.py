@@ -2,8 +2,8 @@
 
 from statistics import median
 
-from attention_limits.experiments.records import Run
 from attention_limits.experiments.speed import PRODUCT, WORKS
+from attention_limits.runs.records import Run
 
 
 def typical(

@@ -1,11 +1,11 @@
 """A run in tables, for a page of the book and for a terminal."""
 
 from attention_limits.experiments import speed
-from attention_limits.experiments.records import Run
 from attention_limits.experiments.speed import readings
 from attention_limits.experiments.speed.contests import GROUPS
 from attention_limits.experiments.speed.targets import TARGETS, Target
-from attention_limits.experiments.table import Table
+from attention_limits.runs.records import Run
+from attention_limits.runs.table import Table
 
 NOTHING = "–"  # what was not measured
 VERDICTS = {True: "✓ met", False: "✗ missed", None: "not measured"}

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from attention_limits.experiments import speed
-from attention_limits.experiments.records import Run
 from attention_limits.experiments.speed import readings
+from attention_limits.runs.records import Run
 
 MILLION = 2**20
 FORWARD, BOTH = speed.WORKS

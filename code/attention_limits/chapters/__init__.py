@@ -1,0 +1,1 @@
+"""One folder a chapter: its derivations, evidence, explorables, figures and lab."""

@@ -1,0 +1,1 @@
+"""What the chapter "Attention" proves, measures, shows and runs."""

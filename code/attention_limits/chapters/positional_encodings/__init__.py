@@ -1,0 +1,1 @@
+"""What the chapter "Positional encodings" proves, measures, shows and runs."""

@@ -1,0 +1,1 @@
+"""What the chapter "Quadratic cost" proves, measures, shows and runs."""

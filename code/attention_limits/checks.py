@@ -1,0 +1,21 @@
+"""What every public function asks of its numbers and names, refused in one form.
+
+A ValueError names the argument, says what would be right, and shows what came. Nothing here needs
+PyTorch; ``tensors`` has the checks of tensors.
+"""
+
+from collections.abc import Iterable
+
+
+def check_count(name: str, value: int, *, least: int = 0, most: int | None = None) -> None:
+    """Refuse what is no integer, less than ``least`` or more than ``most``."""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if not is_integer or value < least or (most is not None and value > most):
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be an integer {limits}, got {value!r}")
+
+
+def check_choice(name: str, value: object, choices: Iterable) -> None:
+    """Refuse what is not among the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

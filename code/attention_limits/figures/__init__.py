@@ -1,1 +1,0 @@
-"""The book's still figures, one file a chapter; each function returns a ``style.Figure``."""

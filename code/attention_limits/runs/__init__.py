@@ -1,0 +1,1 @@
+"""How anything measured is run, timed, kept with its provenance, and compared."""

@@ -1,0 +1,144 @@
+"""What every mechanism asks of its inputs, checked in one place.
+
+A wrong shape that broadcasts by accident gives wrong numbers and no error, so it is refused here,
+by a ValueError that names the argument and says what would be right. Nothing looks at a value,
+only at shapes, dtypes and devices: the checks run on the ``meta`` device and cost no transfer.
+"""
+
+import contextlib
+
+import torch
+
+
+def check(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, mask: torch.Tensor | None = None
+) -> torch.Size:
+    """Refuse queries, keys, values and a mask that do not fit together.
+
+    Args:
+        q: queries (..., n_q, d).
+        k: keys (..., n_k, d).
+        v: values (..., n_k, d_v).
+        mask: booleans that broadcast to the scores, (..., n_q, n_k).
+
+    Returns:
+        The leading axes that those of ``q``, ``k`` and ``v`` broadcast to.
+
+    Raises:
+        ValueError: naming the argument, if one of them does not fit.
+    """
+    for name, x in {"q": q, "k": k, "v": v}.items():
+        check_like(name, x, "q", q)
+    if k.shape[-1] != q.shape[-1]:
+        raise ValueError(f"k must have the width of q, d = {q.shape[-1]}, got {shape_of(k)}")
+    if v.shape[-2] != k.shape[-2]:
+        raise ValueError(f"v must have one row per key, n_k = {k.shape[-2]}, got {shape_of(v)}")
+    lead = q.shape[:-2]
+    for name, x in {"k": k, "v": v}.items():
+        lead = joined(name, x, lead)
+    if mask is not None:
+        _check_mask(mask, (*lead, q.shape[-2], k.shape[-2]), q.device)
+    return lead
+
+
+def check_gate(
+    name: str, gate: torch.Tensor, k: torch.Tensor, lead: torch.Size, *, per_channel: bool = False
+) -> torch.Size:
+    """Refuse a gate that has not one row per key, of one number or, if ``per_channel``, of d.
+
+    Args:
+        name: what the door calls it.
+        gate: (..., n_k, 1) or, if allowed, (..., n_k, d).
+        k: the keys that it goes with, (..., n_k, d), checked before.
+        lead: the leading axes that ``check`` returned.
+        per_channel: whether a gate as wide as a key is allowed, too.
+
+    Returns:
+        The leading axes that ``lead`` and those of the gate broadcast to.
+
+    Raises:
+        ValueError: naming the gate.
+    """
+    check_like(name, gate, "k", k)
+    widths = sorted({1, k.shape[-1]}) if per_channel else [1]
+    if gate.shape[-2] != k.shape[-2] or gate.shape[-1] not in widths:
+        wanted = " or ".join(f"(..., {k.shape[-2]}, {width})" for width in widths)
+        raise ValueError(f"{name} must have one row per key, {wanted}, got {shape_of(gate)}")
+    return joined(name, gate, lead)
+
+
+def check_continues(name: str, chunk: torch.Tensor, held: torch.Tensor) -> None:
+    """Refuse a chunk of a stream that differs from what is held in more than its length."""
+    check_tensor(name, chunk)
+    if chunk.dtype != held.dtype or chunk.device != held.device:
+        raise ValueError(
+            f"{name} must continue its stream in {held.dtype} on {held.device}, "
+            f"got {chunk.dtype} on {chunk.device}"
+        )
+    if chunk.shape[:-2] != held.shape[:-2] or chunk.shape[-1] != held.shape[-1]:
+        raise ValueError(
+            f"{name} must continue its stream, which has shape {shape_of(held)}, "
+            f"along the second last axis only, got {shape_of(chunk)}"
+        )
+
+
+def check_stream(q: torch.Tensor, k: torch.Tensor) -> None:
+    """Refuse new tokens of a stream that have not one query for each key."""
+    if q.shape[-2] != k.shape[-2]:
+        raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {shape_of(q)}")
+
+
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
+    """As numbers come: mechanisms know themselves what may be rounded, and what must not be."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else contextlib.nullcontext()
+
+
+def check_tensor(name: str, x: torch.Tensor) -> None:
+    """Refuse what is no tensor of real numbers with two axes or more."""
+    if not isinstance(x, torch.Tensor):
+        raise ValueError(f"{name} must be a torch tensor, got {type(x)}; `define` takes arrays")
+    if x.ndim < 2:
+        raise ValueError(f"{name} must have at least two axes, (..., n, d), got {shape_of(x)}")
+    if not x.is_floating_point():
+        raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
+
+
+def check_like(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tensor) -> None:
+    """Refuse a tensor of another dtype, or on another device, than the other."""
+    check_tensor(name, x)
+    for kind in ("dtype", "device"):
+        ours, theirs = getattr(x, kind), getattr(other, kind)
+        if ours != theirs:
+            raise ValueError(
+                f"{name} must have the {kind} of {name_of_other}, {theirs}, got {ours}"
+            )
+
+
+def _check_mask(mask: torch.Tensor, scores: tuple[int, ...], device: torch.device) -> None:
+    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
+        kind = getattr(mask, "dtype", type(mask))
+        raise ValueError(f"mask must be a torch.bool tensor, True = may look, got {kind}")
+    if mask.device != device:
+        raise ValueError(f"mask must be on the device of q, {device}, got {mask.device}")
+    try:
+        fits = torch.broadcast_shapes(mask.shape, scores) == scores
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"mask must broadcast to (..., n_q, n_k) = {scores}, got {shape_of(mask)}")
+
+
+def joined(name: str, x: torch.Tensor, lead: torch.Size) -> torch.Size:
+    """The leading axes that ``lead`` and those of ``x`` broadcast to, or a refusal of ``x``."""
+    try:
+        return torch.broadcast_shapes(lead, x.shape[:-2])
+    except RuntimeError:
+        raise ValueError(
+            f"{name} must have leading axes that broadcast with {tuple(lead)}, got {shape_of(x)}"
+        ) from None
+
+
+def shape_of(x: torch.Tensor) -> tuple[int, ...]:
+    """A shape as messages show it."""
+    return tuple(x.shape)

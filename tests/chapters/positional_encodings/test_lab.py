@@ -1,0 +1,355 @@
+"""The lab of encodings: every control, and models that train while somebody watches."""
+
+import dataclasses
+import html
+
+import pytest
+from bs4 import BeautifulSoup
+from helpers.length_runs import made_run
+from ipywidgets import Widget
+
+from attention_limits import training
+from attention_limits.chapters.positional_encodings import lab as labs
+from attention_limits.chapters.positional_encodings.figures.length import NAMES
+from attention_limits.experiments import length
+from attention_limits.experiments.length import ENCODINGS, LONGEST, SETTINGS, TRAINED
+from attention_limits.lab import STILL, VIEW
+from attention_limits.runs import records
+
+STEPS = 20  # with a look on the way, after ten
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """A record by hand, in which each encoding has another learning rate on each task."""
+    run = made_run(dataclasses.replace(length.PRESETS["full"], seeds=(0,), conditions=("plain",)))
+    pairs = sorted({(row["task"], row["encoding"]) for row in run.records})
+    for row in run.records:
+        row["rate"] = 1e-4 * (1 + pairs.index((row["task"], row["encoding"])))
+    return run
+
+
+@pytest.fixture(autouse=True)
+def from_hand(recorded, monkeypatch):
+    monkeypatch.setattr(records, "load", lambda name: {"length": recorded}[name])
+
+
+@pytest.fixture(scope="module")
+def idle(recorded):
+    """Controls that are moved, with nobody to press the button."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(records, "load", lambda name: recorded)
+        return labs.TrainIt()
+
+
+@pytest.fixture
+def live(monkeypatch):
+    """The controls of a reader who has chosen little, so that a run takes no time."""
+    monkeypatch.setattr(labs, "LENGTHS", (32, 64))
+    monkeypatch.setattr(labs, "COUNT", 10)
+    controls = labs.TrainIt()
+    choose(controls, "none", "lstm alone")
+    controls.steps.min = controls.steps.value = STEPS
+    return controls
+
+
+def choose(controls, *names):
+    for name, check in controls.encodings.items():
+        check.value = name in names
+
+
+def text_of(widget):
+    return html.unescape(widget.value)
+
+
+def reports_of(controls):
+    """The share on the bar and the words beside it, each time that these change."""
+    told = []
+    controls.words.observe(lambda change: told.append((controls.bar.value, change.new)), "value")
+    return told
+
+
+# --- the faces ----------------------------------------------------------------------------------
+
+
+def test_a_kernel_is_given_controls_and_every_other_reader_the_record(recorded):
+    """A notebook that is only looked at showed nothing, or the models of nobody knows when."""
+    bundle = labs.train_it()._repr_mimebundle_()
+    assert bundle.keys() == {VIEW, "text/html", "text/plain"}
+    assert recorded.stamp in html.unescape(bundle["text/html"])
+
+
+def test_a_page_is_given_no_control_and_no_widget_is_made(monkeypatch):
+    """A dead control in the HTML."""
+    monkeypatch.setenv(STILL, "1")
+    monkeypatch.setattr(Widget, "__init__", lambda *_, **__: pytest.fail("a widget was made"))
+    bundle = labs.train_it()._repr_mimebundle_()
+    assert bundle.keys() == {"text/html", "text/plain"}
+    face = BeautifulSoup(bundle["text/html"], "html.parser")
+    assert not face.select("input, select, button, a, script, [onclick], [tabindex]")
+    assert face.select_one('figure.plot [role="img"]')["aria-label"]
+
+
+# --- the controls -------------------------------------------------------------------------------
+
+
+def test_every_control_has_a_name(idle):
+    """A screen reader said "slider", twice."""
+    choices = [idle.task, idle.steps, idle.seeds, idle.device, idle.button]
+    named = [*idle.encodings.values(), *choices]
+    assert len({control.description for control in named} - {""}) == len(named)
+
+
+def test_what_is_offered_is_what_there_is(idle):
+    """An encoding or a task was missing from the lab."""
+    assert sorted(idle.encodings) == sorted(ENCODINGS)
+    assert tuple(idle.task.options) == tuple(SETTINGS)
+    assert "cpu" in idle.device.options
+    assert (idle.seeds.min, idle.seeds.max) == (1, 5)
+
+
+def test_what_is_chosen_first_takes_no_longer_than_a_minute():
+    """A first press of the button, and ten minutes of silence; see TAKES of the experiment."""
+    config, book = labs.TrainIt().config(), length.PRESETS["book"]
+    assert (config.settings, config.encodings) == (book.settings, book.encodings)
+    assert config.steps == SETTINGS[book.settings[0]].steps
+    assert (config.seeds, config.lengths) == (book.seeds, book.lengths)
+    assert config.count <= book.count / 2  # and asks several times
+
+
+@pytest.mark.parametrize("chosen", [*((name,) for name in NAMES), tuple(NAMES)])
+def test_each_encoding_can_be_chosen(idle, chosen):
+    """A checkbox was not connected to anything."""
+    choose(idle, *chosen)
+    assert idle.config().encodings == chosen
+
+
+@pytest.mark.parametrize("task", SETTINGS)
+def test_each_task_can_be_chosen_and_suggests_its_steps(idle, task):
+    """Most recent match was given the steps of a task that is learned in half as many."""
+    idle.task.value = task
+    assert idle.config().settings == (task,)
+    assert idle.config().steps == SETTINGS[task].steps
+    idle.steps.value = 550
+    assert idle.config().steps == 550
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_seeds_go_from_one_to_five(idle, count):
+    idle.seeds.value = count
+    assert idle.config().seeds == tuple(range(count))
+
+
+def test_each_device_can_be_chosen(idle):
+    """The run went to the CPU, whatever the menu said."""
+    for device in idle.device.options:
+        idle.device.value = device
+        assert idle.config().device == device
+
+
+# --- the run ------------------------------------------------------------------------------------
+
+
+def test_run_trains_what_was_chosen_and_draws_it(live):
+    """The button did nothing, or the recorded figure stayed."""
+    before = live.plot.value
+    live.button.click()
+    assert live.plot.value != before
+    for name, words in NAMES.items():
+        assert (words in live.plot.value) == (name in ("none", "lstm alone"))
+    assert "interrupted" not in live.plot.value
+    assert live.bar.value == 1
+    assert not live.button.disabled
+    assert live.words.value == ""
+
+
+def test_models_are_those_of_the_experiment_at_the_rate_that_was_recorded(live, monkeypatch):
+    """An encoding was blamed for another's learning rate, or trained on other lengths."""
+    real, given = training.train, []
+
+    def train(architecture, task, recipe, **rest):
+        given.append((architecture, task, recipe, rest["seeds"], rest["rates"], rest["device"]))
+        return real(architecture, task, recipe, **rest)
+
+    monkeypatch.setattr(training, "train", train)
+    live.task.value = "token 3 back"
+    live.steps.value = STEPS
+    live.button.click()
+    recipe = training.Recipe(steps=STEPS, lengths=TRAINED)
+    task = SETTINGS["token 3 back"].make("plain")
+    rates = {
+        row["encoding"]: row["rate"]
+        for row in live.recorded.records
+        if row["task"] == "token 3 back"
+    }
+    assert given == [
+        (ENCODINGS[name], task, recipe, (0, 1), rates[name], "cpu")
+        for name in ("none", "lstm alone")
+    ]
+
+
+def test_the_answers_are_those_of_the_trained_models(live, monkeypatch):
+    """The curve ended with a look on the way, before rates had cooled down."""
+    kept, real = [], training.train
+    monkeypatch.setattr(
+        training, "train", lambda *given, **rest: kept.append(real(*given, **rest)) or kept[-1]
+    )
+    live.button.click()
+    task = SETTINGS["first token"].make("plain")
+    for name, trained in zip(("none", "lstm alone"), kept, strict=True):
+        for n in labs.LENGTHS:
+            wanted = [row["last"] for row in training.evaluate(trained, task, n, count=labs.COUNT)]
+            found = [row["accuracy"] for row in live.rows[name] if row["n"] == n]
+            assert found == wanted
+
+
+def test_the_curve_grows_while_models_train(live, monkeypatch):
+    """Nothing moved until the end, and a reader took it for dead."""
+    seen, told = [], reports_of(live)
+
+    class Drawn:
+        def __init__(self, run):
+            self.name = f"figure {len(seen)} of {sorted({r['encoding'] for r in run.records})}"
+
+        def _repr_html_(self):
+            return self.name
+
+    monkeypatch.setattr(labs.figures, "curves", Drawn)
+    live.plot.observe(lambda change: seen.append((live.bar.value, change.new)), "value")
+    live.button.click()
+    both = "['lstm alone', 'none']"
+    assert seen == [  # after 10 and all 20 steps of the first of two, then of the second; the end
+        (0.25, "figure 0 of ['none']"),
+        (0.5, "figure 1 of ['none']"),
+        (0.75, f"figure 2 of {both}"),
+        (1, f"figure 3 of {both}"),
+        (1, f"figure 4 of {both}"),
+    ]
+    assert [share for share, _ in told] == [0.25, 0.5, 0.75, 1, 1]
+    assert told[0][1].startswith("no positions: step 10 of 20, accuracy 0.")
+    assert told[0][1].endswith(html.escape(labs.STOP))
+
+
+@pytest.mark.parametrize(
+    ("steps", "asked"),
+    [(50, {20, 30, 40}), (200, {50, 100, 150}), (350, {90, 180, 270}), (10, set()), (20, {10})],
+)
+def test_it_asks_where_it_can_look(steps, asked):
+    """Training shows itself every ten steps, and was asked at the 87th: never."""
+    assert labs._asked_at(steps) == asked
+
+
+def test_nothing_chosen_is_said_and_not_run(live, monkeypatch):
+    """An empty choice ended in a traceback, out of sight."""
+    monkeypatch.setattr(training, "train", pytest.fail)
+    choose(live)
+    live.button.click()
+    assert text_of(live.words) == "Choose one encoding or more."
+    assert not live.button.disabled
+
+
+def interrupt_at(monkeypatch, words):
+    """The kernel is interrupted when the words are on the screen."""
+    real = labs.TrainIt._write
+
+    def write(self, lines):
+        real(self, lines)
+        if any(words in line for line in lines):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(labs.TrainIt, "_write", write)
+
+
+def test_an_interrupt_keeps_what_is_there_and_says_how_far_it_is(live, monkeypatch):
+    """Half-trained models were taken for all that the encoding can do."""
+    interrupt_at(monkeypatch, "LSTM alone: step 20")
+    live.steps.value = 30
+    live.button.click()
+    assert text_of(live.words) == "Interrupted.<br>LSTM alone is drawn as after 10 steps."
+    assert "interrupted before its end" in live.plot.value
+    assert "no positions" in live.plot.value
+    assert live.bar.value == pytest.approx((1 + 20 / 30) / 2)
+    assert not live.button.disabled
+
+
+def test_an_interrupt_between_two_encodings_leaves_the_first_complete(live, monkeypatch):
+    interrupt_at(monkeypatch, "LSTM alone: step 10")
+    live.button.click()
+    assert text_of(live.words) == "Interrupted."
+    assert "LSTM alone" not in live.plot.value
+    assert "no positions" in live.plot.value
+
+
+def test_an_interrupt_before_the_first_answers_leaves_the_record(live, monkeypatch):
+    """An empty plot took the place of the recorded one."""
+    recorded = live.plot.value
+    interrupt_at(monkeypatch, "step 10")
+    live.button.click()
+    assert live.plot.value == recorded
+    assert text_of(live.words) == "Interrupted."
+
+
+def test_after_an_interrupt_the_next_run_starts_afresh(live):
+    """Models of the last choice stayed in the plot of this one."""
+    with pytest.MonkeyPatch.context() as patched:
+        interrupt_at(patched, "LSTM alone: step 20")
+        live.button.click()
+    choose(live, "none")
+    live.button.click()
+    assert text_of(live.words) == ""
+    assert set(live.rows) == {"none"}
+    assert "LSTM alone" not in live.plot.value
+
+
+def test_what_cannot_be_trained_is_said_and_the_others_are(live, monkeypatch):
+    """One operation that a device lacks, and the others' curves were lost in a traceback."""
+    real = training.train
+
+    def train(architecture, *given, **rest):
+        if architecture == ENCODINGS["none"]:
+            raise NotImplementedError("no <such> operation")
+        return real(architecture, *given, **rest)
+
+    monkeypatch.setattr(training, "train", train)
+    live.button.click()
+    assert text_of(live.words) == "no positions cannot be trained: no <such> operation"
+    assert "&lt;such&gt;" in live.words.value
+    assert "LSTM alone" in live.plot.value
+    assert not live.button.disabled
+
+
+def test_a_length_that_a_table_lacks_is_said(live, monkeypatch):
+    """A real refusal, by the model itself."""
+    monkeypatch.setattr(labs, "TRAINED", (LONGEST + 1, LONGEST + 1))
+    choose(live, "learned")
+    live.button.click()
+    assert text_of(live.words).startswith("learned table cannot be trained: ")
+    assert str(LONGEST) in live.words.value
+
+
+def test_what_diverged_is_said(live, recorded, monkeypatch):
+    """A line at chance, and nobody said that its model had blown up."""
+    monkeypatch.setattr(labs.TrainIt, "_rate", lambda self, cell: 1e6)
+    live.button.click()
+    assert "no positions: 2 of 2 seeds diverged." in text_of(live.words)
+
+
+def test_an_error_frees_the_button(live, monkeypatch):
+    """After one failure the lab could not be used again."""
+    monkeypatch.setattr(training, "train", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        live.run()
+    assert not live.button.disabled
+
+
+def test_threads_are_as_before(live):
+    """After the lab, the notebook computed on one thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        live.button.click()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

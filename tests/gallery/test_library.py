@@ -1,0 +1,79 @@
+"""The pictures of the library: that they show what the mechanisms do."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+from attention_limits.attention import MECHANISMS
+from attention_limits.gallery import library
+
+ALL = (*MECHANISMS, *library.BASELINES)
+
+
+def test_every_mechanism_has_its_example_and_nothing_else_has():
+    """A mechanism joined and its page cannot be made, or one is gone and left its words behind."""
+    assert sorted(library.EXAMPLES) == sorted(ALL)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_the_matrix_gives_the_output_for_any_values(name):
+    """The picture is called W in o = W v, and the mechanism is not linear in its values."""
+    compute, _ = library.prepared(name)
+    v = torch.randn(library.N, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    np.testing.assert_allclose(library.matrix(name) @ v.numpy(), compute(v).numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nothing_is_drawn_above_the_diagonal(name):
+    """The page says causal, and the picture shows a token that hears from a later one."""
+    assert not np.triu(library.matrix(name), 1).any()
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_the_pattern_is_that_of_the_matrix(name):
+    """The two squares of a picture disagree."""
+    module = library.module_of(name)
+    if hasattr(module, "visible"):
+        options = library.accepted(module.visible, library.EXAMPLES[name].drawn)
+        seen = module.visible(library.N, **options)
+        assert ((library.matrix(name) != 0) == seen).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [({"window": 1}, 0), ({"window": 7}, 6), ({"window": 99}, 47)]
+)
+def test_the_reach_is_counted_from_the_query(options, expected):
+    """Off by one, or measured from the wrong end."""
+    assert library.reach("sliding_window", **options)[0] == expected
+
+
+def test_half_lies_where_half_of_the_sum_is(monkeypatch):
+    """The number in brackets counts the wrong tokens: the oldest, or those beyond half."""
+    row = np.array([[0.0, 1.0, 4.0, -3.0, 2.0]])
+    monkeypatch.setattr(library, "matrix", lambda name: row)
+    assert library.reach("dense") == (3, 2)
+
+
+def test_options_of_the_caller_s_own_are_drawn():
+    """Who draws another window sees that of the page."""
+    own, page = (library.picture("sliding_window", **given) for given in ({"window": 3}, {}))
+    assert "window=3" in own.caption
+    assert own._svg() != page._svg()
+    assert "causal=False" in library.picture("dense", causal=False).caption
+
+
+def test_negative_weights_have_a_colour_of_their_own():
+    """The reader takes what is subtracted for what is added."""
+    assert (library.matrix("delta_rule") < 0).any()
+    assert "vermillion is negative" in library.picture("delta_rule").caption
+    assert "vermillion" not in library.picture("dense").caption
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_options_of_an_example_are_options(name):
+    """A name was misspelt and dropped without a word."""
+    module, example = library.module_of(name), library.EXAMPLES[name]
+    assert example.drawn.keys() <= inspect.signature(library.door_of(name)).parameters.keys()
+    assert example.quoted.keys() <= inspect.signature(module.cost).parameters.keys()

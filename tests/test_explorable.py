@@ -1,0 +1,305 @@
+import functools
+import inspect
+import itertools
+import json
+import re
+
+import altair as alt
+import pytest
+import sympy as sp
+import vl_convert
+from helpers.chapter_parts import functions
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attention_limits.explorable import Explorable, Readout, Slider, Trace, explore
+from attention_limits.formula import Formula
+from attention_limits.symbols import d, d_model, n, tau
+
+WORK = Formula(4 * n**2 * d, "FLOPs", "work")
+GIVEN = {
+    "formulas": WORK,
+    "x": n,
+    "over": (1, 1024),
+    "sliders": [Slider(d, (32, 64, 128), 64)],
+    "name": "work",
+    "title": "Work",
+    "caption": "Move it.",
+    "alt_text": "A line that rises.",
+}
+
+
+def walk(node):
+    """Every dictionary inside a specification."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            yield from walk(part)
+
+
+# --- sliders ----------------------------------------------------------------------------
+
+numbers = st.floats(0.01, 1e4)
+
+
+@given(numbers, numbers, st.floats(0, 1), st.integers(1, 200), st.booleans())
+def test_a_real_slider_has_ascending_values_and_its_start(one, other, share, steps, log):
+    """Two stops were the same, or the slider did not start where it said."""
+    low, high = sorted((round(one, 2), round(other, 2) + 1e4))
+    start = round(low + share * (high - low), 3)
+    slider = Slider.between(tau, low, high, start, steps=steps, log=log)
+    assert list(slider.values) == sorted(set(slider.values))
+    assert slider.start in slider.values
+    assert slider.values[0] == pytest.approx(low)
+    assert slider.values[-1] == pytest.approx(high)
+
+
+@given(st.integers(1, 100), st.integers(101, 10**6), st.data(), st.booleans())
+def test_a_count_has_whole_values(low, high, data, log):
+    """A model could be 1448.155 wide, or `1448.0`."""
+    start, stop = (data.draw(st.integers(low, high)) for _ in range(2))
+    slider = Slider.between(d_model, low, high, start, log=log, also=(stop,))
+    assert all(type(value) is int for value in slider.values)
+    assert {low, high, start, stop} <= set(slider.values)
+    assert list(slider.values) == sorted(set(slider.values))
+
+
+BAD_SLIDERS = {
+    "empty": (lambda: Slider(d, (), 1), "d needs two ascending values"),
+    "one value": (lambda: Slider(d, (1,), 1), "d needs two ascending values"),
+    "descending": (lambda: Slider(d, (2, 1), 1), "d needs two ascending values"),
+    "twice the same": (lambda: Slider(d, (1, 1, 2), 1), "d needs two ascending values"),
+    "start between": (lambda: Slider(d, (1, 3), 2), "d starts at 2, which is not in its values"),
+    "zero": (lambda: Slider(d, (0, 1), 1), "d must be positive"),
+    "fraction": (lambda: Slider(d, (1, 1.5), 1), "d must be an integer"),
+    "stranger": (lambda: Slider(sp.Symbol("y"), (1, 2), 1), "y is not one of the book's symbols"),
+    "empty range": (lambda: Slider.between(tau, 2, 2, 2), "tau needs a range with low < high"),
+    "turned range": (lambda: Slider.between(tau, 3, 2, 2), "tau needs a range with low < high"),
+    "start outside": (lambda: Slider.between(tau, 1, 2, 5), "tau starts at 5"),
+    "start below": (lambda: Slider.between(tau, 1, 2, 0.5), "tau starts at 0.5"),
+    "half a count": (lambda: Slider.between(d, 1, 9, 2.5), "d must be an integer"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), BAD_SLIDERS.values(), ids=BAD_SLIDERS)
+def test_bad_sliders_are_refused_by_name(make, message):
+    """A slider that cannot move, or moves out of its symbol's domain, came on the page."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
+
+
+# --- explorables ------------------------------------------------------------------------
+
+CHART = alt.Chart(alt.sequence(0, 2, as_="x")).mark_point()
+BAD_EXPLORABLES = {
+    "slider missing": ({"sliders": []}, "sliders must set ['d']"),
+    "slider too many": (
+        {"sliders": [*GIVEN["sliders"], Slider(tau, (1, 2), 1)]},
+        "sliders must set ['d'] and nothing else, got ['d', 'tau']",
+    ),
+    "slider of the axis": (
+        {"sliders": [*GIVEN["sliders"], Slider(n, (1, 2), 1)]},
+        "sliders must set ['d'] and nothing else",
+    ),
+    "empty axis": ({"over": (4, 4)}, "over must ascend"),
+    "turned axis": ({"over": (4, 2)}, "over must ascend"),
+    "zero on a log axis": ({"over": (0, 2)}, "positive on a logarithmic axis"),
+    "unknown axis": ({"log": "z"}, "log must be"),
+    "no caption": ({"caption": " "}, "caption must not be empty"),
+    "no alt text": ({"alt_text": ""}, "alt must not be empty"),
+    "no title": ({"title": ""}, "title must not be empty"),
+    "no name": ({"name": "\n"}, "name must not be empty"),
+    "preset between stops": ({"presets": {"A": {d: 65}}}, "presets: 'A' sets d to 65"),
+    "preset of no slider": ({"presets": {"A": {tau: 1}}}, "presets: 'A' sets tau to 1"),
+    "readout of no slider": ({"readouts": [Readout("all", WORK)]}, "readouts: 'all' needs"),
+    "rule of no slider": ({"rule": Formula(tau)}, "tau is neither the axis, nor a slider"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "message"), BAD_EXPLORABLES.values(), ids=BAD_EXPLORABLES)
+def test_bad_explorables_are_refused_by_name(wrong, message):
+    """A chart was built that would be dead, mute or wrong in the browser."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        explore(**{**GIVEN, **wrong})
+
+
+def test_a_trace_needs_a_column_or_a_slider_for_each_symbol():
+    """The parity test could not evaluate a trace, because nothing sets its symbol."""
+    given = {"name": "a", "title": "A", "caption": "Try.", "alt": "See.", "table": {}}
+    sliders, traces = GIVEN["sliders"], [Trace("y", WORK, {n: "x"})]
+    Explorable(chart=CHART, sliders=sliders, traces=traces, **given)
+    with pytest.raises(ValueError, match=r"traces: 'y' needs a slider or column for \{d\}"):
+        Explorable(chart=CHART, sliders=[], traces=traces, **given)
+
+
+@pytest.mark.parametrize("log", ["", "x", "y", "xy"])
+def test_axes_are_logarithmic_where_asked(log):
+    """The axis was linear, or the points lay dense at one end."""
+    encoding = explore(**GIVEN, log=log).spec["layer"][0]["encoding"]
+    for axis in "xy":
+        assert (encoding[axis]["scale"].get("type") == "log") == (axis in log)
+
+
+def test_several_lines_are_named():
+    """Two lines, and nobody could say which was which."""
+    both = [WORK, Formula(n * d**2, "FLOPs", "other work")]
+    spec = explore(**{**GIVEN, "formulas": both}).spec
+    texts = [node["text"] for node in walk(spec) if isinstance(node.get("text"), str)]
+    assert texts == ["work", "other work"]
+
+
+# --- those of the book ------------------------------------------------------------------
+
+
+MADE = {
+    name: function
+    for name, function in functions("explorables", Explorable).items()
+    if not inspect.signature(function).parameters
+}
+each = pytest.mark.parametrize("name", MADE)
+
+
+@functools.cache
+def explorable(name):
+    return MADE[name]()
+
+
+def test_all_are_found():
+    """The search went past a chapter, and its sliders went untested."""
+    assert {"attention.look_up", "quadratic_cost.first_slider"} <= MADE.keys()
+    names = [explorable(name).name for name in MADE]
+    assert len(names) == len(set(names)), "two explorables would share an id and a hash"
+
+
+@each
+def test_the_payload_is_plain_data(name):
+    """The page's JSON held NaN, which no browser reads, or an object that only Python knows."""
+    payload = explorable(name).payload()
+    assert json.loads(json.dumps(payload, allow_nan=False)) == payload
+
+
+@each
+def test_the_same_explorable_gives_the_same_bytes(name):
+    """Two builds of one book differed."""
+    first, second = (json.dumps(MADE[name]().payload()) for _ in range(2))
+    assert first == second
+    svg = [vl_convert.vegalite_to_svg(json.loads(spec)["spec"]) for spec in (first, second)]
+    assert svg[0] == svg[1]
+
+
+@each
+def test_it_compiles_without_a_warning(name, capfd):
+    """Vega dropped an encoding, said so where nobody looks, and drew something else."""
+    vega = vl_convert.vegalite_to_vega(explorable(name).spec, show_warnings=True)
+    assert vega["marks"]
+    assert vl_convert.vega_to_svg(vega).startswith("<svg")
+    assert capfd.readouterr().err == ""
+
+
+@each
+def test_only_the_live_chart_has_inputs_of_its_own(name):
+    """The page showed two sliders for one symbol, or the notebook showed none."""
+    chart = explorable(name)
+    assert not any("bind" in node for node in walk(chart.spec))
+    html = chart._repr_mimebundle_()["text/html"]
+    for slider in chart.sliders:
+        assert f'"name": "{slider.symbol.name}"' in html
+        assert slider.label in html
+    assert html.count('"input": "range"') == len(chart.sliders)
+
+
+@each
+def test_every_slider_moves_something(name):
+    """A slider was dead."""
+    chart = explorable(name)
+    before = vl_convert.vegalite_to_svg(chart.spec)
+    for slider in chart.sliders:
+        other = slider.values[-1] if slider.start != slider.values[-1] else slider.values[0]
+        spec = json.loads(json.dumps(chart.spec))
+        next(p for p in spec["params"] if p["name"] == slider.symbol.name)["value"] = other
+        read = any(slider.symbol in readout.formula.symbols for readout in chart.readouts)
+        assert read or vl_convert.vegalite_to_svg(spec) != before, f"{slider.symbol} is dead"
+
+
+@each
+def test_every_trace_is_drawn(name):
+    """A column was computed, tested and never shown."""
+    drawn = {node["field"] for node in walk(explorable(name).spec) if "field" in node}
+    assert {trace.field for trace in explorable(name).traces} <= drawn
+
+
+@each
+def test_presets_and_starts_are_stops(name):
+    """A preset put the slider between two of its stops."""
+    chart = explorable(name)
+    values = {slider.symbol.name: slider.values for slider in chart.sliders}
+    payload = chart.payload()
+    for slider in payload["sliders"]:
+        assert len(slider["labels"]) == len(slider["values"]) == len(set(slider["labels"]))
+        assert 0 <= slider["start"] < len(slider["values"])
+    signals = {p["name"]: p["value"] for p in chart.spec["params"] if "value" in p}
+    assert signals == {slider.symbol.name: slider.start for slider in chart.sliders}
+    for _, setting in payload["presets"]:
+        assert all(value in values[symbol] for symbol, value in setting.items())
+
+
+@each
+def test_readouts_start_at_their_formulas(name):
+    """The number beside the chart was not the formula's."""
+    chart = explorable(name)
+    start = {slider.symbol.name: slider.start for slider in chart.sliders}
+    for shown, readout in zip(chart.payload()["readouts"], chart.readouts, strict=True):
+        value = readout.formula(**{s.name: start[s.name] for s in readout.formula.symbols})
+        number, unit = as_number(shown["text"])
+        assert number == pytest.approx(value, abs=1.01 * unit / 2)
+
+
+def as_number(cell):
+    """A cell's value, and the unit of its last digit: "12.5%" is 0.125, give or take 0.001."""
+    number = r"([-+]?[\d,]+(?:\.\d+)?)(?:e([-+]\d+))?(%?)"
+    digits, exponent, percent = re.fullmatch(number, cell).groups()
+    scale = 10.0 ** (int(exponent or 0) - 2 * bool(percent))
+    decimals = len(digits.partition(".")[2])
+    return float(digits.replace(",", "")) * scale, 10.0**-decimals * scale
+
+
+@each
+def test_the_table_is_what_the_chart_shows_at_the_start(name):
+    """Readers without JavaScript were told other numbers than those with it."""
+    chart = explorable(name)
+    start = {slider.symbol.name: slider.start for slider in chart.sliders}
+    traces = {key: t for t in chart.traces for key in (t.formula.name, t.field)}
+    (_, across), *columns = chart.table.items()
+    assert columns
+    for (head, cells), row in itertools.product(columns, range(len(across))):
+        formula, (symbol,) = traces[head].formula, traces[head].columns
+        at, unit = as_number(across[row])
+        nearby = [at] if symbol.is_integer else [at - unit / 2, at, at + unit / 2]
+        values = [
+            formula(**{s.name: at if s == symbol else start[s.name] for s in formula.symbols})
+            for at in nearby
+        ]
+        shown, unit = as_number(cells[row])
+        assert min(values) - 0.51 * unit <= shown <= max(values) + 0.51 * unit, (head, row)
+
+
+@each
+def test_words_are_sentences(name):
+    """A caption broke off, or an alternative text said "chart"."""
+    chart = explorable(name)
+    for text in (chart.caption, chart.alt):
+        assert re.match(r"[A-Z]", text)
+        assert re.search(r"[.?!]$", text)
+        assert len(text.split()) >= 8
+        assert "  " not in text
+    assert not chart.title.endswith(".")
+    assert re.fullmatch(r"[a-z0-9-]+", chart.name)
+
+
+def test_the_table_test_reads_cells():
+    """A table that says nothing would pass."""
+    assert as_number("12.5%") == (pytest.approx(0.125), pytest.approx(0.001))
+    assert as_number("-1,024") == (-1024, 1)
+    assert as_number("+1.074e+09") == (pytest.approx(1.074e9), pytest.approx(1e6))
