@@ -74,7 +74,7 @@ def test_a_statement_is_one_sentence_with_its_mathematics_closed(claim):
 def test_everything_a_claim_names_exists(claim):
     """The ledger names a function that nobody has written, or has renamed since."""
     for kind, name in claim.pieces:
-        assert callable(claims.resolve(claim.id, kind, name))
+        assert callable(claims.resolve(claim, kind, name))
 
 
 # --- what the ledger refuses ------------------------------------------------------------

@@ -150,7 +150,7 @@ def test_a_part_arrives_when_it_is_named():
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     ).stdout
     assert told.startswith("holds ")
-    assert "'derivations'" in told
+    assert "'chapters'" in told
 
 
 def test_a_part_that_is_not_there_is_an_attribute_error():

@@ -185,10 +185,3 @@ def test_a_page_runs_outside_the_book_without_a_complaint(page, executed):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
     assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
-
-
-def test_every_test_file_has_a_name_of_its_own(tracked):
-    """pytest takes one of each name: two pass alone, and stop the whole suite."""
-    names = [path.name for path in tracked if path.match("tests/**/test_*.py")]
-    assert len(names) > 40
-    assert sorted(names) == sorted(set(names))

@@ -35,7 +35,7 @@ def _panel(axes: Axes, run: Run, group: str, work: str) -> str:
     axes.set_yscale("log")
     axes.set_title(f"Seconds, {work}", loc="left", size=11)
     axes.set_xlabel("sequence length n (tokens)")
-    labels, ends = [], []
+    named, ends = [], []
     for number, contestant in enumerate(GROUPS[group].contestants):
         found = {
             n: readings.typical(run, group, contestant.name, work, "seconds", n)
@@ -45,9 +45,9 @@ def _panel(axes: Axes, run: Run, group: str, work: str) -> str:
         if line:
             axes.plot(list(line), list(line.values()), **labels.cues(number), lw=1.2)
             longest, seconds = max(line.items())
-            labels.append(labels.Label(contestant.name.replace(", ", ",\n"), seconds, number))
+            named.append(labels.Label(contestant.name.replace(", ", ",\n"), seconds, number))
             ends.append(f"{contestant.name} takes {seconds:.2g} s at n = {longest:,}")
-    labels.write(axes, labels)
+    labels.write(axes, named)
     return f"{work.capitalize()}: {'; '.join(ends)}." if ends else f"Nothing was timed {work}."
 
 

@@ -158,15 +158,15 @@ def _panel(
     axes.axvspan(lengths[0] / 1.6, TRAINED[1], color=style.GREY, alpha=0.2, lw=0)
     axes.text(lengths[0] / 1.5, 0.5, "trained", rotation=90, va="center", size=10)
     axes.axhline(SETTINGS[setting].make("plain").chance, color=style.GREY, ls=":", lw=1.2)
-    labels = []
+    ends = []
     for place, name in enumerate(looks):
         if name not in found:
             continue
         shift = 2 ** (APART * (place - (len(looks) - 1) / 2))
         end = _line(axes, found[name], shift, looks[name])
         if looks[name]["color"] != style.GREY:
-            labels.append(labels.Label(f"{NAMES[name]} {end:.2f}", end, place))
-    labels.write(axes, labels)
+            ends.append(labels.Label(f"{NAMES[name]} {end:.2f}", end, place))
+    labels.write(axes, ends)
 
 
 def _line(axes: Axes, found: Line, shift: float, look: Mapping[str, object]) -> float:

@@ -59,14 +59,14 @@ def _panel(axes: Axes, run: Run, quantity: str) -> str:
     axes.set_title(TITLES[quantity], loc="left", size=11)
     axes.set_xlabel("sequence length n (tokens)")
     measured = {row["mechanism"] for row in run.records if row["quantity"] == quantity}
-    labels, grown = [], []
+    ends, grown = [], []
     for number, name in enumerate(scaling.MECHANISMS):
         if name in measured:
             end, exponent = _line(axes, run, name, quantity), _exponent(run, name, quantity)
             text = f"{NAMES[name]}\nexponent {exponent}" if exponent else NAMES[name]
-            labels.append(labels.Label(text, end, number))
+            ends.append(labels.Label(text, end, number))
             grown += [f"{NAMES[name]} grows as n to the {exponent}"] if exponent else []
-    labels.write(axes, labels)
+    labels.write(axes, ends)
     return f"{'; '.join(grown)}." if grown else "No line has two lengths yet."
 
 
