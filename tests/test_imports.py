@@ -13,7 +13,7 @@ MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE
 
 # A module imports from its own line and from those above it.
 LAYERS = [
-    ["symbols", "shapes", "devices", "meters", "checks", "evidence", "style"],
+    ["symbols", "shapes", "devices", "meters", "checks", "evidence", "style", "closure"],
     ["vega", "tensors", "claims", "labels", "lab", "panel"],
     ["formula"],
     ["derivation", "layer", "explorable"],
