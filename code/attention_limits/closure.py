@@ -38,7 +38,8 @@ def files(source: str) -> list[Path]:
         name = waiting.pop()
         found.add(name)
         waiting |= _reached(name) - found
-    return sorted({_path(name) for name in found} | {p for name in found for p in _data(name)})
+    paths = {path for name in found if (path := _path(name))}
+    return sorted(paths | {path for name in found for path in _data(name)})
 
 
 def digest(source: str, *more: str | Path) -> str:
@@ -108,7 +109,7 @@ def _is_package(name: str) -> bool:
 
 def _inside(package: str) -> Iterator[str]:
     """All modules of a package."""
-    folder = _path(package).parent
+    folder = ROOT.joinpath(*package.split("."))
     for path in folder.rglob("*.py"):
         parts = path.relative_to(folder).with_suffix("").parts
         yield ".".join([package, *(part for part in parts if part != "__init__")])
@@ -118,8 +119,9 @@ def _reached(name: str) -> set[str]:
     """What a module imports. The whole package's own lazy door reaches nothing by itself."""
     if name in PACKAGES:
         return set()
+    path = _path(name)
     own = name if _is_package(name) else name.rpartition(".")[0]
-    return set(_imported(_path(name).read_text(encoding="utf-8"), own))
+    return set(_imported(path.read_text(encoding="utf-8"), own)) if path else set()
 
 
 def _data(name: str) -> Iterator[Path]:

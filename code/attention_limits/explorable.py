@@ -9,6 +9,7 @@ import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -121,6 +122,10 @@ class Trace:
         return vega.pipeline(self.formula.expr, self.field, names)
 
 
+# What a figure may be drawn with.
+Chart = alt.Chart | alt.LayerChart | alt.VConcatChart | alt.FacetChart
+
+
 @dataclass(frozen=True)
 class Explorable:
     """A chart, its sliders, and the words that go with it.
@@ -146,7 +151,7 @@ class Explorable:
     title: str
     caption: str
     alt: str
-    chart: alt.TopLevelMixin
+    chart: Chart
     sliders: Sequence[Slider]
     traces: Sequence[Trace]
     table: Mapping[str, Sequence[str]]
@@ -290,11 +295,12 @@ def explore(
 
     traces = [Trace(f"y_{k}", formula, {x: "x"}) for k, formula in enumerate(formulas)]
     axis = alt.X("x:Q", title=_axis_title(x)).axis(format="~s", grid=False)
-    axis = axis.scale(domain=list(over), nice=False, **({"type": "log"} if "x" in log else {}))
-    scale = {"type": "log"} if "y" in log else {"zero": True}
+    kind: Any = "log" if "x" in log else alt.Undefined
+    axis = axis.scale(domain=list(over), nice=False, type=kind)
+    scale = alt.Scale(type="log") if "y" in log else alt.Scale(zero=True)
     layers = []
     for number, trace in enumerate(traces):
-        height = alt.Y(f"{trace.field}:Q", title=y_title).axis(format=y_format).scale(**scale)
+        height = alt.Y(f"{trace.field}:Q", title=y_title).axis(format=y_format).scale(scale)
         chart = _along(x, over, "x" in log).encode(axis, height)
         layers += _labelled_line(chart, trace, number, sliders, lines=len(traces))
     if rule is not None:
@@ -339,16 +345,16 @@ def _labelled_line(
     line that rises leaves room, and not beneath each other.
     """
     chart = with_transforms(chart, trace.transforms(sliders))
-    colour, dash = (cues[number % len(cues)] for cues in (style.PALETTE, style.DASHES))
-    line = chart.mark_line(color=colour, strokeDash=list(dash))
+    colour = style.PALETTE[number % len(style.PALETTE)]
+    dash = style.DASHES[number % len(style.DASHES)]
+    line = chart.mark_line(color=colour, strokeDash=dash)
     if lines == 1:
         return [line]
-    at, place = POINTS, dict(align="right", dy=-12)
+    at = POINTS
+    place: dict[str, Any] = dict(align="right", dy=-12)
     if number:
-        at, place = (
-            (1 + number) * POINTS // (1 + lines),
-            dict(align="left", baseline="top", dx=4, dy=6),
-        )
+        at = (1 + number) * POINTS // (1 + lines)
+        place = dict(align="left", baseline="top", dx=4, dy=6)
     rows = chart.transform_window(row="row_number()", sort=[alt.SortField("x")])
     name = rows.transform_filter(f"datum.row == {at}").mark_text(text=trace.formula.name, **place)
     return [line, name]
@@ -362,7 +368,9 @@ def _rule(
     chart = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(x=at)
     chart = chart.transform_filter(f"datum.x >= {over[0]} && datum.x <= {over[1]}").encode(axis)
     # At the foot of the line: at its head, on a phone, it would meet the names of the curves.
-    place = {"align": "left", "dx": 6} if side == "right" else {"align": "right", "dx": -6}
+    place: dict[str, Any] = {"align": "left", "dx": 6}
+    if side == "left":
+        place = {"align": "right", "dx": -6}
     label = chart.mark_text(text=rule.name, baseline="bottom", **place)
     label = label.encode(y=alt.value(HEIGHT - 6))
     return [chart.mark_rule(strokeDash=[4, 4], color=style.GREY), label]

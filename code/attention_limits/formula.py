@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import sympy as sp
@@ -17,7 +17,7 @@ import sympy as sp
 from attention_limits import symbols, vega
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Formula:
         self._check(values)
         values = {k: np.asarray(v, dtype=np.float64) for k, v in values.items()}
         # np.select evaluates every branch of a Piecewise, those without a meaning included.
-        ignore = "ignore" if self.expr.has(sp.Piecewise) else "warn"
+        ignore: Literal["ignore", "warn"] = "ignore" if self.expr.has(sp.Piecewise) else "warn"
         with np.errstate(divide=ignore, over=ignore, invalid=ignore):
             return np.asarray(self._numpy(**self._counts_as_int(values)), dtype=np.float64)
 
-    def torch(self, **values: "torch.Tensor | float") -> "torch.Tensor":
+    def torch(self, **values: "Tensor | float") -> "Tensor":
         """The value as a tensor, differentiable, on the device and in the dtype of the tensors.
 
         Plain numbers become 0-dimensional float64 tensors, which take on the device of the
@@ -123,7 +123,7 @@ class Formula:
         return sp.lambdify(self.symbols, self.expr, [_numpy_functions(), "numpy"])
 
     @functools.cached_property
-    def _torch(self) -> Callable[..., "torch.Tensor"]:
+    def _torch(self) -> "Callable[..., Tensor]":
         # Without a last branch, PyTorch's printer gives 0 where no condition holds; NumPy's NaN.
         otherwise = (sp.nan, True)
         expr = self.expr.replace(sp.Piecewise, lambda *cases: sp.Piecewise(*cases, otherwise))
@@ -168,8 +168,8 @@ def _torch_functions() -> dict[str, Callable]:
     def promoted(function: Callable) -> Callable:
         return lambda *args: function(*(torch.as_tensor(a, dtype=_float_dtype(a)) for a in args))
 
-    same = ("sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "tanh")
-    same += ("floor", "ceil", "abs", "eq", "ne", "gt", "ge", "lt", "le", "where")
+    same = ["sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "tanh"]
+    same += ["floor", "ceil", "abs", "eq", "ne", "gt", "ge", "lt", "le", "where"]
     functions = {name: promoted(getattr(torch, name)) for name in same}
     functions |= {"max": promoted(torch.maximum), "min": promoted(torch.minimum)}
     return functions | {"pow": operator.pow}

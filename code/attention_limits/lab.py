@@ -5,7 +5,7 @@ import html
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attention_limits import style
 
@@ -39,10 +39,10 @@ class Lab:
         """The controls."""
         return self.controls()
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         figure = self.recorded()
         still = f"{figure._repr_html_()}<p>{html.escape(INVITATION)}</p>"
-        bundle = {"text/html": still, "text/plain": f"{figure.alt} {INVITATION}"}
+        bundle: dict[str, Any] = {"text/html": still, "text/plain": f"{figure.alt} {INVITATION}"}
         if STILL not in os.environ:
             # Written out, since ipywidgets 7 has no bundle of its own to take it from.
             model = self.widget.model_id

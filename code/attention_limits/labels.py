@@ -1,10 +1,11 @@
 """Labels to the right of a panel, level with what they name, each behind its mark."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from attention_limits import style
 
@@ -22,12 +23,10 @@ class Label(NamedTuple):
 
 def canvas(height: float) -> Canvas:
     """A figure whose axes leave the right to the labels."""
-    made = Canvas(figsize=(5.6, height))
-    made.get_layout_engine().set(rect=(0, 0, 0.6, 1))
-    return made
+    return Canvas(figsize=(5.6, height), layout=ConstrainedLayoutEngine(rect=(0, 0, 0.6, 1)))
 
 
-def cues(number: int) -> dict[str, object]:
+def cues(number: int) -> dict[str, Any]:
     """The colour and the mark of one of a few series."""
     return {"color": style.PALETTE[number], "marker": style.MARKERS[number], "ms": 5.5}
 
@@ -38,7 +37,7 @@ def write(axes: Axes, labels: Sequence[Label]) -> None:
     to_panel = axes.transData + axes.transAxes.inverted()
     heights = [to_panel.transform((1, label.value))[1] for label in labels]
     for label, height in zip(labels, spread(heights), strict=True):
-        place = {"transform": axes.transAxes, "in_layout": False}
+        place: dict[str, Any] = {"transform": axes.transAxes, "in_layout": False}
         axes.plot(1.06, height, **cues(label.number), **place, clip_on=False)
         axes.text(1.12, height, label.text, **place, va="center", size=10.5)
 

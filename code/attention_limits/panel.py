@@ -2,15 +2,18 @@
 
 import html
 from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
 
 import ipywidgets as widgets
 
 from attention_limits import devices, style
 
+Config = TypeVar("Config")  # what the controls of one lab say
+
 STOP = "To stop, interrupt the kernel: what was measured until then stays."
 
 
-class Panel(ABC):
+class Panel(ABC, Generic[Config]):
     """Controls, and what happens when the reader presses Run.
 
     Args:
@@ -28,11 +31,11 @@ class Panel(ABC):
         self.button.on_click(self.run)
 
     @abstractmethod
-    def config(self) -> object | None:
+    def config(self) -> Config | None:
         """What the controls say, or None if nothing is chosen."""
 
     @abstractmethod
-    def _run(self, config: object) -> None:
+    def _run(self, config: Config) -> None:
         """Measure, and draw it as it grows; an interrupt ends it, and what there is stays."""
 
     def run(self, _: object = None) -> None:

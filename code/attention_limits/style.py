@@ -10,8 +10,10 @@ import html
 import io
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.figure import Figure as MatplotlibFigure
 
 BLUE, VERMILLION, GREEN, PURPLE, VIOLET = PALETTE = (
@@ -30,7 +32,7 @@ REFERENCE = re.compile(r'( id="|url\(#|href="#)([^")]+)')  # to an id, or where 
 # Matplotlib must be told a colour; this one becomes the page's own when the figure is shown.
 _INK = "#010203"
 
-ALTAIR = {
+ALTAIR: dict[str, Any] = {
     "aria": False,  # the figure around the chart carries the words
     "background": "transparent",
     "font": "sans-serif",
@@ -47,11 +49,11 @@ ALTAIR = {
     "line": {"strokeWidth": 2.5},
 }
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     key: _INK for key, colour in mpl.rcParamsDefault.items() if colour in ("black", "k")
 } | {
     "axes.grid": True,
-    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.figsize": (5.6, 3.4),  # small, so that its text is legible on a phone
@@ -102,7 +104,7 @@ class Figure:
         svg = drawn.getvalue()[drawn.getvalue().index("<svg") :]
         # Matplotlib's ids follow the last digits of a layout, which vary from run to run, and are
         # otherwise the same in every figure, so that two of them would clash on one page.
-        numbers = {}
+        numbers: dict[str, int] = {}
         svg = REFERENCE.sub(lambda m: m[1] + str(numbers.setdefault(m[2], len(numbers))), svg)
         own = f"figure-{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
         svg = REFERENCE.sub(rf"\g<1>{own}\g<2>", svg)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,8 +41,8 @@ class Example:
     """
 
     sight: str
-    drawn: Mapping[str, object] = field(default_factory=dict)
-    quoted: Mapping[str, object] = field(default_factory=dict)
+    drawn: Mapping[str, Any] = field(default_factory=dict)
+    quoted: Mapping[str, Any] = field(default_factory=dict)
 
 
 BIGBIRD = {"width": 2, "first": 1, "per_row": 1, "seed": 2, "causal": True}
@@ -124,7 +125,7 @@ def module_of(name: str) -> ModuleType:
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
-def accepted(door: Callable, options: Mapping[str, object]) -> dict[str, object]:
+def accepted(door: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
     """Those options that a door takes, and causal where it has the choice, as language models do.
 
     Not every door takes every option: the pattern of a mechanism has no use for a scale.
@@ -133,7 +134,7 @@ def accepted(door: Callable, options: Mapping[str, object]) -> dict[str, object]
     return {name: value() if isinstance(value, partial) else value for name, value in values}
 
 
-def call(name: str, door: Callable, options: Mapping[str, object]) -> str:
+def call(name: str, door: Callable, options: Mapping[str, Any]) -> str:
     """What one types to get that: ``sliding_window.attend(q, k, v, window=8, causal=True)``."""
     given = [f"{option}={_typed(value)}" for option, value in _wanted(door, options).items()]
     return f"{name}.{door.__name__}({', '.join([*_tensors(door), *given])})"
@@ -223,7 +224,7 @@ def _tensors(door: Callable) -> list[str]:
     return [parameter.name for parameter in needed]
 
 
-def _wanted(door: Callable, options: Mapping[str, object]) -> dict[str, object]:
+def _wanted(door: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
     takes = inspect.signature(door).parameters
     wanted = {**options, "causal": options.get("causal", True)}
     return {name: value for name, value in wanted.items() if name in takes}
@@ -252,7 +253,7 @@ def _show(axes: Axes, strength: np.ndarray, colour: str) -> None:
     axes.set(xlabel="key j", ylabel="query i", xticks=range(0, N, 16), yticks=range(0, N, 16))
 
 
-def _caption(name: str, W: np.ndarray, options: Mapping[str, object]) -> str:
+def _caption(name: str, W: np.ndarray, options: Mapping[str, Any]) -> str:
     """What was drawn, in numbers."""
     sign = ", and vermillion is negative" if (W < 0).any() else ""
     oldest, half = reach(name, **options)

@@ -12,6 +12,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ class Example:
     hangs_on: str
     drawn: str
     sight: str
-    quoted: Mapping[str, object] = field(default_factory=dict)
+    quoted: Mapping[str, Any] = field(default_factory=dict)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -262,7 +263,7 @@ def _lines(axes: Axes, name: str) -> list[float]:
     )
     lines = {"random contents": texts.mean(0), "equal contents": equal}
     for number, (label, line) in enumerate(lines.items()):
-        look = {"color": style.PALETTE[number], "dashes": style.DASHES[number]}
+        look: dict[str, Any] = {"color": style.PALETTE[number], "dashes": style.DASHES[number]}
         axes.plot(distance, line, **look, lw=1.8, label=label)
     axes.set_title("weight of a key", size=11)
     axes.set(xlabel="distance Δ", xticks=range(0, N, 16), yscale="log", ylim=(LEAST, 1))

@@ -81,7 +81,8 @@ def ratios(n: int = 16384, run: Run | None = None) -> style.Figure:
 
 def _lines(run: Run, n: int) -> list[tuple[str, dict[str, float]]]:
     """A heading for each of ours, and under it each peer with its ratios, by kind of work."""
-    lines, heading = [], None
+    lines: list[tuple[str, dict[str, float]]] = []
+    heading = None
     for group, ours, peer, each in _compared(run, n):
         if heading != (group, ours):
             heading = group, ours

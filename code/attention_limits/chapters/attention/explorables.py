@@ -1,5 +1,7 @@
 """The sliders of the chapter "Attention"."""
 
+from typing import Any
+
 import altair as alt
 
 from attention_limits import style
@@ -35,8 +37,8 @@ def look_up() -> Explorable:
     query = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(x="x")
     query = with_transforms(query, here.transforms(sliders))
 
-    bar = {"color": style.BLUE, "opacity": 0.85, "width": 7}
-    diamond = {"color": style.VERMILLION, "size": 220, "shape": "diamond"}
+    bar: dict[str, Any] = {"color": style.BLUE, "opacity": 0.85, "width": 7}
+    diamond: dict[str, Any] = {"color": style.VERMILLION, "size": 220, "shape": "diamond"}
     chart = alt.layer(
         query.mark_rule(color=style.GREY, strokeDash=[4, 4]).encode(_across("x")),
         keys.mark_bar(**bar).encode(_across("position"), _up("weight")),
@@ -78,7 +80,7 @@ def _table() -> dict[str, list[str]]:
     """Every key's weight and value where the sliders start, and the output."""
     keys = range(8)
     start = {"x": 0.3, "tau": 0.0064, "m": 8}
-    here = {"j": list(keys), "m": 8}
+    here: dict[str, Any] = {"j": list(keys), "m": 8}
     return {
         "key": [str(key) for key in keys],
         "position": [f"{p:.3f}" for p in POSITION.numpy(**here)],

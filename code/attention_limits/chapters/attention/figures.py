@@ -20,7 +20,8 @@ PIECES = (
 
 def six_limits() -> style.Figure:
     """The formula of attention, each limitation pointing at the part that it sits in."""
-    canvas = Canvas(figsize=(5.6, 3.2), layout="none")
+    canvas = Canvas(figsize=(5.6, 3.2))
+    canvas.set_layout_engine("none")
     axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, 7.6), ylim=(-1.8, 1.8))
     axes.set_axis_off()
     for text, x, name, reason, side in PIECES:

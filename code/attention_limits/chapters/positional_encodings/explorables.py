@@ -1,6 +1,7 @@
 """The sliders of the chapter "Positional encodings"."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -22,6 +23,7 @@ from attention_limits.chapters.positional_encodings.derivations import (
 )
 from attention_limits.explorable import (
     HEIGHT,
+    Chart,
     Explorable,
     Readout,
     Slider,
@@ -86,7 +88,7 @@ def heat_map() -> Explorable:
     ends = with_transforms(_pairs(PAIRS), length.transforms(sliders))
     ends = ends.transform_calculate(middle="2 * datum.i + 1")
     ends = ends.transform_filter(f"datum.wavelength <= {COLUMNS}")
-    diamond = {"shape": "diamond", "size": 80, "stroke": "black", "strokeWidth": 1}
+    diamond: dict[str, Any] = {"shape": "diamond", "size": 80, "stroke": "black", "strokeWidth": 1}
     mark = ends.mark_point(filled=True, color="white", opacity=1, **diamond)
     layers.append(mark.encode(*_cell("wavelength", "middle")))
     return Explorable(
@@ -126,7 +128,7 @@ def kernel() -> Explorable:
     rises = rises.transform_window(number="row_number()", sort=[alt.SortField("distance")])
     rise = rises.transform_filter("datum.number == 1")
     label = rise.transform_calculate(words="'rises at ' + datum.distance")
-    diamond = {"color": style.VERMILLION, "size": 160, "shape": "diamond"}
+    diamond: dict[str, Any] = {"color": style.VERMILLION, "size": 160, "shape": "diamond"}
     chart = alt.layer(
         rise.mark_rule(strokeDash=[4, 4], color=style.GREY),
         line.mark_line(color=style.BLUE).encode(up),
@@ -177,10 +179,10 @@ def tell_apart() -> Explorable:
         across = across.axis(format="~s", grid=False, values=[1, 100, 10**4, 10**6, 10**8])
         up = alt.Y(f"{y}:Q", title="distance between neighbours")
         up = up.axis(format="~g", values=[1, 0.01, 1e-4, 1e-6])
-        log = {"type": "log", "nice": False}
+        log: dict[str, Any] = {"type": "log", "nice": False}
         return across.scale(domain=[1, 10**8], **log), up.scale(domain=[1e-6, 10], **log)
 
-    diamond = {"color": style.VERMILLION, "size": 220, "shape": "diamond"}
+    diamond: dict[str, Any] = {"color": style.VERMILLION, "size": 220, "shape": "diamond"}
     chart = alt.layer(
         curve.mark_line(color=style.GREY, strokeWidth=1).encode(*at("lambda", "line")),
         each.mark_point(color=style.BLUE, filled=True, size=60, opacity=1).encode(
@@ -377,7 +379,7 @@ def _against(
     *,
     axis: tuple[str, tuple[float, float]],
     limit: tuple[sp.Symbol, str],
-) -> alt.LayerChart:
+) -> Chart:
     """Points against a limit with its name: diamonds where they are beyond it, dots elsewhere.
 
     Args:

@@ -25,7 +25,7 @@ def train_it() -> Lab:
     return Lab(controls=lambda: TrainIt().box, recorded=figures.curves)
 
 
-class TrainIt(Panel):
+class TrainIt(Panel[length.Config]):
     """The controls, and what happens when the reader presses Run.
 
     ``run`` blocks the kernel: models train one encoding after the other, each at the learning rate

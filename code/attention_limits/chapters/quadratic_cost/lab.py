@@ -17,7 +17,7 @@ def time_it() -> Lab:
     return Lab(controls=lambda: TimeIt().box, recorded=figures.times)
 
 
-class TimeIt(Panel):
+class TimeIt(Panel[scaling.Config]):
     """The controls, and what happens when the reader presses Run.
 
     ``run`` blocks the kernel, since a second computation beside it would spoil the times.

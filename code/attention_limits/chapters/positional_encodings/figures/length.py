@@ -5,7 +5,7 @@ not measured yet is left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -116,7 +116,7 @@ def _lines(run: Run, setting: str, condition: str) -> Lines:
     return found
 
 
-def _looks(run: Run, encodings: Iterable[str] | None) -> dict[str, dict[str, object]]:
+def _looks(run: Run, encodings: Iterable[str] | None) -> dict[str, dict[str, Any]]:
     """How each encoding is drawn: a few in colour, the others in grey and each with its dashes."""
     there = [name for name in NAMES if name in run.config["encodings"]]
     coloured = there[:COLOURS] if encodings is None else list(encodings)
@@ -147,7 +147,7 @@ def _panel(
     run: Run,
     setting: str,
     found: Lines,
-    looks: Mapping[str, Mapping[str, object]],
+    looks: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """One task: the trained lengths, chance, a line for each encoding and labels at their ends."""
     lengths = sorted(run.config["lengths"])
@@ -169,7 +169,7 @@ def _panel(
     labels.write(axes, ends)
 
 
-def _line(axes: Axes, found: Line, shift: float, look: Mapping[str, object]) -> float:
+def _line(axes: Axes, found: Line, shift: float, look: Mapping[str, Any]) -> float:
     """Means with a line, and the range of the seeds; the last mean."""
     at, means = [n * shift for n in found], [np.mean(values) for values in found.values()]
     axes.plot(at, means, **look)

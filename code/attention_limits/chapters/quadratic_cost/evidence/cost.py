@@ -200,7 +200,7 @@ def attention_equals_the_rest_at_crossover() -> Evidence:
     """At n*, attention's counted FLOPs over those of everything else in the layer."""
     ratios = []
     for sizes in (SMALL, ODD, *(shape.sizes for shape in SHAPES.values())):
-        counted = counted_layer(n=derivations.CROSSOVER(**sizes), **sizes)
+        counted = counted_layer(n=int(derivations.CROSSOVER(**sizes)), **sizes)
         ratios.append(counted.pop("attention") / sum(counted.values()))
     return Evidence.exactly(
         ratios,

@@ -102,7 +102,8 @@ def _largest_weights(gain: float, seed: int) -> tuple[float, float]:
     scores = q @ k.T / np.sqrt(D)
     q, k = (np.where(x > 0, x + 1, np.exp(x)) for x in (q, k))
     softmax, product = np.exp(scores - scores.max(-1, keepdims=True)), q @ k.T
-    return tuple(float((p / p.sum(-1, keepdims=True)).max(-1).mean()) for p in (softmax, product))
+    sharpest, linear = ((p / p.sum(-1, keepdims=True)).max(-1).mean() for p in (softmax, product))
+    return float(sharpest), float(linear)
 
 
 def shouting_does_not_sharpen_linear_attention(gain: float = 100) -> Evidence:

@@ -219,9 +219,9 @@ def _share(networks: list[tuple[torch.Tensor, ...]], *, more_than: float, what: 
     runs = [run_newton(*network) for network in networks]
     shares = [iterations / len(x) for (_, iterations), (x, *_) in zip(runs, networks, strict=True)]
     return Evidence(
-        value=np.mean(shares),
+        value=float(np.mean(shares)),
         expected=more_than,
-        tolerance=np.ptp(shares),
+        tolerance=float(np.ptp(shares)),
         unit="× n iterations",
         how=f"Newton's method to 1e-8, d = 16, {what}; the mean of {len(runs)} runs with "
         f"{_exponents(runs)}, ± their range",

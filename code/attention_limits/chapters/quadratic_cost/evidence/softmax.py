@@ -220,7 +220,7 @@ def maximum_changes_as_often_as_a_harmonic_number(n: int = 4096, seeds: int = 30
 
 def changed_blocks(scores: np.ndarray, keys: int) -> np.ndarray:
     """In which blocks of ``keys`` the running maximum of each row changes: (rows, blocks)."""
-    return changes(scores).reshape(len(scores), -1, keys).any(-1)
+    return np.any(changes(scores).reshape(len(scores), -1, keys), axis=-1)
 
 
 def nearly_every_block_changes_some_row(

@@ -54,9 +54,11 @@ def newton_iterations(n: int = 256) -> style.Figure:
     axes.axvline(0, color=style.GREY, ls=":")
     for gains, strength, colour, fill in (STRONG, WEAK):
         for gain in gains:
-            sizes = dict(n=n, d=16, gain=gain, strength=strength)
             runs = [
-                recurrence.run_newton(*recurrence.network(s, **sizes)) for s in recurrence.SEEDS
+                recurrence.run_newton(
+                    *recurrence.network(seed, n=n, d=16, gain=gain, strength=strength)
+                )
+                for seed in recurrence.SEEDS
             ]
             axes.plot(*zip(*runs, strict=True), "o", color=colour, mfc=fill)
     latches = [recurrence.run_newton(*recurrence.latch(s, bit=1, n=n)) for s in recurrence.SEEDS]
