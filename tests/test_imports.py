@@ -13,8 +13,10 @@ MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE
 
 # A module imports from its own line and from those above it.
 LAYERS = [
-    ["symbols", "shapes", "devices", "meters", "checks", "evidence", "style", "closure"],
-    ["vega", "tensors", "claims", "labels", "lab", "panel"],
+    ["symbols", "shapes", "devices", "meters", "checks", "style", "closure", "notebook"],
+    ["vega", "tensors", "store", "labels", "lab", "panel"],
+    ["evidence"],
+    ["claims"],
     ["formula"],
     ["derivation", "layer", "explorable"],
     ["attention", "positions", "baselines"],
@@ -23,7 +25,7 @@ LAYERS = [
     ["runs", "experiments"],
     ["gallery"],
     ["chapters"],
-    ["notebook", "cli"],
+    ["cli"],
     ["__init__"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

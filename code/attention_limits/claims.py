@@ -4,15 +4,25 @@
 functions that a claim names, and runs them.
 """
 
+import contextlib
+import functools
 import importlib
+import multiprocessing
+import os
+import signal
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 
 import yaml
 
+from attention_limits import store
+from attention_limits.checks import check_count
 from attention_limits.evidence import Evidence
 
 VERDICTS = {
@@ -143,9 +153,7 @@ def resolve(claim: Claim, kind: str, name: str) -> Callable[[], object]:
     Raises:
         ValueError: naming the claim and ``name``, if there is no such function.
     """
-    chapter = claim.chapter.replace("-", "_")
-    full = f"attention_limits.chapters.{chapter}.{HOMES[kind]}.{name}"
-    path, _, function_name = full.rpartition(".")
+    path, function_name = home(claim, kind, name)
     unknown = ValueError(
         f"claim {claim.id!r}: {kind} names {name!r}, which is no function of {path}"
     )
@@ -162,22 +170,68 @@ def resolve(claim: Claim, kind: str, name: str) -> Callable[[], object]:
     return function
 
 
+def home(claim: Claim, kind: str, name: str) -> tuple[str, str]:
+    """The module, and the function in it, that a claim means by a name."""
+    chapter = claim.chapter.replace("-", "_")
+    path = f"attention_limits.chapters.{chapter}.{HOMES[kind]}.{name}"
+    module, _, function = path.rpartition(".")
+    return module, function
+
+
+# --- running it -------------------------------------------------------------------------
+
+
 def verify(claim: Claim) -> Iterator[Result]:
     """Prove each derivation of a claim and gather each piece of its evidence, one result each.
 
     Whatever goes wrong with one of them, it is a result that is not ok and says what went wrong,
     and the next one has its turn.
     """
-    for kind, name in claim.pieces:
-        start = time.perf_counter()
-        try:
-            ok, detail, evidence = _RUN[kind](resolve(claim, kind, name))
-        except Exception as error:
-            ok, detail, evidence = False, f"{type(error).__name__}: {error}", None
-        yield Result(claim.id, kind, name, ok, detail, evidence, time.perf_counter() - start)
+    yield from verify_all([claim], jobs=1)
+
+
+def verify_all(chosen: Iterable[Claim], jobs: int | None = None) -> Iterator[Result]:
+    """The results of several claims, in their order, each as soon as it is there.
+
+    A piece that several claims name runs once.
+
+    Args:
+        chosen: the claims.
+        jobs: how many processes share the work; None: one a core. One is this process itself.
+
+    Raises:
+        ValueError: if ``jobs`` is no positive integer.
+    """
+    jobs = (os.cpu_count() or 1) if jobs is None else jobs
+    check_count("jobs", jobs, least=1)
+    wanted = [(claim, *piece) for claim in chosen for piece in claim.pieces]
+    pieces: dict[tuple[str, str], tuple[Claim, str, str]] = {}
+    for piece in wanted:
+        pieces.setdefault(home(*piece), piece)
+    if jobs == 1 or len(pieces) == 1:
+        checked = functools.cache(lambda key: _checked(*pieces[key]))
+        for piece in wanted:
+            yield replace(checked(home(*piece)), claim=piece[0].id)
+        return
+    with _workers(jobs) as pool:
+        futures = {key: pool.submit(_checked, *piece) for key, piece in pieces.items()}
+        for piece in wanted:
+            yield replace(_result(futures[home(*piece)], piece), claim=piece[0].id)
 
 
 _Outcome = tuple[bool, str, dict[str, object] | None]
+
+
+def _checked(claim: Claim, kind: str, name: str) -> Result:
+    """The result of one piece; whatever goes wrong is part of it."""
+    start = time.perf_counter()
+    try:
+        function = resolve(claim, kind, name)
+        module, own = home(claim, kind, name)
+        outcome = store.kept(module, f"{own}.{kind}", lambda: _RUN[kind](function))
+    except Exception as error:
+        outcome = False, f"{type(error).__name__}: {error}", None
+    return Result(claim.id, kind, name, *outcome, time.perf_counter() - start)
 
 
 def _prove(derivation: Callable) -> _Outcome:
@@ -193,3 +247,39 @@ def _gather(evidence: Callable) -> _Outcome:
 
 
 _RUN = {"derivation": _prove, "evidence": _gather}
+
+
+@contextlib.contextmanager
+def _workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each; none outlives the block, however it ends."""
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:  # what pieces share, such as a trained model
+        shared = os.environ.get(store.STORE) or folder
+        pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(shared,))
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+                child.join()
+
+
+def _begin(shared: str) -> None:
+    """Workers side by side take a thread each, and leave Ctrl-C to their parent."""
+    os.environ[store.STORE] = shared
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # which PyTorch reads when it is imported
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _result(future: Future, piece: tuple[Claim, str, str]) -> Result:
+    """What a worker found. One that died takes its neighbours' work along: that is done again."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        with _workers(1) as alone:
+            try:
+                return alone.submit(_checked, *piece).result()
+            except BrokenProcessPool:
+                claim, kind, name = piece
+                return Result(claim.id, kind, name, False, "the process died", None, 0.0)

@@ -78,11 +78,12 @@ def _imported(source: str, own: str) -> Iterator[str]:
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes but those that only a type checker looks at."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING":
-            continue
-        yield child
-        yield from _executed(child)
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"):
+            yield node
+            waiting += ast.iter_child_nodes(node)
 
 
 def _with_parents(name: str) -> Iterator[str]:
@@ -119,9 +120,15 @@ def _reached(name: str) -> set[str]:
     """What a module imports. The whole package's own lazy door reaches nothing by itself."""
     if name in PACKAGES:
         return set()
-    path = _path(name)
     own = name if _is_package(name) else name.rpartition(".")[0]
-    return set(_imported(path.read_text(encoding="utf-8"), own)) if path else set()
+    path = _path(name)
+    return _imported_by(path, path.stat().st_mtime_ns, own) if path else set()
+
+
+@functools.cache
+def _imported_by(path: Path, changed: int, own: str) -> set[str]:
+    """What a file imports, read again only when it has changed."""
+    return set(_imported(path.read_text(encoding="utf-8"), own))
 
 
 def _data(name: str) -> Iterator[Path]:

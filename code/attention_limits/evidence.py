@@ -1,8 +1,12 @@
 """What a piece of evidence is: a number, what it ought to be, and how near is near enough."""
 
+import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
+
+from attention_limits import store
 
 RELATIONS = ("=", ">", "<")
 
@@ -109,6 +113,28 @@ class Evidence:
             return f"{expected} ± {tolerance}" if self.tolerance else f"{expected}, exactly"
         margin = f" by more than {tolerance}" if self.tolerance else ""
         return f"{self.relation} {expected}{margin}"
+
+
+def evidence(function: Callable[..., Evidence]) -> Callable[..., Evidence]:
+    """Mark a function as a piece of evidence: within a build of the book it runs once.
+
+    Called without arguments, it is looked up in the build's ``store`` first; with some, or outside
+    a build, it is always gathered.
+    """
+
+    @functools.wraps(function)
+    def gathered(*args: Any, **kwargs: Any) -> Evidence:
+        if args or kwargs:
+            return function(*args, **kwargs)
+        module, name = function.__module__, function.__name__
+        return Evidence(**store.kept(module, name, lambda: _fields(function())))
+
+    return gathered
+
+
+def _fields(found: Evidence) -> dict[str, object]:
+    """As JSON keeps them, and gives them back: NumPy's numbers are no numbers to it."""
+    return {k: v.item() if hasattr(v, "item") else v for k, v in asdict(found).items()}
 
 
 def _finite(number: float) -> float | None:

@@ -17,9 +17,9 @@ import sympy as sp
 
 from attention_limits import style, vega
 from attention_limits.formula import Formula, check_domain
+from attention_limits.notebook import MIME
 from attention_limits.symbols import MEANING
 
-MIME = "application/vnd.attention-limits.explorable+json"
 HEIGHT = 300  # of the plot, in pixels
 POINTS = 200  # along the x axis: smooth to the eye, and a move takes a few milliseconds
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attention_limits import style
-
 if TYPE_CHECKING:
     from ipywidgets import Widget
+
+    from attention_limits import style
 
 # Set in the kernels of a build, whose outputs end on pages without one. There a widget would be a
 # dead control, and its state, under random names, would make each build another book.
@@ -32,7 +32,7 @@ class Lab:
     """
 
     controls: Callable[[], "Widget"]
-    recorded: Callable[[], style.Figure]
+    recorded: "Callable[[], style.Figure]"
 
     @functools.cached_property
     def widget(self) -> "Widget":

@@ -57,7 +57,10 @@ def _write_vega(app: Sphinx, exception: Exception | None) -> None:
     import vl_convert
 
     target = Path(app.outdir) / "_static" / "vega.js"
+    made_of = f"/* {app.config.book_fingerprint} */\n"  # bundling takes seconds
+    if target.exists() and target.read_text(encoding="utf-8").startswith(made_of):
+        return
     # A page opened from disk may not load modules, and the bundle's many top-level names would
     # clash as a plain script: hence a function around it, which publishes one name.
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    target.write_text(f"(() => {{{bundle}}})();\n", encoding="utf-8")
+    target.write_text(f"{made_of}(() => {{{bundle}}})();\n", encoding="utf-8")

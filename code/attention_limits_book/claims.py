@@ -4,7 +4,6 @@ Each build gathers the evidence anew when anything that it depends on has change
 verdict is not borne out.
 """
 
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -22,42 +21,31 @@ LOG = logging.getLogger(__name__)
 def setup(app: Sphinx) -> None:
     """Register the directives ``claim`` and ``verdict-table`` and the gates behind them."""
     app.add_config_value("claims_file", None, "env", [str, type(None)])
+    app.add_config_value("claims_jobs", None, "", [int, type(None)])  # None: one a core
     app.add_directive("claim", ClaimCard)
     app.add_directive("verdict-table", VerdictTable)
     app.connect("env-before-read-docs", _load)
 
 
 def _load(app: Sphinx, env, docnames: list[str]) -> None:
-    """Read the ledger, gather the evidence, and warn of each piece that does not hold."""
+    """Read the ledger, gather the evidence, and warn of each piece that does not hold.
+
+    Pages that show claims are read again when a claim or its evidence has changed; where no page
+    is read, nothing has.
+    """
+    if not docnames and hasattr(env, "claim_results"):
+        return
     path = app.config.claims_file and Path(app.srcdir, app.config.claims_file)
     try:
         env.claims = claims.load(path)
     except ValueError as error:
         raise ExtensionError(str(error)) from error
-    env.claim_results = _results(app, env.claims)
-    for results in env.claim_results.values():
-        for result in results:
-            if not result["ok"]:
-                LOG.warning("claim %s: %s: %s", *(result[k] for k in ("claim", "name", "detail")))
-
-
-def _results(app: Sphinx, ledger: dict[str, claims.Claim]) -> dict[str, list[dict]]:
-    """The results of all claims, from the last build if nothing has changed since."""
-    key = app.config.execution_fingerprint + repr(list(ledger.values()))
-    cached = Path(app.doctreedir) / "claims.json"
-    if cached.exists():
-        stored = json.loads(cached.read_text(encoding="utf-8"))
-        if stored["key"] == key:
-            return stored["results"]
-    results = {
-        claim.id: [result.to_dict() for result in claims.verify(claim)] for claim in ledger.values()
-    }
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all: a build that is killed here must leave nothing for the next to choke on.
-    partial = cached.with_suffix(".partial")
-    partial.write_text(json.dumps({"key": key, "results": results}), encoding="utf-8")
-    partial.replace(cached)
-    return results
+    env.claim_results = {name: [] for name in env.claims}
+    # What a page has shown just now is in the build's store, and does not run again.
+    for result in claims.verify_all(env.claims.values(), jobs=app.config.claims_jobs):
+        env.claim_results[result.claim].append(result.to_dict())
+        if not result.ok:
+            LOG.warning("claim %s: %s: %s", result.claim, result.name, result.detail)
 
 
 def _ledger(env) -> dict[str, claims.Claim]:

@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from attention_limits_book import notebooks
-from attention_limits_book.execution import is_notebook
+from attention_limits_book.fingerprints import is_notebook
 
 FOLDER = "notebooks"  # in the book's HTML
 

@@ -1,69 +1,82 @@
 """Execute outdated chapters side by side, before MyST-NB asks the cache for them.
 
-MyST-NB runs one notebook after another and caches each by its cells alone. Ours also depend on the
-package, on the recorded results and on the versions installed, so the cache lives under a
-fingerprint of those, and a change of any of them starts a new one.
+MyST-NB runs one notebook after another and caches each by its cells alone. The outputs also depend
+on the package, on the recorded results and on the versions installed. So each page has a
+fingerprint of these (``fingerprints``): outputs are taken from the cache only if they were made
+under the one that the page has now.
 """
 
-import hashlib
+import itertools
+import json
 import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
+from docutils.nodes import document
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.cache.db import NbCacheRecord
 from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors import load_executor
+from nbformat import NotebookNode
 from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.util import logging as sphinx_logging
 
 from attention_limits.lab import STILL
+from attention_limits.store import STORE
+from attention_limits_book import fingerprints
+from attention_limits_book.fingerprints import is_notebook
 
 LOG = sphinx_logging.getLogger(__name__)
-NOTEBOOK = "format_name: myst"  # in a page's header, where jupytext puts it
 
 
 def setup(app: Sphinx) -> None:
-    """Register the fingerprint and the parallel run."""
-    # A change of the fingerprint makes Sphinx read every page again (rebuild="env").
-    app.add_config_value("execution_fingerprint", "", "env", [str])
-    app.connect("config-inited", _use_fingerprinted_cache, priority=900)
+    """Register the fingerprints and the parallel run."""
+    # What is ours on the side of Sphinx may change any page: it is read again (rebuild="env").
+    app.add_config_value("book_fingerprint", "", "env", [str])
+    app.connect("config-inited", _use_own_folders, priority=900)
     app.connect("config-inited", _use_own_profile)
     app.connect("config-inited", _use_own_fonts)
     app.connect("config-inited", _show_still_faces)
     app.connect("config-inited", _forget_unless_clean)
+    app.connect("env-get-outdated", _outdated)
     app.connect("env-before-read-docs", _execute)
+    app.connect("doctree-read", _without_inner_documents)
     app.connect("build-finished", _mark_if_clean, priority=999)
 
 
-def fingerprint(source: Path) -> str:
-    """A hash of all that an execution depends on, beside the page's own cells."""
-    digest = hashlib.sha256(sys.version.encode())
-    for path, name in sorted(_inputs(source), key=lambda pair: pair[1]):
-        digest.update(name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _inputs(source: Path) -> Iterator[tuple[Path, str]]:
-    packages = [Path(str(resources.files(name))) for name in ("attention_limits", __package__)]
-    for package in packages:
-        for path in package.rglob("*"):
-            if path.suffix in {".py", ".yml", ".json"}:
-                yield path, f"{package.name}/{path.relative_to(package)}"
-    if (versions := source / "constraints.txt").is_file():
-        yield versions, versions.name
-
-
-def _use_fingerprinted_cache(app: Sphinx, config) -> None:
-    config.execution_fingerprint = fingerprint(Path(app.srcdir))
-    caches = Path(app.outdir).parent / ".jupyter_cache"
-    config.nb_execution_cache_path = str(caches / config.execution_fingerprint)
-    for old in caches.glob("*"):
-        if old.name != config.execution_fingerprint:
+def _use_own_folders(app: Sphinx, config) -> None:
+    """Keep outputs of cells, and results of evidence for as long as the versions are the same."""
+    folder, versions = Path(app.outdir).parent, fingerprints.versions(Path(app.srcdir))
+    config.book_fingerprint = fingerprints.of_sphinx_side(versions)
+    config.nb_execution_cache_path = str(folder / ".jupyter_cache")
+    results = folder / ".results"
+    for old in results.glob("*"):
+        if old.name != versions:
             shutil.rmtree(old, ignore_errors=True)
+    os.environ[STORE] = str(results / versions)
+
+
+def _without_inner_documents(app: Sphinx, doctree: document) -> None:
+    """Let all nodes belong to their page.
+
+    What was parsed by itself (reStructuredText in a page of MyST) knows a document of its own, with
+    the settings of the whole build: it would be stored with each page, and read in every build.
+    """
+    for node in doctree.findall():
+        node.document = doctree
+
+
+def _outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
+    """The pages that Sphinx has to read again, beside those whose own text has changed."""
+    versions = fingerprints.versions(Path(app.srcdir))
+    before = getattr(env, "page_fingerprints", {})
+    env.page_fingerprints = {
+        name: fingerprints.of_page(Path(env.doc2path(name)), versions) for name in env.found_docs
+    }
+    return [name for name, now in env.page_fingerprints.items() if before.get(name) != now]
 
 
 def _use_own_profile(app: Sphinx, config) -> None:
@@ -100,11 +113,6 @@ def _show_still_faces(app: Sphinx, config) -> None:
     os.environ[STILL] = "1"
 
 
-def is_notebook(path: Path) -> bool:
-    """Whether a page has cells to run."""
-    return path.suffix == ".md" and NOTEBOOK in path.read_text(encoding="utf-8")[:500]
-
-
 class SharedCache(JupyterCacheBase):
     """A cache that several processes fill at once.
 
@@ -113,29 +121,77 @@ class SharedCache(JupyterCacheBase):
     """
 
     def truncate_caches(self) -> None:
-        """Leave the cache as it is: a change of the fingerprint deletes it as a whole."""
+        """Leave the cache as it is; pages forget their own outdated outputs."""
+
+    def cache_notebook_bundle(self, bundle: CacheBundleIn, *args, **kwargs) -> NbCacheRecord:
+        """Keep a page's outputs, its streams in one piece each."""
+        join_streams(bundle.nb)
+        return super().cache_notebook_bundle(bundle, *args, **kwargs)
+
+
+def join_streams(notebook: NotebookNode) -> None:
+    """Put together what a kernel sent in pieces, which the clock cuts wherever it likes.
+
+    MyST-NB merges streams, too, but ends a line at each cut.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [
+                output
+                for name, pieces in itertools.groupby(cell.outputs, lambda o: o.get("name"))
+                for output in ([_joined(list(pieces))] if name else pieces)
+            ]
+
+
+def _joined(pieces: list[NotebookNode]) -> NotebookNode:
+    return NotebookNode({**pieces[0], "text": "".join(piece.text for piece in pieces)})
 
 
 def _execute(app: Sphinx, env, docnames: list[str]) -> None:
-    if app.config.nb_execution_mode != "cache":
-        return
     pages = [path for name in docnames if is_notebook(path := Path(env.doc2path(name)))]
-    if len(pages) < 2:
-        return  # MyST-NB runs a single page just as well
+    if app.config.nb_execution_mode != "cache" or not pages:
+        return
     cache = SharedCache(app.config.nb_execution_cache_path)
+    made_under = _MadeUnder(cache)
+    versions = fingerprints.versions(Path(app.srcdir))
+    now = {str(page.absolute()): fingerprints.of_cells(page, versions) for page in pages}
     for page in pages:
         read = {"name": "myst_nb_md", "type": "plugin"}
-        cache.add_nb_to_project(str(page), read_data=read)
+        project = cache.add_nb_to_project(str(page), read_data=read)
+        if made_under.fingerprints.get(project.uri) != now[project.uri]:
+            _forget_outputs(cache, project.pk)
     # Kernels side by side share the cores: one thread each is fastest, and keeps sums in one order.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     executor = load_executor("local-parallel", cache, logger=logging.getLogger(__name__))
-    result = executor.run_and_cache(
-        filter_uris=[str(page.absolute()) for page in pages],
-        timeout=app.config.nb_execution_timeout,
-    )
+    result = executor.run_and_cache(filter_uris=list(now), timeout=app.config.nb_execution_timeout)
     # A page that failed is not in the cache: MyST-NB runs it again, and reports page and cell.
-    failed = len(result.excepted) + len(result.errored)
-    LOG.info("executed side by side: %d pages, %d failed", len(result.succeeded), failed)
+    failed = {*result.excepted, *result.errored}
+    made_under.keep({uri: now[uri] for uri in now if uri not in failed})
+    LOG.info("executed side by side: %d pages, %d failed", len(result.succeeded), len(failed))
+
+
+def _forget_outputs(cache: JupyterCacheBase, page: int) -> None:
+    """Remove what the cells of a page once gave, so that they run again."""
+    try:
+        cache.remove_cache(cache.match_cache_notebook(cache.get_project_notebook(page).nb).pk)
+    except KeyError:  # they never ran
+        return
+
+
+class _MadeUnder:
+    """Under which fingerprint the cached outputs of each page were made."""
+
+    def __init__(self, cache: JupyterCacheBase) -> None:
+        self.path = Path(cache.path) / "fingerprints.json"
+        try:
+            self.fingerprints = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # none, or half written by a build that was killed
+            self.fingerprints = {}
+
+    def keep(self, new: dict[str, str]) -> None:
+        """Write them down once the outputs are in the cache: not before, or a kill would lie."""
+        self.fingerprints |= new
+        self.path.write_text(json.dumps(self.fingerprints), encoding="utf-8")
 
 
 def _forget_unless_clean(app: Sphinx, config) -> None:

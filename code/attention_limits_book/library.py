@@ -11,10 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from types import ModuleType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import matplotlib as mpl
-import sympy as sp
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -23,14 +21,13 @@ from sphinx.roles import XRefRole
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
-from attention_limits import style, symbols
 from attention_limits.attention import MECHANISMS
-from attention_limits.attention.cost import Cost
-from attention_limits.formula import Formula
-from attention_limits.gallery import library as figures
-from attention_limits.gallery import positions as figures_of_positions
 from attention_limits.positions import POSITIONS
-from attention_limits.positions.price import Price
+
+if TYPE_CHECKING:
+    from attention_limits.attention.cost import Cost
+    from attention_limits.formula import Formula
+    from attention_limits.positions.price import Price
 
 # The sizes at which prices are compared, and the units that fit them.
 SIZES = {"n": 4096, "n_max": 4096, "d": 64, "h": 1, "b": 2, "r": 1}
@@ -66,7 +63,11 @@ class Entry(SphinxDirective):
 
     required_arguments = 1
     kind: ClassVar[str]
-    figures: ClassVar[ModuleType]  # where its examples are, and what draws them
+
+    @property
+    def figures(self) -> ModuleType:
+        """Where its examples are, and what draws them."""
+        return _gallery(self.kind)
 
     def run(self) -> list[nodes.Node]:
         """Build the section, or fail the build for a module that the package lacks."""
@@ -91,17 +92,28 @@ class Entry(SphinxDirective):
 class Mechanism(Entry):
     """``{mechanism} dense``: a section about a mechanism or a baseline."""
 
-    kind, figures = "mechanism", figures
+    kind = "mechanism"
 
 
 class Encoding(Entry):
     """``{encoding} rotary``: a section about a positional encoding."""
 
-    kind, figures = "encoding", figures_of_positions
+    kind = "encoding"
+
+
+def _gallery(kind: str) -> ModuleType:
+    """The pictures of a kind; imported here, since PyTorch comes along and few builds draw them."""
+    from attention_limits.gallery import library, positions
+
+    return {"mechanism": library, "encoding": positions}[kind]
 
 
 def _picture(figures: ModuleType, name: str) -> str:
     """Drawn in the book's own style, whatever settings of the reader's own have been loaded."""
+    import matplotlib as mpl
+
+    from attention_limits import style
+
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(style.SETTINGS)
@@ -162,10 +174,11 @@ def _call_as_readers_do(section: nodes.section, module: ModuleType) -> None:
 # --- prices -------------------------------------------------------------------------------------
 
 
-def _cost(module: ModuleType, quoted: Mapping[str, object]) -> tuple[Cost | Price, str]:
+def _cost(module: ModuleType, quoted: Mapping[str, object]) -> tuple["Cost | Price", str]:
     """The price at the options that a page quotes, and the call that told it."""
-    cost = module.cost(**figures.accepted(module.cost, quoted))
-    return cost, figures.call(module.__name__.rpartition(".")[2], module.cost, quoted)
+    library = _gallery("mechanism")
+    cost = module.cost(**library.accepted(module.cost, quoted))
+    return cost, library.call(module.__name__.rpartition(".")[2], module.cost, quoted)
 
 
 def _price(module: ModuleType, quoted: Mapping[str, object]) -> str:
@@ -179,7 +192,7 @@ def _price(module: ModuleType, quoted: Mapping[str, object]) -> str:
     return "\n".join(lines)
 
 
-def _formula(formula: Formula) -> str:
+def _formula(formula: "Formula") -> str:
     """The formula where it is short, or else what it comes to in long texts; or nothing.
 
     One that hangs on no size is its own value.
@@ -194,14 +207,19 @@ def _formula(formula: Formula) -> str:
     return ""
 
 
-def in_long_texts(formula: Formula) -> Formula:
+def in_long_texts(formula: "Formula") -> "Formula":
     """The formula for those n that are no less than in SIZES, where no minimum is in doubt."""
+    import sympy as sp
+
+    from attention_limits import symbols
+    from attention_limits.formula import Formula
+
     least, beyond = SIZES["n"], symbols.i  # any symbol that is not negative
     decided = formula.subs({symbols.n: least + beyond}).subs({beyond: symbols.n - least})
     return Formula(sp.factor_terms(sp.expand(decided.expr)), formula.unit, formula.name)
 
 
-def _amount(formula: Formula) -> str:
+def _amount(formula: "Formula") -> str:
     """The value at SIZES, in units that suit all modules: what is no plain count, to 3 digits."""
     value = formula(**{symbol.name: SIZES[symbol.name] for symbol in formula.symbols})
     size, _ = UNITS[formula.unit]
@@ -223,9 +241,14 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, look: str) -> s
 class EntryTable(SphinxDirective):
     """All modules of a kind at a glance, with links."""
 
-    figures: ClassVar[ModuleType]
+    kind: ClassVar[str]
     look: ClassVar[str]
     head: ClassVar[tuple[str, ...]]
+
+    @property
+    def figures(self) -> ModuleType:
+        """Where its examples are."""
+        return _gallery(self.kind)
 
     def run(self) -> list[nodes.Node]:
         """Build the table."""
@@ -237,7 +260,7 @@ class EntryTable(SphinxDirective):
         """What has a row."""
         raise NotImplementedError
 
-    def cells(self, name: str, module: ModuleType, cost: Cost | Price) -> tuple[str, ...]:
+    def cells(self, name: str, module: ModuleType, cost: "Cost | Price") -> tuple[str, ...]:
         """What a row has under ``head``."""
         raise NotImplementedError
 
@@ -251,20 +274,20 @@ class EntryTable(SphinxDirective):
 class MechanismTable(EntryTable):
     """``{mechanism-table}``: every mechanism and baseline."""
 
-    figures, look = figures, "mechanisms"
+    kind, look = "mechanism", "mechanisms"
     head = ("needed, MFLOPs", "held, kB", "reaches back", "what it does", "taught in")
 
     def all_names(self) -> Iterable[str]:
         """The baselines last."""
-        return (*MECHANISMS, *figures.BASELINES)
+        return (*MECHANISMS, *self.figures.BASELINES)
 
-    def cells(self, name: str, module: ModuleType, cost: Cost) -> tuple[str, ...]:
+    def cells(self, name: str, module: ModuleType, cost: "Cost") -> tuple[str, ...]:
         """What one head needs and holds, how far it sees, and where to read about it."""
         chapter = TAUGHT_IN.search(inspect.getdoc(module))
         return (
             _amount(cost.needed),
             _amount(cost.held),
-            "{} ({})".format(*figures.reach(name)),
+            "{} ({})".format(*self.figures.reach(name)),
             _first_sentence(module)[1],
             f":chapter:`{chapter['chapter']}`" if chapter else "",
         )
@@ -273,14 +296,14 @@ class MechanismTable(EntryTable):
 class EncodingTable(EntryTable):
     """``{encoding-table}``: every positional encoding."""
 
-    figures, look = figures_of_positions, "encodings"
+    kind, look = "encoding", "encodings"
     head = ("parameters", "MFLOPs", "acts on", "a score hangs on", "what it does")
 
     def all_names(self) -> Iterable[str]:
         """In the order of the package."""
         return POSITIONS
 
-    def cells(self, name: str, module: ModuleType, cost: Price) -> tuple[str, ...]:
+    def cells(self, name: str, module: ModuleType, cost: "Price") -> tuple[str, ...]:
         """What it costs, and what kind of encoding it is."""
         return (
             _amount(cost.parameters),

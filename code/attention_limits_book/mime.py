@@ -8,7 +8,7 @@ import zlib
 
 from docutils import nodes
 
-from attention_limits.explorable import MIME
+from attention_limits.notebook import MIME
 
 POSTER_WIDTH = 680  # what a reader without JavaScript sees, and the printer
 

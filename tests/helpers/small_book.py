@@ -119,6 +119,8 @@ class Book:
             self.file(image).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / image, self.file(image))
         config["sphinx"]["config"]["claims_file"] = "claims.yml"
+        # Its evidence lives in the extension below, which another process would not have.
+        config["sphinx"]["config"]["claims_jobs"] = 1
         config["sphinx"]["local_extensions"] = {"tiny": "."}
         self.write("_config.yml", yaml.safe_dump(config))
         self.write("tiny.py", EXTENSION)

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense
 from attention_limits.chapters.quadratic_cost import derivations
-from attention_limits.evidence import Evidence
+from attention_limits.evidence import Evidence, evidence
 from attention_limits.shapes import SHAPES
 
 SMALL = dict(d_model=64, h=4, g=4, f=256, c=2)
@@ -52,6 +52,7 @@ def counted_layer(*, n: int, d_model: int, h: int, g: int, f: int, c: int) -> di
     return {name: counter.get_total_flops() for name, counter in counts.items()}
 
 
+@evidence
 def layer_flops_match_torch() -> Evidence:
     """The three formulas of a layer against PyTorch's own count, shape by shape."""
     formulas = (derivations.ATTENTION, derivations.PROJECTIONS, derivations.MLP)
@@ -69,6 +70,7 @@ def layer_flops_match_torch() -> Evidence:
     )
 
 
+@evidence
 def attention_quadruples_when_n_doubles() -> Evidence:
     """Counted FLOPs of attention at 2n over those at n: four wherever it is tried."""
     lengths = [2**power for power in range(4, 21)]
@@ -93,6 +95,7 @@ def counted_both_ways(n: int, d: int, heads: int = 2) -> tuple[int, int]:
     return forward.get_total_flops(), backward.get_total_flops()
 
 
+@evidence
 def backward_is_twice_forward() -> Evidence:
     """FLOPs of the way back over those of the way there, where the weights are kept."""
     shapes = [(n, d) for n in (16, 97, 1024, 65536) for d in (8, 60, 128)]
@@ -105,6 +108,7 @@ def backward_is_twice_forward() -> Evidence:
     )
 
 
+@evidence
 def backward_quadruples_when_n_doubles() -> Evidence:
     """FLOPs of the way back at 2n over those at n: four, where a cubic cost would need eight."""
     counts = [counted_both_ways(2**power, d=64)[1] for power in range(4, 21)]
@@ -117,6 +121,7 @@ def backward_quadruples_when_n_doubles() -> Evidence:
     )
 
 
+@evidence
 def softmax_keeps_its_output_alone(n: int = 512) -> Evidence:
     """Numbers that PyTorch keeps for a softmax's way back, for each weight: no Jacobian."""
     kept = []
@@ -135,6 +140,7 @@ def softmax_keeps_its_output_alone(n: int = 512) -> Evidence:
     )
 
 
+@evidence
 def jacobian_products_are_cubic() -> Evidence:
     """FLOPs of multiplying n written-out Jacobians with a vector each, over n cubed."""
     ratios = []
@@ -152,6 +158,7 @@ def jacobian_products_are_cubic() -> Evidence:
     )
 
 
+@evidence
 def writing_matches_torch(n: int = 40) -> Evidence:
     """Writing n tokens, without a cache and with one: formulas against PyTorch's count."""
     differences = []
@@ -180,6 +187,7 @@ def _counted_row(length: int, *, d_model: int, h: int, **_: int) -> int:
     return counter.get_total_flops()
 
 
+@evidence
 def writing_without_cache_is_cubic(longest: int = 128) -> Evidence:
     """The third difference of the total: constant and not zero, which only a cubic has.
 
@@ -196,6 +204,7 @@ def writing_without_cache_is_cubic(longest: int = 128) -> Evidence:
     )
 
 
+@evidence
 def attention_equals_the_rest_at_crossover() -> Evidence:
     """At n*, attention's counted FLOPs over those of everything else in the layer."""
     ratios = []

@@ -4,7 +4,7 @@ import torch
 
 from attention_limits.attention import dense
 from attention_limits.chapters.quadratic_cost import derivations
-from attention_limits.evidence import Evidence
+from attention_limits.evidence import Evidence, evidence
 from attention_limits.shapes import SHAPES, Shape
 
 BYTES = torch.bfloat16.itemsize
@@ -19,6 +19,7 @@ def held_by_a_stream(shape: Shape, n: int) -> int:
     return shape.layers * sum(x.nbytes for x in cache)
 
 
+@evidence
 def cache_holds_what_the_formula_says(n: int = 1000) -> Evidence:
     """Bytes of a whole model's cache, measured on a stream's state, against the formula."""
     differences = []
@@ -36,6 +37,7 @@ def cache_holds_what_the_formula_says(n: int = 1000) -> Evidence:
     )
 
 
+@evidence
 def cache_outweighs_the_weights() -> Evidence:
     """Bytes of Llama-3.1 8B's cache at the length of its training, over those of its weights."""
     shape = SHAPES["Llama-3.1 8B"]
