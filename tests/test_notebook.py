@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from attention_limits.notebook import HIDDEN, glue
@@ -11,6 +12,8 @@ from attention_limits.notebook import HIDDEN, glue
 @pytest.fixture
 def displayed():
     """What `glue` shows: the lines that one sees, and the records behind them."""
+
+    InteractiveShell.instance()  # without one, `display` prints
 
     def run(**values):
         with capture_output() as captured:

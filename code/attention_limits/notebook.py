@@ -16,9 +16,16 @@ def glue(**values: object) -> None:
     # A scalar of NumPy or PyTorch shows its type as well, which no prose wants to quote.
     values = {k: v.item() if hasattr(v, "item") else v for k, v in values.items()}
     lines = [f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v}" for k, v in values.items()]
-    display({"text/plain": "\n".join(lines)}, raw=True)
+    display(_Lines("\n".join(lines)))
     for name, value in values.items():
         bundle, metadata = format_display_data(value)
         record = {"name": name, "mime_prefix": HIDDEN}
         hidden = {HIDDEN + mime: data for mime, data in bundle.items()}
         display(hidden, raw=True, metadata={**metadata, "scrapbook": record})
+
+
+class _Lines(str):
+    """Text that is shown as it is, in a notebook and outside of one, where `display` prints."""
+
+    def __repr__(self) -> str:
+        return str(self)

@@ -24,7 +24,7 @@ def setup(app: Sphinx) -> None:
     app.add_config_value("claims_jobs", None, "", [int, type(None)])  # None: one a core
     app.add_directive("claim", ClaimCard)
     app.add_directive("verdict-table", VerdictTable)
-    app.connect("env-before-read-docs", _load)
+    app.connect("env-before-read-docs", _load, priority=400)  # before pages show some of it
 
 
 def _load(app: Sphinx, env, docnames: list[str]) -> None:
@@ -41,7 +41,7 @@ def _load(app: Sphinx, env, docnames: list[str]) -> None:
     except ValueError as error:
         raise ExtensionError(str(error)) from error
     env.claim_results = {name: [] for name in env.claims}
-    # What a page has shown just now is in the build's store, and does not run again.
+    # Side by side, into the build's store: a page that shows a piece finds it there.
     for result in claims.verify_all(env.claims.values(), jobs=app.config.claims_jobs):
         env.claim_results[result.claim].append(result.to_dict())
         if not result.ok:

@@ -1,12 +1,10 @@
 """What a build refuses, what it repeats, and what it survives: small books built for real."""
 
-import json
 import os
 import signal
 import subprocess
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -14,9 +12,9 @@ from bs4 import BeautifulSoup
 from helpers.small_book import CLAIM, OPEN, build_command, cell, recorded
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
+from myst_nb.core.utils import coalesce_streams
 
-from attention_limits import claims as ledger
-from attention_limits_book import claims, execution
+from attention_limits_book import execution
 
 BOOK = Path(__file__).parents[2] / "_build" / "html"
 
@@ -105,7 +103,7 @@ def test_a_rebuild_repeats_what_has_changed_and_no_more(book):
     book.claim({**CLAIM, "reason": "They were counted twice."}, OPEN)
     new_ledger = book.build()
     assert new_ledger.status == 0, new_ledger.output
-    assert new_ledger.ran == ["evidence"], "only what the ledger names had to run"
+    assert new_ledger.ran == [], "no evidence is another because it is worded anew"
     for page in ("chapters/first", "chapters/verdicts"):
         assert "They were counted twice." in book.html(page)
 
@@ -148,24 +146,6 @@ def test_evidence_that_does_not_hold_fails_every_build(book):
     assert built.ran == [], "evidence that was gathered is gathered again"
 
 
-def test_results_half_written_are_gathered_again(tmp_path, monkeypatch):
-    """A build killed while it wrote its results down could never be run again."""
-    config = SimpleNamespace(execution_fingerprint="the same")
-    app = SimpleNamespace(config=config, doctreedir=tmp_path / "doctrees")
-    claim = ledger.Claim("two-and-two", "locality", "book", "…", "open", (), (), ())
-
-    def killed(path, text, **_):
-        path.write_bytes(text.encode()[: len(text) // 2])
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", killed)
-        with pytest.raises(KeyboardInterrupt):
-            claims._results(app, {claim.id: claim})
-    assert claims._results(app, {claim.id: claim}) == {claim.id: []}
-    assert json.loads((app.doctreedir / "claims.json").read_text())["results"] == {claim.id: []}
-
-
 # --- the same book twice ------------------------------------------------------------------------
 
 
@@ -205,14 +185,38 @@ def test_what_a_cell_prints_in_pieces_is_one_output(book):
     built = book.build()
     assert built.status == 0, built.output
     page = BeautifulSoup(book.html("chapters/second"), "html.parser")
-    boxes = [box.get_text().split() for box in page.select(".output.stream")]
-    assert boxes == [["one", "two"]]
+    boxes = [box.get_text() for box in page.select(".output.stream")]
+    assert [box.strip() for box in boxes] == ["one\ntwo"]
+
+
+TEXT = "  one\n\ntwo  \nthree"
+
+
+@pytest.mark.parametrize("cut", range(1, len(TEXT)))
+def test_a_stream_is_the_same_wherever_the_clock_cuts_it(cut):
+    """A blank line, or the end of one, stood where a busy kernel had cut: two builds differed."""
+    pieces = [TEXT[:cut], TEXT[cut:]]
+    assert merged(pieces) == merged([TEXT])
+
+
+def merged(pieces):
+    """What a page makes of a cell that printed these pieces, around something that it displayed."""
+    outputs = [nbformat.v4.new_output("stream", name="stdout", text=piece) for piece in pieces]
+    shown = nbformat.v4.new_output("display_data", {"text/plain": "4"})
+    stream = nbformat.v4.new_output("stream", name="stdout", text="last\n")
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("…", outputs=[*outputs, shown, stream])]
+    )
+    execution.join_streams(notebook)
+    return coalesce_streams(notebook.cells[0].outputs)
 
 
 def test_a_readers_own_ipython_stays_out(book, tmp_path):
     """A page showed what only its author's start-up files define."""
     own = tmp_path / "ipython"
-    write(own / "profile_default/startup/mine.py", "mine = 1")
+    startup = own / "profile_default/startup/mine.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("mine = 1")
     book.page("second", cell("print('mine' in globals())"))
     built = book.build(IPYTHONDIR=str(own))
     assert built.status == 0, built.output
@@ -223,88 +227,6 @@ def test_a_readers_own_ipython_stays_out(book, tmp_path):
 def files_of(folder):
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-# --- the fingerprint ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def house(tmp_path, monkeypatch):
-    """A repository with a file of every kind."""
-    for name in (
-        "code/attention_limits/attention/dense.py",
-        "code/attention_limits/claims.yml",
-        "code/attention_limits_book/lint.py",
-        "code/attention_limits_book/static/book.css",
-        "code/attention_limits/__pycache__/dense.cpython-311.pyc",
-        "code/attention_limits/results/long.json",
-        "constraints.txt",
-        "chapters/attention.md",
-        "README.md",
-    ):
-        write(tmp_path / name, "old")
-    monkeypatch.setattr(execution.resources, "files", lambda name: tmp_path / "code" / name)
-    return tmp_path
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "code/attention_limits/attention/dense.py",
-        "code/attention_limits/claims.yml",
-        "code/attention_limits_book/lint.py",
-        "code/attention_limits/tasks/new.py",
-        "code/attention_limits/results/long.json",
-        "code/attention_limits/results/new.json",
-        "constraints.txt",
-    ],
-)
-def test_what_an_execution_depends_on_changes_the_fingerprint(house, name):
-    """The book showed the output of code, data or versions that are gone."""
-    before = execution.fingerprint(house)
-    write(house / name, "new")
-    assert execution.fingerprint(house) != before
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "code/attention_limits_book/static/book.css",
-        "code/attention_limits/__pycache__/dense.cpython-311.pyc",
-        "code/attention_limits/__pycache__/new.cpython-311.pyc",
-        "chapters/attention.md",
-        "README.md",
-        "results/a-readers-own.json",
-        "tests/test_new.py",
-    ],
-)
-def test_nothing_else_changes_the_fingerprint(house, name):
-    """Every chapter ran again because somebody had moved a comma elsewhere."""
-    before = execution.fingerprint(house)
-    write(house / name, "new")
-    assert execution.fingerprint(house) == before
-
-
-def test_deleting_and_renaming_change_the_fingerprint(house):
-    """A module that is gone went on living in the book's outputs."""
-    source = house / "code/attention_limits/attention/dense.py"
-    before = execution.fingerprint(house)
-    moved = source.rename(source.with_name("sparse.py"))
-    renamed = execution.fingerprint(house)
-    moved.unlink()
-    assert len({before, renamed, execution.fingerprint(house)}) == 3
-
-
-def test_another_python_changes_the_fingerprint(house, monkeypatch):
-    """The outputs of one Python were shown as another's."""
-    before = execution.fingerprint(house)
-    monkeypatch.setattr(execution.sys, "version", "4.0.0")
-    assert execution.fingerprint(house) != before
 
 
 # --- labs ---------------------------------------------------------------------------------------
