@@ -10,6 +10,7 @@ import pkgutil
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import assert_close, draw, on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -156,39 +157,30 @@ def is_causal(module, options):
     return options.get("causal", not choice)
 
 
-def cases(*needs):
-    """All cases; one whose mechanism lacks a door or an option that is needed skips, by name."""
+def cases(*needs, one_each=False, but=lambda name, options: False):
+    """All cases whose mechanism has the functions and options that are needed.
+
+    Args:
+        needs: names of functions or options; "causality": the case must not look ahead.
+        one_each: the first case of each mechanism stands for the others.
+        but: which cases to leave out.
+    """
     params = []
     for name, rows in CASES.items():
         module = MODULES[name]
-        has = {*vars(module), *inspect.signature(module.attend).parameters}
-        for options in rows:
-            lacks = [need for need in needs if need != "causality" and need not in has]
-            if "causality" in needs and not lacks and not is_causal(module, options):
-                continue  # nothing to hold: this case may look ahead
-            reason = f"{name} has no {', '.join(lacks)}"
+        has = {*vars(module), *inspect.signature(module.attend).parameters, "causality", "gates"}
+        has -= set() if gates_of(module) else {"gates"}
+        fit = [
+            options
+            for options in rows
+            if has.issuperset(needs)
+            and not but(name, options)
+            and ("causality" not in needs or is_causal(module, options))
+        ]
+        for options in fit[:1] if one_each else fit:
             words = [f"{key}={getattr(x, '__name__', x)}" for key, x in options.items()]
-            marks = [pytest.mark.skip(reason=reason)] if lacks else []
-            params.append(pytest.param(module, options, id="-".join([name, *words]), marks=marks))
+            params.append(pytest.param(module, options, id="-".join([name, *words])))
     return pytest.mark.parametrize(("module", "options"), params)
-
-
-on_devices = pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-        ),
-    ],
-)
-
-
-def draw(q_shape, k_shape, width=None, *, seed=0, dtype=torch.float64, device="cpu"):
-    """Standard normal q, k, v; values as wide as keys unless told."""
-    generator = torch.Generator().manual_seed(seed)
-    shapes = q_shape, k_shape, (*k_shape[:-1], width or k_shape[-1])
-    return [torch.randn(s, generator=generator, dtype=dtype).to(device) for s in shapes]
 
 
 def gated(module, options, inputs, *, seed=0):
@@ -220,10 +212,6 @@ def defined(module, inputs, **options):
 
 def rms(x):
     return x.square().mean().sqrt()
-
-
-def assert_close(actual, expected, *, within=1e-12):
-    torch.testing.assert_close(actual.detach().cpu(), expected, atol=within, rtol=within)
 
 
 def gradients(module, inputs, **options):
@@ -272,10 +260,11 @@ SHAPES = {
 
 
 @on_devices
-@pytest.mark.parametrize("width", [None, 5], ids=["square", "values narrower"])
 @pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
 @cases()
-def test_equals_its_definition(module, options, shapes, width, device):
+def test_equals_its_definition(module, options, shapes, device):
+    # Every second shape has values that are narrower than keys.
+    width = 5 if list(SHAPES.values()).index(shapes) % 2 else None
     inputs = drawn(module, options, *shapes, width, device=device)
     assert_close(attended(module, inputs, **options), defined(module, inputs, **options))
 
@@ -381,18 +370,22 @@ def test_the_past_sends_no_gradient_to_the_future(module, options):
 # Gradients
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(
+small_shapes = pytest.mark.parametrize(
     "shapes", [((2, 4, 3), (2, 4, 3)), ((2, 1, 3), (1, 5, 3)), ((4, 3), (2, 3))], ids=str
 )
+
+
+@small_shapes
+@cases("mask")
+def test_gradients_under_a_mask_are_those_of_the_output(module, options, shapes):
+    mask = torch.ones(shapes[0][-2], shapes[1][-2], dtype=torch.bool)
+    mask[0], mask[:, -1] = False, False  # one query sees nothing, one key is seen by none
+    test_gradients_are_those_of_the_output(module, {**options, "mask": mask}, shapes)
+
+
+@small_shapes
 @cases()
-def test_gradients_are_those_of_the_output(module, options, shapes, masked):
-    if masked:
-        if "mask" not in inspect.signature(module.attend).parameters:
-            pytest.skip(f"{module.__name__} has no mask")
-        mask = torch.ones(shapes[0][-2], shapes[1][-2], dtype=torch.bool)
-        mask[0], mask[:, -1] = False, False  # one query sees nothing, one key is seen by none
-        options = {**options, "mask": mask}
+def test_gradients_are_those_of_the_output(module, options, shapes):
     inputs = [x.requires_grad_() for x in drawn(module, options, *shapes, 2)]
 
     def attend(*inputs):
@@ -434,17 +427,18 @@ def test_strides_do_not_matter(module, options):
 
 # Low precision
 
+ANOTHER_SOFTMAX = {"log_n", "qk_norm", "sink"}
+
 
 @on_devices
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("n_q", [257, 40])
-@cases()
+@cases(but=lambda name, options: gates_of(MODULES[name]) or ANOTHER_SOFTMAX & options.keys())
 def test_error_is_at_most_twice_that_of_a_plain_softmax(module, options, dtype, n_q, device):
-    """The yardstick is three lines of PyTorch in the same precision, against float64."""
-    if gates_of(module):
-        pytest.skip(f"{module.__name__} is a recurrence, which has a rule of its own")
-    if options.keys() & {"log_n", "qk_norm", "sink"}:
-        pytest.skip("test_dense.py has a yardstick for another softmax")
+    """The yardstick is three lines of PyTorch in the same precision, against float64.
+
+    Recurrences have a rule of their own, and test_dense.py a yardstick for other softmaxes.
+    """
     q, k, v = draw((2, n_q, 60), (2, 257, 60), dtype=dtype, device=device)
     by = module if hasattr(module, "visible") else dense
     sees = torch.from_numpy(pattern(by, options, n_q, 257)).to(device)
@@ -611,23 +605,40 @@ def test_memory_is_linear_in_n(module, options, backward):
     assert np.abs(np.diff(peaks, 2)).max() <= allowed, peaks
 
 
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward and backward"])
-@cases()
-def test_memory_stays_linear_as_far_as_65536_tokens(module, options, backward):
-    """A slice in a loop looks innocent, and its gradients are quadratic only from here on."""
-    if name_of(module) in QUADRATIC_TIME:
-        pytest.skip(f"{module.__name__} takes too long there")
-    if "scale" in options:
-        pytest.skip("a scale takes no memory")
-    if "feature_map" in options:
-        pytest.skip("one feature map takes as much memory as another")
+def assert_grows_with_n(module, options, backward, short, long):
+    """Memory at two lengths: in proportion, or to n log n where a mechanism may hold that."""
     peaks = [
         peak_memory(module, options, (n, 64), backward, dtype=torch.float32, device="meta")
-        for n in (4096, 65536)
+        for n in (short, long)
     ]
-    assert peaks[0] >= 4096 * 64 * 4
-    growth = 16 * 10 / 6 if name_of(module) in N_LOG_N else 16  # log₂ of n / 64
+    assert peaks[0] >= short * 64 * 4
+    growth = long / short
+    if name_of(module) in N_LOG_N:
+        growth *= np.log2(long / 64) / np.log2(short / 64)
     assert peaks[1] <= 1.1 * growth * peaks[0], peaks
+
+
+def takes_too_long(name, options):
+    return name in QUADRATIC_TIME
+
+
+def not_its_second(name, options):
+    """The second row of each mechanism is causal, or has a tile's worth of tokens in sight."""
+    return takes_too_long(name, options) or options is not CASES[name][1]
+
+
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward and backward"])
+@cases(but=not_its_second)
+def test_memory_stays_linear_as_far_as_65536_tokens(module, options, backward):
+    """A slice in a loop looks innocent, and its gradients are quadratic only from here on."""
+    assert_grows_with_n(module, options, backward, 4096, 65536)
+
+
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward and backward"])
+@cases(but=takes_too_long)
+def test_memory_is_linear_in_n_whatever_the_options(module, options, backward):
+    """One option of a mechanism kept what the others let go."""
+    assert_grows_with_n(module, options, backward, 2048, 8192)
 
 
 # Streams
@@ -786,24 +797,22 @@ def zeros(module, tokens):
 
 
 @pytest.mark.parametrize(("name", "change"), BAD.values(), ids=BAD)
-@cases()
+@cases(one_each=True)
 def test_bad_input_is_refused_by_name(module, options, name, change):
     with pytest.raises(ValueError, match=rf"^{name} must "):
         module.attend(**zeros(module, 5) | change, **fitting(module.attend, options, 5))
 
 
 @pytest.mark.parametrize("gate", BAD_GATES.values(), ids=BAD_GATES)
-@cases()
+@cases("gates", one_each=True)
 def test_bad_gate_is_refused_by_name(module, options, gate):
-    if not gates_of(module):
-        pytest.skip(f"{module.__name__} has no gates")
     for name in gates_of(module):
         with pytest.raises(ValueError, match=rf"^{name} must "):
             module.attend(**zeros(module, 5) | {name: gate}, **fitting(module.attend, options, 5))
 
 
 @pytest.mark.parametrize("mask", BAD_MASKS.values(), ids=BAD_MASKS)
-@cases("mask")
+@cases("mask", one_each=True)
 def test_bad_mask_is_refused_by_name(module, options, mask):
     with pytest.raises(ValueError, match=r"^mask must "):
         attended(module, [torch.zeros(2, 5, 8)] * 3, mask=mask, **options)
@@ -811,7 +820,7 @@ def test_bad_mask_is_refused_by_name(module, options, mask):
 
 @pytest.mark.parametrize(("name", "change"), BAD.values(), ids=BAD)
 @pytest.mark.parametrize("tokens", [0, 3], ids=["at the start", "in the middle"])
-@cases("step", "causality")
+@cases("step", "causality", one_each=True)
 def test_bad_step_is_refused_by_name(module, options, name, change, tokens):
     options, state = fitting(module.step, options, 5), None
     if tokens:
@@ -821,7 +830,7 @@ def test_bad_step_is_refused_by_name(module, options, name, change, tokens):
 
 
 @pytest.mark.parametrize(("n", "n_k", "name"), [(-1, 3, "n"), (3, -1, "n_k"), (2.0, 3, "n")])
-@cases("visible")
+@cases("visible", one_each=True)
 def test_bad_length_is_refused_by_name(module, options, n, n_k, name):
     with pytest.raises(ValueError, match=rf"^{name} must "):
         module.visible(n, n_k=n_k, **fitting(module.visible, options, 3))
