@@ -58,7 +58,7 @@ def test_blanks_and_nothing_else_fill_a_longer_text(setting):
 @pytest.mark.parametrize("setting", [s for s in SETTINGS.values() if s.blanks], ids=str)
 def test_without_blanks_a_longer_text_is_full_of_symbols(setting):
     """There is nothing to control for, if a plain text has blanks."""
-    task = setting.make("plain")
+    task = setting.make()
     assert not (task.sample(0, 50, LONGEST).inputs == task.vocabulary - 2).any()
 
 
@@ -165,7 +165,7 @@ def test_interrupted_in_the_second_condition_and_resumed_is_uninterrupted(tmp_pa
     """The rate that the first had chosen was forgotten, or chosen anew by the second."""
     monkeypatch.setattr("attention_limits.experiments.EXPERIMENTS", ("length",))
     config = dataclasses.replace(SMOKE, encodings=("rotary",), rates=(1e-3, 1e-2), steps=120)
-    whole = runner.run("length", config, tmp_path / "whole")
+    whole = runner.run(length, config, tmp_path / "whole")
     ahead = []
 
     def interrupt(share, words):
@@ -174,10 +174,10 @@ def test_interrupted_in_the_second_condition_and_resumed_is_uninterrupted(tmp_pa
             if len(ahead) == min(training.cores(), len(config.seeds)):  # each process is past 100
                 raise KeyboardInterrupt
 
-    assert not runner.run("length", config, tmp_path / "again", interrupt).complete
+    assert not runner.run(length, config, tmp_path / "again", interrupt).complete
     steps = []
     resumed = runner.run(
-        "length", config, tmp_path / "again", lambda share, words: steps.append(words)
+        length, config, tmp_path / "again", lambda share, words: steps.append(words)
     )
     assert resumed.records == whole.records
     assert not any("random positions, step 100 of" in words for words in steps)
@@ -236,7 +236,7 @@ def test_a_table_shows_the_spread_of_the_seeds_and_what_is_missing():
 
 def trained_anew(setting, encoding):
     """Rows of today's code for two of the recorded seeds, at the rate that the record chose."""
-    recorded = records.load("length").records
+    recorded = records.load(length).records
     [rate] = {r["rate"] for r in recorded if (r["task"], r["encoding"]) == (setting, encoding)}
     config = Config((setting,), (encoding,), ("plain",), (0, 1), rates=(rate,), lengths=(32, 256))
     rows = length.run_cell(Cell(setting, encoding), config, None, tell_nobody)

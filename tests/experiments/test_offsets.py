@@ -30,10 +30,10 @@ def test_the_far_token_is_beyond_the_reach_of_all_layers_of_short_vectors():
 def test_longer_is_the_same_task_at_the_same_rate_for_longer():
     """Who is given another rate, or shorter texts, is given another chance."""
     known = length.SETTINGS["token 3 back"]
-    assert tasks.make("token_back", k=LONGER.back) == known.make("plain")
+    assert tasks.make("token_back", k=LONGER.back) == known.make()
     assert LONGER.trained == length.TRAINED
     assert LONGER.steps > 5 * known.steps
-    for row in records.load("length").records:
+    for row in records.load(length).records:
         if row["task"] == "token 3 back" and row["encoding"] in LONGER.encodings:
             assert LONGER.rates == (row["rate"],)
 
@@ -57,13 +57,13 @@ def test_an_unknown_setting_is_refused():
 
 def test_what_is_out_of_reach_was_not_learned_and_what_is_within_was():
     """Of short vectors, it says what they lack only if longer ones have it."""
-    run = records.load("offsets")
+    run = records.load(offsets)
     assert max(offsets.accuracies(run, "40 back", "shaw", 64)) < 0.5
     for other in ("rotary", "shaw, reach 48"):
         assert min(offsets.accuracies(run, "40 back", other, 64)) > 0.9
 
 
 def test_patience_helped_slopes_and_not_those_without_positions():
-    run = records.load("offsets")
+    run = records.load(offsets)
     assert min(offsets.accuracies(run, "3 back, longer", "alibi", 32)) > 0.7
     assert max(offsets.accuracies(run, "3 back, longer", "none", 32)) < 0.5

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import mean
 
 from attention_limits import training
-from attention_limits.experiments import Progress, silent
 from attention_limits.models import Architecture
+from attention_limits.runs.progress import Progress, silent
 from attention_limits.tasks import Task
 from attention_limits.training import Recipe, Trained
 

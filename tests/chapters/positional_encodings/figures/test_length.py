@@ -115,9 +115,7 @@ def test_what_was_trained_and_what_chance_gives_are_drawn(plain):
         assert shade.x1 == TRAINED[1]
         assert "trained" in texts(axes)
         level = [line for line in axes.lines if line.get_linestyle() == ":"]
-        assert [set(line.get_ydata()) for line in level] == [
-            {SETTINGS[setting].make("plain").chance}
-        ]
+        assert [set(line.get_ydata()) for line in level] == [{SETTINGS[setting].make().chance}]
 
 
 def test_all_are_labelled_those_in_colour_at_the_end_of_their_line(run):
