@@ -99,7 +99,9 @@ def test_an_unknown_name_is_refused(name):
 
 def test_a_table_shows_the_spread_of_the_seeds():
     """A mean of 0.75 may be one seed at 1 and another at chance."""
-    config = dataclasses.asdict(Config(("parity",), ("gru", "attention"), (0, 1)))
+    config = dataclasses.asdict(
+        Config(settings=("parity",), models=("gru", "attention"), seeds=(0, 1))
+    )
     found = {"gru": (1.0, 0.999), "attention": (0.5, 1.0)}
     rows = [
         dict.fromkeys(learned.COLUMNS) | {"task": "parity", "model": model, "last": last}
@@ -142,6 +144,6 @@ def test_what_was_learned_still_is(setting, model):
     """The record says so of a code that has changed since; two seeds say so of today's."""
     run = records.load(learned)
     [rate] = {row["rate"] for row in run.records if (row["task"], row["model"]) == (setting, model)}
-    config = Config((setting,), (model,), seeds=(0, 1), rates=(rate,))
+    config = Config(settings=(setting,), models=(model,), seeds=(0, 1), rates=(rate,))
     rows = learned.run_cell(Cell(setting, model), config, None, lambda *_: None)
     assert min(row["last"] for row in rows) >= 0.95

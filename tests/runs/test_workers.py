@@ -1,5 +1,6 @@
 """Several workers share the cells of a run: processes of this machine, and those of a cluster."""
 
+import gc
 import os
 import signal
 import sys
@@ -117,7 +118,9 @@ def test_a_worker_of_other_code_is_refused(tmp_path):
     """A worker of yesterday's code measured half of the rows."""
     store = Store(small_cells, CONFIG, tmp_path)
     head = {**store.head, "code": "0123456789abcdef"}
-    with pytest.raises(LeftoverError, match=r"worker must measure the same .* 0123456789abcdef, no"):
+    with pytest.raises(
+        LeftoverError, match=r"worker must measure the same .* 0123456789abcdef, no"
+    ):
         workers.joined(small_cells.__name__, CONFIG, tmp_path, head)
 
 
@@ -189,6 +192,7 @@ def test_the_command_refuses_hands_that_cannot_be(tmp_path, capsys, options, com
 
 
 def test_without_dask_the_command_says_what_to_install(tmp_path, capsys, monkeypatch):
+    gc.collect()  # a client that reached nobody still wants its modules when it goes
     monkeypatch.setitem(sys.modules, "distributed", None)
     with small_runs.install():
         options = ["--scheduler", "tcp://127.0.0.1:1", "--out", str(tmp_path)]

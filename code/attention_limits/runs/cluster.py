@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from attention_limits.runs.cells import Cell, Shares
 from attention_limits.runs.progress import Progress
 from attention_limits.runs.store import Store
-from attention_limits.runs.workers import TeamError, joined
+from attention_limits.runs.workers import LostWorkersError, TeamError, joined
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -49,9 +49,9 @@ def across(client: "Client", store: Store, todo: Mapping[str, Cell], progress: P
     """Measure cells on the cluster; an error in one, or an interrupt, cancels those that wait.
 
     Raises:
-        distributed.KilledWorker: if the workers that had a cell died as often as Dask allows.
+        LostWorkersError: if the workers that had a cell died, more often than Dask allows.
     """
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     given = (store.experiment.__name__, store.config, store.folder.resolve(), store.head)
     tell = Shares(todo, filter(store.has, todo), progress)
@@ -72,9 +72,10 @@ def across(client: "Client", store: Store, todo: Mapping[str, Cell], progress: P
             if isinstance(answer, dict) and not store.has(cell.name):
                 store.keep(cell.name, answer)
             tell(cell.name, 1, "is finished")
-    except BaseException:
-        client.cancel(list(asked))
-        raise
+    except KilledWorker as error:
+        raise LostWorkersError(f"workers died too often: {error}") from error
+    finally:
+        client.cancel(list(asked))  # which those that are done do not mind
 
 
 def measure(

@@ -238,7 +238,7 @@ def test_a_cell_is_the_mean_at_the_longest_under_its_condition(run, table):
 
 def what_is_new(setting, way):
     """What a model has not met in training, looked up in the texts themselves."""
-    task, trained = SETTINGS[setting].make(way.condition), TRAINED[1]
+    task, trained = SETTINGS[setting].under(way.condition), TRAINED[1]
     drawn = LONGEST if "random" in way.condition else None
     seen = task.sample(0, 500, trained, reach=drawn)
     n, reach = (trained, LONGEST) if way.asked == "stretched" else (LONGEST, drawn)
