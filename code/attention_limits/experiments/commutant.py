@@ -212,7 +212,7 @@ def largest(run: Run, task: str, when: str, of: str = "explained") -> list[float
         when: "before" or "after" training.
         of: "explained", "seen" or "share".
     """
-    heads = {}
+    heads: dict[int, list[float]] = {}
     for row in run.records:
         if (row["task"], row["when"]) == (task, when):
             heads.setdefault(row["seed"], []).append(row[of])

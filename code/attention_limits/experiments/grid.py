@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from attention_limits import tasks, training
 from attention_limits.experiments import tuning
@@ -106,15 +106,15 @@ def train(
 
 def judge(
     trained: Trained, task: Task, n: int, *, count: int, reach: int | None = None
-) -> Iterator[dict[str, object]]:
+) -> Iterator[dict[str, Any]]:
     """What is to be said of each model on new texts: which it is, how it trained, how it does.
 
     Yields:
         Rows of "model" (its number), "seed", "rate", "steps", "ended", "n", and how many answers
         are right of all ("accuracy") and of the last in each text ("last").
     """
-    for row in training.evaluate(trained, task, n, count=count, reach=reach):
-        number = row["model"]
+    found = training.evaluate(trained, task, n, count=count, reach=reach)
+    for number, row in enumerate(found):  # one a model, in their order
         yield {**row, **trained.of(number), "steps": trained.steps[number]}
 
 

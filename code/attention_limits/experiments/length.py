@@ -30,7 +30,7 @@ import numpy as np
 
 from attention_limits.experiments import grid, tuning
 from attention_limits.models import Architecture
-from attention_limits.runs.progress import Progress
+from attention_limits.runs.progress import Progress, part
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
 from attention_limits.tasks import Task
@@ -167,7 +167,8 @@ def run_cell(
     cell: Cell, config: Config, checkpoints: Path | None, progress: Progress
 ) -> list[dict]:
     """A row for each condition, seed, way to ask and length."""
-    rows, rates = [], config.rates
+    rows: list[dict] = []
+    rates = config.rates
     under = [condition for condition in conditions(cell) if condition in config.conditions]
     for number, condition in enumerate(under):
         trained = _train(
@@ -176,9 +177,7 @@ def run_cell(
             config,
             rates,
             checkpoints and checkpoints / f"{number}",
-            lambda share, words, number=number, condition=condition: progress(
-                (number + share) / len(under), f"{condition}, {words}"
-            ),
+            part(progress, number, len(under), f"{condition}, "),
         )
         rates = trained.rates[:1]  # what was chosen first is kept
         rows += ask(cell, condition, config, trained)
@@ -219,9 +218,9 @@ def ask(cell: Cell, condition: str, config: Config, trained: Trained) -> Iterato
     if condition == "plain" and cell.encoding in TAKE_POSITIONS:
         asked += [("stretched", TRAINED[1], n) for n in config.lengths if n > TRAINED[1]]
     for how, n, reach in asked:
-        same |= {"asked": how, "reach": reach or n}
         for judged in grid.judge(trained, task, n, count=config.count, reach=reach):
-            yield grid.row(COLUMNS, judged, **same, accuracy=judged["last"])
+            found = {"asked": how, "reach": reach or n, "accuracy": judged["last"]}
+            yield grid.row(COLUMNS, judged, **same, **found)
 
 
 def accuracies(run: Run, n: int, *, asked: str = "longer", **where: str) -> list[float]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from attention_limits.runs import records, timing
 from attention_limits.runs.progress import Progress
@@ -41,7 +41,7 @@ def named(cells: Iterable[Cell]) -> dict[str, Cell]:
 
 
 def measure(
-    experiment: ModuleType, cell: Cell, config: object, checkpoints: Path | None, tell: Tell
+    experiment: ModuleType, cell: Cell, config: Any, checkpoints: Path | None, tell: Tell
 ) -> list[dict]:
     """The rows of a cell, as JSON will keep them: those of a killed run have been through it.
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attention_limits.runs.cells import Cell, Shares
 from attention_limits.runs.progress import Progress
@@ -79,8 +79,14 @@ def across(client: "Client", store: Store, todo: Mapping[str, Cell], progress: P
 
 
 def measure(
-    name: str, config: object, folder: Path, head: dict, cell: Cell, *, is_shared: bool = True
-) -> dict[str, object] | str | None:
+    name: str,
+    config: Any,
+    folder: Path,
+    head: dict[str, Any],
+    cell: Cell,
+    *,
+    is_shared: bool = True,
+) -> dict[str, Any] | str | None:
     """What a worker does: measure a cell, unless somebody else has.
 
     Returns:

@@ -14,6 +14,7 @@ from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from attention_limits.runs.provenance import provenance
 
@@ -34,9 +35,9 @@ class Run:
     """
 
     experiment: str
-    config: Mapping[str, object]
-    provenance: Mapping[str, object]
-    records: Sequence[Mapping[str, object]]
+    config: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    records: Sequence[Mapping[str, Any]]
     complete: bool = True
 
     def values(self, column: str = "value", /, **where: object) -> list[float]:
@@ -153,22 +154,20 @@ def load(experiment: ModuleType, folder: Path | None = None) -> Run:
     return run
 
 
-def new(
-    experiment: ModuleType, config: object, records: Sequence[Mapping], *, complete: bool
-) -> Run:
+def new(experiment: ModuleType, config: Any, records: Sequence[Mapping], *, complete: bool) -> Run:
     """A run that was just measured, on the device that its config names."""
     made = made_on(experiment, config)
     return Run(name_of(experiment), plain(config), made, records, complete)
 
 
-def made_on(experiment: ModuleType, config: object) -> dict[str, object]:
+def made_on(experiment: ModuleType, config: Any) -> dict[str, object]:
     """The provenance of what an experiment measures from now on."""
     # An experiment that rests on packages which the library does not need names them.
     packages = getattr(experiment, "PACKAGES", ())
     return provenance(config.device, config.threads, packages)
 
 
-def plain(config: object) -> dict[str, object]:
+def plain(config: Any) -> dict[str, object]:
     """The fields of a Config as JSON keeps them: tuples are lists, dataclasses are objects.
 
     Two Configs are the same run if and only if these are equal.

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from attention_limits.runs import cells, cluster, records
 from attention_limits.runs.cells import Shares
@@ -16,7 +17,7 @@ from attention_limits.runs.workers import Hands, TeamError, alone, together
 
 def run(
     experiment: ModuleType,
-    config: object,
+    config: Any,
     folder: Path,
     progress: Progress | None = None,
     *,
@@ -73,7 +74,7 @@ def run(
 
 
 def measure(
-    experiment: ModuleType, config: object, progress: Progress | None = None
+    experiment: ModuleType, config: Any, progress: Progress | None = None
 ) -> Iterator[dict]:
     """The rows of either kind of experiment as they come, with nothing kept on the disk."""
     progress = progress or silent
@@ -122,7 +123,7 @@ def _hands(workers: int, scheduler: str | None) -> Iterator[Hands]:
 
 def _run_cells(
     experiment: ModuleType,
-    config: object,
+    config: Any,
     folder: Path,
     progress: Progress,
     hands: Hands,

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -46,13 +47,13 @@ class Store:
         folder: where its record will be.
     """
 
-    def __init__(self, experiment: ModuleType, config: object, folder: Path) -> None:
+    def __init__(self, experiment: ModuleType, config: Any, folder: Path) -> None:
         self.experiment, self.config, self.folder = experiment, config, folder
         self.name = records.name_of(experiment)
         self._head = head_of(self.name, folder)
         self.path = self._head.parent
         self.made = records.made_on(experiment, config)
-        self.head = {
+        self.head: dict[str, Any] = {
             "experiment": self.name,
             "config": records.plain(config),
             "code": code(experiment),
@@ -86,7 +87,7 @@ class Store:
             records.write(self._head, json.dumps(self.head, indent=1, allow_nan=False))
         return None
 
-    def join(self, head: dict) -> None:
+    def join(self, head: dict[str, Any]) -> None:
         """Be part of a run that another process began, perhaps on another machine.
 
         Raises:
@@ -156,7 +157,7 @@ class Store:
         finally:
             claim.release()
 
-    def measure(self, cell: Cell, tell: Tell, *, keep: bool = True) -> dict[str, object]:
+    def measure(self, cell: Cell, tell: Tell, *, keep: bool = True) -> dict[str, Any]:
         """What is kept of a cell, and kept here, with checkpoints on the way, if so wished."""
         checkpoints = self._checkpoints(cell.name) if keep else None
         rows = cells.measure(self.experiment, cell, self.config, checkpoints, tell)
@@ -241,7 +242,7 @@ class Store:
         kinds_agree = all(type(head[key]) is type(self.head[key]) for key in head)
         return kinds_agree and head["experiment"] == self.name
 
-    def _different(self, head: Mapping[str, Mapping]) -> str:
+    def _different(self, head: Mapping[str, Any]) -> str:
         """What keeps the rows of another process from standing beside this one's, in words."""
         theirs, ours = self._identity(head), self._identity(self.head)
         return "; ".join(
@@ -250,7 +251,7 @@ class Store:
             if theirs.get(key) != ours.get(key)
         )
 
-    def _identity(self, head: Mapping[str, Mapping]) -> dict[str, object]:
+    def _identity(self, head: Mapping[str, Any]) -> dict[str, object]:
         """All that the parts of one run have to agree in; of what is timed, also the machine."""
         same = {f"config.{key}": value for key, value in head["config"].items()}
         same["code"] = head["code"]

@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 from attention_limits import processes
 from attention_limits.runs import cells
@@ -76,7 +77,8 @@ def _measure(store: Store, todo: Mapping[str, Cell], tell: Tell) -> None:
 def _listen(running: dict[Connection, BaseProcess], tell: Shares) -> None:
     """Hear all workers until each has ended; the first error of one is raised."""
     while running:
-        for ours in wait(running):
+        ready = wait(running)
+        for ours in [each for each in running if each in ready]:
             try:
                 heard = ours.recv()
             except EOFError:
@@ -91,7 +93,7 @@ def _listen(running: dict[Connection, BaseProcess], tell: Shares) -> None:
             tell(*heard)
 
 
-def _work(name: str, config: object, folder: Path, head: dict, theirs: Connection) -> None:
+def _work(name: str, config: Any, folder: Path, head: dict[str, Any], theirs: Connection) -> None:
     """What a worker does: its reports, and its error if there is one, go through the pipe."""
     # An interrupt goes to the whole group; the process that started this one hears it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -104,7 +106,7 @@ def _work(name: str, config: object, folder: Path, head: dict, theirs: Connectio
             theirs.send(_portable(error))
 
 
-def joined(name: str, config: object, folder: Path, head: dict) -> Store:
+def joined(name: str, config: Any, folder: Path, head: dict[str, Any]) -> Store:
     """The store of a run that another process has begun, for an experiment by its full name.
 
     Raises:
