@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass, field
 from unittest import mock
 
-from attention_limits.runs import records
+from attention_limits.runs import provenance, records
 
 NAME = "small_cells"
 PATIENCE = 300  # seconds for what takes far less, on the slowest of machines
@@ -122,8 +122,11 @@ class Moments:
             return mock.patch.object(owner, name, changed)
 
         with contextlib.ExitStack() as stack:
-            # What is on its way to the disk survives a kill, and 1,000 waits for it are long.
+            # What is on its way to the disk survives a kill, and 1,000 waits for it are long, as
+            # are 1,000 questions to git.
             stack.enter_context(mock.patch.object(os, "fsync"))
+            nobody = mock.Mock(return_value={"commit": None, "dirty": None})
+            stack.enter_context(mock.patch.object(provenance, "_commit", nobody))
             stack.enter_context(mock.patch.object(pathlib.Path, "write_text", write_text))
             for owner, name in (
                 (pathlib.Path, "replace"),
