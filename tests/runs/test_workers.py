@@ -4,10 +4,11 @@ import gc
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pytest
+from filelock import FileLock
 from helpers import small_cells, small_runs
 from helpers.small_cells import NAME, Config
 from helpers.small_runs import Gate, came_once_but_for_the_killed, first_of_two_killed
@@ -82,9 +83,10 @@ def test_a_run_whose_workers_all_died_keeps_what_they_finished(tmp_path, whole):
 
 def test_an_error_in_a_cell_stops_all_workers_and_says_where(tmp_path):
     """The others went on for hours, or the error was lost with the worker that had it."""
-    config = replace(CONFIG, broken="recurrent, seed 1")
-    with pytest.raises(ZeroDivisionError, match="this cell is broken") as caught:
-        runner.run(small_cells, config, tmp_path, workers=2)
+    with Gate(lambda came: []) as gate:  # nobody else gets to the end of a cell
+        config = replace(CONFIG, broken="attention, seed 1", gate=gate.port)
+        with pytest.raises(ZeroDivisionError, match="this cell is broken") as caught:
+            runner.run(small_cells, config, tmp_path, workers=2)
     assert "in run_cell" in caught.value.__notes__[0]
     assert runner.is_under_way(small_cells, tmp_path)
 
@@ -152,6 +154,23 @@ def test_a_run_that_was_thrown_away_or_finished_meanwhile_is_noticed(tmp_path, w
     store = Store(small_cells, other, tmp_path)
     with pytest.raises(LeftoverError, match="was thrown away meanwhile"):
         store.finish(())
+
+
+def test_a_cell_that_was_finished_while_one_waited_for_it_is_not_measured_again(
+    tmp_path, monkeypatch
+):
+    """The last cell of another process was measured by everybody who had waited for it."""
+    store = Store(small_cells, CONFIG, tmp_path)
+    store.begin(fresh=False)
+
+    class Waits(FileLock):
+        def acquire(self, **how):
+            store.keep("attention, seed 0", {"rows": [], "provenance": {}})
+            return super().acquire(**how)
+
+    monkeypatch.setattr("attention_limits.runs.store.FileLock", Waits)
+    with store.claimed("attention, seed 0", wait=True) as is_mine:
+        assert not is_mine
 
 
 # --- refused ------------------------------------------------------------------------------------
@@ -253,6 +272,23 @@ def test_a_cluster_that_does_not_see_the_folder_sends_cells_back(tmp_path, whole
         across(client, store, todo, lambda *_: None)
     assert store.gathered(todo, complete=True).records == whole
     assert not store.folder.exists()
+
+
+def test_a_cluster_waits_for_what_another_process_measures(tmp_path, whole, cluster):
+    """The run was recorded without the cell that somebody else had, or that was measured twice."""
+    other, finished = ExitStack(), []
+    store = Store(small_cells, CONFIG, tmp_path)
+    store.begin(fresh=False)
+    assert other.enter_context(store.claimed("attention, seed 1", wait=False))
+
+    def progress(share, words):
+        finished.extend([words] if "is finished" in words else [])
+        if len(finished) == 3:
+            other.close()
+
+    address = cluster.scheduler_address
+    assert runner.run(small_cells, CONFIG, tmp_path, progress, scheduler=address).records == whole
+    assert finished[3:] == ["attention, seed 1: is finished"]
 
 
 def test_an_error_on_a_cluster_is_raised_here(tmp_path, cluster):

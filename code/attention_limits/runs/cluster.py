@@ -76,6 +76,8 @@ def across(client: "Client", store: Store, todo: Mapping[str, Cell], progress: P
         raise LostWorkersError(f"workers died too often: {error}") from error
     finally:
         client.cancel(list(asked))  # which those that are done do not mind
+    if left := store.left(todo):
+        raise LostWorkersError(f"the cluster has answered, and {len(left)} cells are not there")
 
 
 def measure(

@@ -136,6 +136,11 @@ class Store:
         """Whether a cell is finished."""
         return self._cell(name).exists()
 
+    def left(self, names: Iterable[str]) -> list[str]:
+        """The cells that nobody has finished; none, if the run has ended meanwhile."""
+        left = [name for name in names if not self.has(name)]
+        return left if self.is_open() else []
+
     @contextmanager
     def claimed(self, name: str, *, wait: bool) -> Iterator[bool]:
         """Whether a cell is this process's to measure; nobody else gets it meanwhile.
@@ -152,8 +157,8 @@ class Store:
             yield False
             return
         try:
-            # In this order: the head is what is removed first.
-            yield claim.is_locked and not self.has(name) and self.is_open()
+            # In this order: when a run ends, its head is what is removed first.
+            yield not self.has(name) and self.is_open()
         finally:
             claim.release()
 

@@ -59,7 +59,7 @@ def together(store: Store, todo: Mapping[str, Cell], progress: Progress, *, coun
             process.terminate()
             process.join()
             ours.close()
-    if left := [name for name in todo if not store.has(name)]:
+    if left := store.left(todo):
         raise LostWorkersError(f"all workers died, and {len(left)} cells are not measured yet")
 
 
