@@ -11,7 +11,7 @@ from attention_limits import claims
 from attention_limits.claims import Claim
 from attention_limits.cli import main
 from attention_limits.evidence import Evidence
-from attention_limits.experiments import EXPERIMENTS
+from attention_limits.experiments.registry import EXPERIMENTS
 
 
 @pytest.fixture(autouse=True)
@@ -200,7 +200,7 @@ def test_run_saves_what_was_measured_and_says_where(experiment, tmp_path, capsys
     out, err = capsys.readouterr()
     assert out == f"saved {folder / 'scaling.json'}\n"
     assert err.splitlines() == [
-        f"scaling on cpu takes {experiment.TAKES[preset]}",
+        f"scaling on cpu takes {experiment.DURATIONS[preset]}",
         "[ 33%] n = 1",
         "[ 67%] n = 2",
         "[100%] n = 3",

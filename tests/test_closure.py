@@ -47,6 +47,7 @@ def test_the_ledger_and_the_records_are_read_too():
     """A claim or a record was edited, and the page showed the old one."""
     assert "claims.yml" in reached("from attention_limits import claims")
     assert "results/length.json" in reached("from attention_limits.experiments import length")
+    assert "results/length.json" not in reached("from attention_limits.experiments import scaling")
 
 
 def test_a_name_that_is_no_module_belongs_to_its_module():

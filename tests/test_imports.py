@@ -14,7 +14,7 @@ MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE
 # A module imports from its own line and from those above it.
 LAYERS = [
     ["symbols", "shapes", "devices", "meters", "checks", "style", "closure", "notebook"],
-    ["vega", "tensors", "store", "labels", "lab", "panel"],
+    ["vega", "tensors", "store", "labels", "lab", "panel", "processes"],
     ["evidence"],
     ["claims"],
     ["formula"],
@@ -22,7 +22,8 @@ LAYERS = [
     ["attention", "positions", "baselines"],
     ["tasks"],
     ["models", "training"],
-    ["runs", "experiments"],
+    ["runs"],
+    ["experiments"],
     ["gallery"],
     ["chapters"],
     ["cli"],

@@ -52,7 +52,7 @@ def test_a_kernel_is_given_controls_and_every_other_reader_the_record(lab):
         "version_minor": 0,
         "model_id": lab.widget.model_id,
     }
-    assert records.load("scaling").stamp in html.unescape(bundle["text/html"])
+    assert records.load(scaling).stamp in html.unescape(bundle["text/html"])
     assert "download this page as a notebook" in bundle["text/plain"]
 
 

@@ -15,8 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attention_limits import claims, experiments
+from attention_limits import claims
 from attention_limits.claims import Claim, Result
+from attention_limits.experiments import registry
 
 if TYPE_CHECKING:
     from attention_limits.runs.records import Run
@@ -149,12 +150,13 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         help="repeat one of the book's measurements",
         description="Run an experiment and save what it measured, with where and when, as JSON. "
         "What is timed or counted is measured anew each time. An experiment that trains goes on "
-        "from where it was killed, if settings, code and machine are the same; its complete record "
-        "is kept as long as the settings are the same, even if the code is not: see --fresh.",
+        "from where it was killed, if settings and code are the same, and shares its work with "
+        "every other process that runs it in the same folder; its complete record is kept as long "
+        "as the settings are the same, even if the code is not: see --fresh.",
         epilog="Ctrl-C stops it and saves what was measured so far. Exit status: 0 if it came to "
-        "its end, 2 if it cannot start or save, 130 if it was interrupted.",
+        "its end, 2 if it cannot start or save or all its workers died, 130 if it was interrupted.",
     )
-    parser.add_argument("name", metavar="NAME", help=" or ".join(experiments.EXPERIMENTS))
+    parser.add_argument("name", metavar="NAME", help=" or ".join(registry.EXPERIMENTS))
     parser.add_argument(
         "--preset",
         choices=("smoke", "book", "full"),
@@ -170,6 +172,19 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="throw away what an earlier run left unfinished, and measure everything anew",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train in N processes of one core each; the others take up the work of one that dies",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="train on the Dask cluster whose scheduler has this address, such as "
+        "tcp://127.0.0.1:8786; needs the extra cluster",
+    )
     _add_out(parser)
     parser.set_defaults(run=_run)
 
@@ -179,16 +194,17 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.name not in experiments.EXPERIMENTS:
-        near = difflib.get_close_matches(args.name, experiments.EXPERIMENTS, cutoff=0.5)
-        names = " or ".join(near or experiments.EXPERIMENTS)
+    if args.name not in registry.EXPERIMENTS:
+        near = difflib.get_close_matches(args.name, registry.EXPERIMENTS, cutoff=0.5)
+        names = " or ".join(near or registry.EXPERIMENTS)
         return _refuse("run", f"there is no experiment {args.name!r}; did you mean {names}?")
     try:
         changes = _seeds(args.name, args.seeds)
         config = _config(args.name, args, **changes)
     except ValueError as error:
         return _refuse("run", str(error))
-    return _recorded("run", args.name, config, args, fresh=args.fresh)
+    how = {"fresh": args.fresh, "workers": args.workers, "scheduler": args.scheduler}
+    return _recorded("run", args.name, config, args, **how)
 
 
 def _seeds(name: str, count: int | None) -> dict[str, tuple[int, ...]]:
@@ -199,7 +215,7 @@ def _seeds(name: str, count: int | None) -> dict[str, tuple[int, ...]]:
     """
     if count is None:
         return {}
-    if "seeds" not in {field.name for field in dataclasses.fields(experiments.find(name).Config)}:
+    if "seeds" not in {field.name for field in dataclasses.fields(registry.find(name).Config)}:
         raise ValueError(f"--seeds must be left out: {name} is not repeated over seeds")
     if count < 1:
         raise ValueError(f"--seeds must be at least 1, got {count}")
@@ -216,31 +232,34 @@ def _config(name: str, args: argparse.Namespace, **changes: object) -> object:
     from attention_limits import devices
 
     device = str(devices.choose(args.device))
-    preset = experiments.find(name).PRESETS[args.preset]
+    preset = registry.find(name).PRESETS[args.preset]
     return dataclasses.replace(preset, device=device, **changes)
 
 
 def _recorded(command: str, name: str, config: object, args: argparse.Namespace, **how) -> int:
     """The exit status of measuring and saving a run."""
     from attention_limits.runs.records import UnwritableError
-    from attention_limits.runs.runner import LeftoverError
+    from attention_limits.runs.runner import TeamError
+    from attention_limits.runs.store import LeftoverError
+    from attention_limits.runs.workers import LostWorkersError
 
     try:
         return 0 if _record(name, config, args, **how).complete else 130
-    except (LeftoverError, UnwritableError) as error:
+    except (LeftoverError, UnwritableError, TeamError, LostWorkersError) as error:
         return _refuse(command, str(error))
 
 
-def _record(name: str, config: object, args: argparse.Namespace, *, fresh: bool = False) -> "Run":
+def _record(name: str, config: object, args: argparse.Namespace, **how) -> "Run":
     """Measure, and save the run."""
     from attention_limits.runs import runner
 
-    takes = experiments.find(name).TAKES[args.preset]
+    experiment = registry.find(name)
+    takes = experiment.DURATIONS[args.preset]
     changed = " with the seeds of its preset" if getattr(args, "seeds", None) else ""
     print(f"{name} on {config.device} takes {takes}{changed}", file=sys.stderr)
     with _reporting() as report:
-        run = runner.run(name, config, args.out, report, fresh=fresh)
-    if run.complete or not runner.has_cells(name):
+        run = runner.run(experiment, config, args.out, report, **how)
+    if run.complete or not runner.has_cells(experiment):
         interrupted = "" if run.complete else ", incomplete: it was interrupted"
         print(f"saved {args.out / name}.json{interrupted}")
     return run
@@ -306,9 +325,9 @@ def _add_results(commands: argparse._SubParsersAction) -> None:
 
 def _results(args: argparse.Namespace) -> int:
     # What rests on packages that the library does not need is a matter of `bench`.
-    names = [n for n in experiments.EXPERIMENTS if not hasattr(experiments.find(n), "PACKAGES")]
+    names = [n for n in registry.EXPERIMENTS if not hasattr(registry.find(n), "PACKAGES")]
     for name in names:
-        print(f"{name} takes {experiments.find(name).TAKES[args.preset]}", flush=True)
+        print(f"{name} takes {registry.find(name).DURATIONS[args.preset]}", flush=True)
     if args.list:
         return 0
     from attention_limits.runs import runner
@@ -318,7 +337,7 @@ def _results(args: argparse.Namespace) -> int:
             config = _config(name, args)
         except ValueError as error:
             return _refuse("results", str(error))
-        fresh = args.fresh or not runner.is_under_way(name, args.out)
+        fresh = args.fresh or not runner.is_under_way(registry.find(name), args.out)
         if status := _recorded("results", name, config, args, fresh=fresh):
             return status
     return 0

@@ -38,7 +38,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.profiler import record_function
 
-from attention_limits import devices, models
+from attention_limits import devices, models, processes
 from attention_limits.checks import check_choice, check_count
 from attention_limits.models import Architecture
 from attention_limits.tasks import IGNORE, Batch, Task
@@ -463,7 +463,12 @@ def side_by_side(
 
 
 def cores() -> int:
-    """How many cores this process may use: a container has fewer than its machine."""
+    """How many cores this process may use: a container has fewer than its machine.
+
+    A daemon (one of several workers is one) may start no processes, so it has one.
+    """
+    if multiprocessing.current_process().daemon:
+        return 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -488,10 +493,7 @@ def _in_processes(jobs: list[dict], progress: Progress | None) -> list[tuple]:
 @functools.cache
 def _pool(workers: int) -> tuple[ProcessPoolExecutor, SyncManager]:
     """Processes that stay for the next training: to start them takes as long as a hundred steps."""
-    with_server = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if with_server else "spawn")
-    if with_server:  # it imports PyTorch once, and its forks are there at once
-        context.set_forkserver_preload([__name__])
+    context = processes.context(__name__)  # which imports PyTorch once
     # An interrupt goes to the whole group; this process hears it, and tells the others to stop.
     deaf = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
     return ProcessPoolExecutor(workers, context, **deaf), context.Manager()

@@ -205,7 +205,7 @@ def test_a_cell_has_a_row_for_each_head_before_and_after(smoke):
 
 def test_before_is_before(smoke):
     """The weights that training had changed were taken for the first, and nothing was learned."""
-    task = commutant.SETTINGS["first token"].make("plain")
+    task = commutant.SETTINGS["first token"].make()
     made = {"vocabulary": task.vocabulary, "classes": task.classes, "seeds": (0, 1)}
     M = commutant.between_positions(models.build(ARCHITECTURE, **made))
     assert [row["share"] for row in smoke[:8]] == share(M).flatten().tolist()
@@ -262,7 +262,7 @@ def test_a_table_shows_the_spread_of_the_seeds():
 
 @pytest.fixture(scope="module")
 def recorded():
-    return records.load("commutant")
+    return records.load(commutant)
 
 
 def test_every_model_learned_its_task(recorded):

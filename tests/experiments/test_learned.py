@@ -75,17 +75,17 @@ def test_a_cell_is_a_row_a_seed_and_the_same_each_time():
 def test_interrupted_in_the_middle_of_a_training_and_resumed_is_uninterrupted(tmp_path):
     """From the checkpoints that two processes left, at a moment when their parts were at odds."""
     config = dataclasses.replace(SMALL, steps=230)
-    whole = runner.run("learned", config, tmp_path / "whole")
+    whole = runner.run(learned, config, tmp_path / "whole")
 
     def interrupt(share, words):
         if "step 210 of 230" in words and "rates" not in words:
             raise KeyboardInterrupt
 
-    stopped = runner.run("learned", config, tmp_path / "again", interrupt)
+    stopped = runner.run(learned, config, tmp_path / "again", interrupt)
     assert not stopped.complete
     steps = []
     resumed = runner.run(
-        "learned", config, tmp_path / "again", lambda share, words: steps.append(words)
+        learned, config, tmp_path / "again", lambda share, words: steps.append(words)
     )
     assert resumed.records == whole.records
     assert not any("step 100 of" in words for words in steps)
@@ -99,7 +99,9 @@ def test_an_unknown_name_is_refused(name):
 
 def test_a_table_shows_the_spread_of_the_seeds():
     """A mean of 0.75 may be one seed at 1 and another at chance."""
-    config = dataclasses.asdict(Config(("parity",), ("gru", "attention"), (0, 1)))
+    config = dataclasses.asdict(
+        Config(settings=("parity",), models=("gru", "attention"), seeds=(0, 1))
+    )
     found = {"gru": (1.0, 0.999), "attention": (0.5, 1.0)}
     rows = [
         dict.fromkeys(learned.COLUMNS) | {"task": "parity", "model": model, "last": last}
@@ -130,7 +132,7 @@ LEARNED = [  # who should learn what, at the lengths of training
 @pytest.mark.parametrize(("setting", "model"), LEARNED, ids=map(", ".join, LEARNED))
 def test_what_should_be_learned_was(setting, model):
     """A task that nobody learns says nothing of anybody."""
-    run = records.load("learned")
+    run = records.load(learned)
     assert run.complete
     assert len(run.config["seeds"]) >= 5
     assert min(learned.accuracies(run, setting, model)) >= 0.95
@@ -140,8 +142,8 @@ def test_what_should_be_learned_was(setting, model):
 @pytest.mark.parametrize(("setting", "model"), LEARNED[:3] + LEARNED[7:9])
 def test_what_was_learned_still_is(setting, model):
     """The record says so of a code that has changed since; two seeds say so of today's."""
-    run = records.load("learned")
+    run = records.load(learned)
     [rate] = {row["rate"] for row in run.records if (row["task"], row["model"]) == (setting, model)}
-    config = Config((setting,), (model,), seeds=(0, 1), rates=(rate,))
+    config = Config(settings=(setting,), models=(model,), seeds=(0, 1), rates=(rate,))
     rows = learned.run_cell(Cell(setting, model), config, None, lambda *_: None)
     assert min(row["last"] for row in rows) >= 0.95

@@ -37,13 +37,13 @@ def row(**given):
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("condition", ["plain", "blanks"])
 def test_every_condition_has_room_in_the_shortest_text(setting, condition):
-    assert setting.make(condition).shortest <= TRAINED[0]
+    assert setting.under(condition).shortest <= TRAINED[0]
 
 
 @pytest.mark.parametrize("setting", [s for s in SETTINGS.values() if s.blanks], ids=str)
 def test_blanks_and_nothing_else_fill_a_longer_text(setting):
     """The number of distractors grew along, and the control controlled nothing."""
-    task = setting.make("blanks")
+    task = setting.under("blanks")
     symbols = {}
     for n in (TRAINED[0], TRAINED[1], LONGEST):
         inputs = task.sample(0, 50, n).inputs
@@ -58,7 +58,7 @@ def test_blanks_and_nothing_else_fill_a_longer_text(setting):
 @pytest.mark.parametrize("setting", [s for s in SETTINGS.values() if s.blanks], ids=str)
 def test_without_blanks_a_longer_text_is_full_of_symbols(setting):
     """There is nothing to control for, if a plain text has blanks."""
-    task = setting.make("plain")
+    task = setting.make()
     assert not (task.sample(0, 50, LONGEST).inputs == task.vocabulary - 2).any()
 
 
@@ -131,13 +131,13 @@ def test_each_condition_trains_and_asks_as_it_says(monkeypatch):
 
     def evaluate(trained, task, n, *, count, reach):
         questions.append((len(taught), task, n, reach))
-        return [{"model": number, "last": 0.5} for number in range(2)]
+        return [{"model": number, "n": n, "last": 0.5} for number in range(2)]
 
     monkeypatch.setattr(tuning, "train", train)
     monkeypatch.setattr(training, "evaluate", evaluate)
     config = Config(seeds=(0, 1), lengths=(32, 256))
     length.run_cell(Cell("most recent", "rotary"), config, None, tell_nobody)
-    full, blanks = (SETTINGS["most recent"].make(c) for c in ("plain", "blanks"))
+    full, blanks = (SETTINGS["most recent"].under(c) for c in ("plain", "blanks"))
     rotary = ENCODINGS["rotary"]
     assert taught == [
         (rotary, full, None, config.rates),  # the rate is chosen here, and kept
@@ -163,9 +163,8 @@ def test_each_condition_trains_and_asks_as_it_says(monkeypatch):
 
 def test_interrupted_in_the_second_condition_and_resumed_is_uninterrupted(tmp_path, monkeypatch):
     """The rate that the first had chosen was forgotten, or chosen anew by the second."""
-    monkeypatch.setattr("attention_limits.experiments.EXPERIMENTS", ("length",))
     config = dataclasses.replace(SMOKE, encodings=("rotary",), rates=(1e-3, 1e-2), steps=120)
-    whole = runner.run("length", config, tmp_path / "whole")
+    whole = runner.run(length, config, tmp_path / "whole")
     ahead = []
 
     def interrupt(share, words):
@@ -174,10 +173,10 @@ def test_interrupted_in_the_second_condition_and_resumed_is_uninterrupted(tmp_pa
             if len(ahead) == min(training.cores(), len(config.seeds)):  # each process is past 100
                 raise KeyboardInterrupt
 
-    assert not runner.run("length", config, tmp_path / "again", interrupt).complete
+    assert not runner.run(length, config, tmp_path / "again", interrupt).complete
     steps = []
     resumed = runner.run(
-        "length", config, tmp_path / "again", lambda share, words: steps.append(words)
+        length, config, tmp_path / "again", lambda share, words: steps.append(words)
     )
     assert resumed.records == whole.records
     assert not any("random positions, step 100 of" in words for words in steps)
@@ -199,7 +198,9 @@ def test_a_length_that_no_condition_can_ask_is_refused(n):
 
 
 def made_run(rows, **config):
-    config = dataclasses.asdict(Config(("first token",), ("none", "rotary"), **config))
+    config = dataclasses.asdict(
+        Config(settings=("first token",), encodings=("none", "rotary"), **config)
+    )
     return records.Run("length", config, {}, rows)
 
 
@@ -236,9 +237,16 @@ def test_a_table_shows_the_spread_of_the_seeds_and_what_is_missing():
 
 def trained_anew(setting, encoding):
     """Rows of today's code for two of the recorded seeds, at the rate that the record chose."""
-    recorded = records.load("length").records
+    recorded = records.load(length).records
     [rate] = {r["rate"] for r in recorded if (r["task"], r["encoding"]) == (setting, encoding)}
-    config = Config((setting,), (encoding,), ("plain",), (0, 1), rates=(rate,), lengths=(32, 256))
+    config = Config(
+        settings=(setting,),
+        encodings=(encoding,),
+        conditions=("plain",),
+        seeds=(0, 1),
+        rates=(rate,),
+        lengths=(32, 256),
+    )
     rows = length.run_cell(Cell(setting, encoding), config, None, tell_nobody)
     return records.Run("length", dataclasses.asdict(config), {}, rows)
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from attention_limits import models, tasks
+from attention_limits import models
 from attention_limits.experiments import length, offsets
 from attention_limits.experiments.offsets import PRESETS, SETTINGS, Cell, Config
 from attention_limits.runs import records
@@ -14,8 +14,8 @@ FAR, LONGER = SETTINGS["40 back"], SETTINGS["3 back, longer"]
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_the_token_is_within_every_text_and_every_model_takes_the_task(setting):
-    task = tasks.make("token_back", k=setting.back)
-    assert task.shortest <= setting.trained[0]
+    task = setting.make()
+    assert task.shortest <= setting.lengths[0]
     for architecture in setting.encodings.values():
         models.build(architecture, vocabulary=task.vocabulary, classes=task.classes)
 
@@ -23,17 +23,17 @@ def test_the_token_is_within_every_text_and_every_model_takes_the_task(setting):
 def test_the_far_token_is_beyond_the_reach_of_all_layers_of_short_vectors():
     """Two hops would have found it.  The last vector is that of all tokens from there on."""
     shaw, longer = FAR.encodings["shaw"], FAR.encodings["shaw, reach 48"]
-    assert (shaw.position_options["reach"] - 1) * shaw.layers < FAR.back
-    assert longer.position_options["reach"] - 1 >= FAR.back
+    assert (shaw.position_options["reach"] - 1) * shaw.layers < FAR.parameters["k"]
+    assert longer.position_options["reach"] - 1 >= FAR.parameters["k"]
 
 
 def test_longer_is_the_same_task_at_the_same_rate_for_longer():
     """Who is given another rate, or shorter texts, is given another chance."""
     known = length.SETTINGS["token 3 back"]
-    assert tasks.make("token_back", k=LONGER.back) == known.make("plain")
-    assert LONGER.trained == length.TRAINED
+    assert LONGER.make() == known.make()
+    assert LONGER.lengths == length.TRAINED
     assert LONGER.steps > 5 * known.steps
-    for row in records.load("length").records:
+    for row in records.load(length).records:
         if row["task"] == "token 3 back" and row["encoding"] in LONGER.encodings:
             assert LONGER.rates == (row["rate"],)
 
@@ -52,18 +52,18 @@ def test_a_cell_is_a_row_a_length_and_seed_and_the_same_each_time():
 
 def test_an_unknown_setting_is_refused():
     with pytest.raises(ValueError, match="settings must be among 40 back"):
-        Config(("telepathy",))
+        Config(settings=("telepathy",))
 
 
 def test_what_is_out_of_reach_was_not_learned_and_what_is_within_was():
     """Of short vectors, it says what they lack only if longer ones have it."""
-    run = records.load("offsets")
+    run = records.load(offsets)
     assert max(offsets.accuracies(run, "40 back", "shaw", 64)) < 0.5
     for other in ("rotary", "shaw, reach 48"):
         assert min(offsets.accuracies(run, "40 back", other, 64)) > 0.9
 
 
 def test_patience_helped_slopes_and_not_those_without_positions():
-    run = records.load("offsets")
+    run = records.load(offsets)
     assert min(offsets.accuracies(run, "3 back, longer", "alibi", 32)) > 0.7
     assert max(offsets.accuracies(run, "3 back, longer", "none", 32)) < 0.5

@@ -14,7 +14,7 @@ SMOKE = roofline.PRESETS["smoke"]
 
 def run_of(config, rows=None):
     rows = list(roofline.measure(config)) if rows is None else rows
-    return records.new("roofline", config, rows, complete=True)
+    return records.new(roofline, config, rows, complete=True)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ COSTS = {
 
 def measured(config, progress=None):
     rows = list(scaling.measure(config, progress))
-    return records.new("scaling", config, rows, complete=True)
+    return records.new(scaling, config, rows, complete=True)
 
 
 # --- counts -------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def test_an_exponent_is_that_of_the_longest_lengths():
         for n in lengths
         for r in range(2)
     ]
-    run = records.new("scaling", Config(lengths=lengths), rows, complete=True)
+    run = records.new(scaling, Config(lengths=lengths), rows, complete=True)
     assert scaling.exponent(run, "dense").slope == pytest.approx(2)
     assert scaling.typical(run, "dense", "seconds", 128) == 128**2
 

@@ -67,14 +67,14 @@ def _member(name, *, cost=False, add=0.0, **more):
 
 def measured(config, progress=None):
     rows = list(speed.measure(config, progress))
-    return records.new("speed", config, rows, complete=True)
+    return records.new(speed, config, rows, complete=True)
 
 
 def run_of(*rows, **changes):
     """A run of hand-made rows: group, contestant, work, n, quantity, value."""
     config = replace(speed.PRESETS["full"], **changes)
     rows = [speed._row(*row[:5], 0, row[5]) for row in rows]
-    run = records.new("speed", config, rows, complete=True)
+    run = records.new(speed, config, rows, complete=True)
     return replace(run, config=json.loads(json.dumps(run.config)))
 
 
@@ -520,7 +520,7 @@ def bench(folder, *options):
 def test_the_command_measures_saves_and_prints(tmp_path, capsys):
     """The table was printed and the run lost, or the other way round."""
     assert bench(tmp_path, "--only", "linear", "gated_linear", "linear") == 0
-    run = records.load("speed", tmp_path)
+    run = records.load(speed, tmp_path)
     assert run.complete
     assert run.config["groups"] == ["linear", "gated_linear"]
     assert run.config["device"] == "cpu"
@@ -562,6 +562,6 @@ def test_an_interrupted_comparison_keeps_what_it_has(tmp_path, monkeypatch, caps
 
     monkeypatch.setattr(speed, "measure", interrupted)
     assert bench(tmp_path) == 130
-    run = records.load("speed", tmp_path)
+    run = records.load(speed, tmp_path)
     assert (len(run.records), run.complete) == (1, False)
     assert "incomplete: it was interrupted" in capsys.readouterr().out

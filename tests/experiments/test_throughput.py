@@ -78,7 +78,7 @@ def test_a_table_has_a_line_for_each_model_and_says_the_best_gain():
 )
 def test_side_by_side_is_worth_it_where_it_was_recorded(model, gain):
     """One seed after another would be as good: then the book should do that."""
-    run = records.load("throughput")
+    run = records.load(throughput)
     assert run.complete
     found = throughput.rate(run, model, "processes") / throughput.rate(run, model, "alone")
     assert found >= gain, f"{found:.2f}"

@@ -26,4 +26,4 @@ def made_rows(config):
 
 def made_run(config=PRESETS["full"], keep=lambda row: True):
     """A complete run, of those rows that are kept."""
-    return records.new("length", config, list(filter(keep, made_rows(config))), complete=True)
+    return records.new(length, config, list(filter(keep, made_rows(config))), complete=True)

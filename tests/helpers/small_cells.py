@@ -1,4 +1,4 @@
-"""A small experiment of cells, for the tests of the runner, and ways for it to be killed."""
+"""A small experiment of cells, for the tests of the runner, and moments for it to be killed at."""
 
 import contextlib
 import json
@@ -6,15 +6,14 @@ import os
 import pathlib
 import shutil
 import signal
-import sys
+import socket
 from dataclasses import dataclass, field
-from types import ModuleType
 from unittest import mock
 
-from attention_limits import experiments
-from attention_limits.runs import records, runner
+from attention_limits.runs import provenance, records
 
-NAME = "small"
+NAME = "small_cells"
+PATIENCE = 300  # seconds for what takes far less, on the slowest of machines
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ class Config:
     models: tuple[str, ...] = ("attention", "recurrent")
     seeds: tuple[int, ...] = (0, 1)
     schedule: Schedule = field(default_factory=Schedule)
+    gate: int | None = None  # the port of a Gate that every cell has to pass in its middle
+    broken: str | None = None  # a cell that fails
     device: str = "cpu"
     threads: int = 1
 
@@ -40,6 +41,11 @@ class Cell:
     @property
     def name(self):
         return f"{self.model}, seed {self.seed}"
+
+
+COLUMNS = ("model", "seed", "quantity", "value")
+PRESETS = dict.fromkeys(("smoke", "book", "full"), Config())
+DURATIONS = dict.fromkeys(("smoke", "book", "full"), "no time")
 
 
 def cells(config):
@@ -58,24 +64,24 @@ def run_cell(cell, config, checkpoints, progress):
         state = {"step": state["step"] + 1, "value": (state["value"] * 3.7 + 0.1) % 1}
         if checkpoint:
             records.write(checkpoint, json.dumps(state))
+    if cell.name == config.broken:
+        raise ZeroDivisionError("this cell is broken")
+    if config.gate:
+        pass_gate(config.gate, cell.name)
     return [
         {"model": cell.model, "seed": cell.seed, "quantity": quantity, "value": value}
         for quantity, value in (("loss", state["value"]), ("accuracy", 1 / 3))
     ]
 
 
-def install():
-    """Make it an experiment; what is returned is undone by leaving it."""
-    module = ModuleType(f"{experiments.__name__}.{NAME}")
-    module.Config, module.cells, module.run_cell = Config, cells, run_cell
-    module.COLUMNS = ("model", "seed", "quantity", "value")
-    module.PRESETS = dict.fromkeys(("smoke", "book", "full"), Config())
-    module.TAKES = dict.fromkeys(("smoke", "book", "full"), "no time")
-    undo = contextlib.ExitStack()
-    names = (*experiments.EXPERIMENTS, NAME)
-    undo.enter_context(mock.patch.object(experiments, "EXPERIMENTS", names))
-    undo.enter_context(mock.patch.dict(sys.modules, {module.__name__: module}))
-    return undo
+def pass_gate(port, cell):
+    """Say who is here, and wait."""
+    with socket.create_connection(("localhost", port), timeout=PATIENCE) as door:
+        door.sendall(f"{os.getpid()} {cell}\n".encode())
+        door.recv(1)
+
+
+# --- killed at any moment -----------------------------------------------------------------------
 
 
 class Moments:
@@ -116,8 +122,11 @@ class Moments:
             return mock.patch.object(owner, name, changed)
 
         with contextlib.ExitStack() as stack:
-            # What is on its way to the disk survives a kill, and 1,000 waits for it are long.
+            # What is on its way to the disk survives a kill, and 1,000 waits for it are long, as
+            # are 1,000 questions to git.
             stack.enter_context(mock.patch.object(os, "fsync"))
+            nobody = mock.Mock(return_value={"commit": None, "dirty": None})
+            stack.enter_context(mock.patch.object(provenance, "_commit", nobody))
             stack.enter_context(mock.patch.object(pathlib.Path, "write_text", write_text))
             for owner, name in (
                 (pathlib.Path, "replace"),
@@ -128,9 +137,3 @@ class Moments:
                 stack.enter_context(watched(owner, name))
             yield
         cls.last = None
-
-
-def run_until(moment, folder, config):
-    """What a process does that is killed at a moment."""
-    with install(), Moments.counted(moment):
-        runner.run(NAME, config, folder)

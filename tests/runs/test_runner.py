@@ -2,7 +2,6 @@
 
 import errno
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -10,33 +9,35 @@ from dataclasses import asdict, dataclass, replace
 
 import pytest
 import torch
-from helpers import small_cells
+from helpers import small_cells, small_runs
 from helpers.small_cells import NAME, Config, Moments, Schedule
+from helpers.small_runs import Gate, came_once_but_for_the_killed, first_of_two_killed
 
-from attention_limits import experiments
+from attention_limits import processes
 from attention_limits.cli import main
-from attention_limits.experiments import find, roofline
-from attention_limits.runs import provenance, records, runner
+from attention_limits.experiments import registry, roofline
+from attention_limits.experiments.registry import find
+from attention_limits.runs import provenance, records, runner, store
 from attention_limits.runs.records import UnwritableError
-from attention_limits.runs.runner import LeftoverError
+from attention_limits.runs.store import LeftoverError
 
 CONFIG = Config()
 STEPS = 2 * 2 * CONFIG.schedule.steps
 SHORT = replace(CONFIG, seeds=(3,))  # half as many cells, for what is tried 40 times
+PARTIAL = f".{NAME}.partial"
 
 
 @pytest.fixture(autouse=True)
 def experiment():
-    """The small experiment, under its name."""
-    with small_cells.install():
-        yield find(NAME)
+    """The small experiment, among those of the book."""
+    with small_runs.install():
+        yield small_cells
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The rows of a run that nothing disturbed."""
-    with small_cells.install():
-        return runner.run(NAME, CONFIG, tmp_path_factory.mktemp("whole")).records
+    return runner.run(small_cells, CONFIG, tmp_path_factory.mktemp("whole")).records
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def interrupted(tmp_path, experiment, monkeypatch):
     """A folder where a run stopped in its third cell."""
     with monkeypatch.context() as patch:
         stop_in(patch, experiment, "recurrent, seed 0")
-        assert not runner.run(NAME, CONFIG, tmp_path).complete
+        assert not runner.run(small_cells, CONFIG, tmp_path).complete
     return tmp_path
 
 
@@ -72,15 +73,25 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def kill():
-    """A function that runs the experiment in a process of its own, which is killed at a moment."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["small_cells", "attention_limits.experiments.runner"])
+def start():
+    """A function that runs the experiment in a process of its own."""
+    context = processes.context("attention_limits.runs.runner")
+
+    def run(target, *args):
+        process = context.Process(target=target, args=args)
+        process.start()
+        return process
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def kill(start):
+    """A function that runs the experiment in a process which is killed at a moment."""
 
     def run(folder, moment, config):
-        process = context.Process(target=small_cells.run_until, args=(moment, folder, config))
-        process.start()
-        process.join(300)
+        process = start(small_runs.run_until, moment, folder, config)
+        process.join(small_cells.PATIENCE)
         assert process.exitcode == -signal.SIGKILL
 
     return run
@@ -90,8 +101,8 @@ def kill():
 def undisturbed(tmp_path_factory):
     """The rows of a short run, and all of its moments, in order."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    with small_cells.install(), Moments.counted():
-        rows = runner.run(NAME, SHORT, folder).records
+    with Moments.counted():
+        rows = runner.run(small_cells, SHORT, folder).records
     return rows, Moments.kinds
 
 
@@ -99,8 +110,8 @@ def test_every_moment_is_among_those_that_are_tried(undisturbed):
     """A kill in the middle of saving was never tried, since the runner saves in another way now."""
     _, moments = undisturbed
     assert moments.count("step") == STEPS / 2
-    # Of checkpoints, of the rows so far (once before the first cell), of the record.
-    assert moments.count("half a text") == moments.count("before replace") == STEPS / 2 + 3 + 1
+    # Of checkpoints, of the head, of the cells, of the record.
+    assert moments.count("half a text") == moments.count("before replace") == STEPS / 2 + 1 + 2 + 1
     assert moments.count("after rmtree") == 2 + 1
 
 
@@ -111,50 +122,92 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_rows(tmp_path, kill, undist
         folder, when = tmp_path / str(moment), f"killed at moment {moment}: {kind}"
         kill(folder, moment, SHORT)
         with Moments.counted():
-            run = runner.run(NAME, SHORT, folder)
+            run = runner.run(small_cells, SHORT, folder)
         assert (run.records, run.complete) == (rows, True), when
         assert names(folder) == [f"{NAME}.json"], when
-        assert records.load(NAME, folder) == run, when
+        assert records.load(small_cells, folder) == run, when
         trained = moments[:moment].count("step") + Moments.kinds.count("step")
         assert trained - STEPS / 2 <= 1, f"{when}: a step or more was trained again"
 
 
+def finished(folder):
+    """The cells that a run has kept."""
+    return names(folder / PARTIAL / "cells")
+
+
 def test_killed_twice_it_goes_on_twice(tmp_path, kill, whole):
     """The second start wrote down the cells of its own, and forgot those of the first."""
-    kill(tmp_path, 40, CONFIG)
-    first = json.loads((tmp_path / f".{NAME}.partial.json").read_text())["cells"]
+    kill(tmp_path, 50, CONFIG)
+    first = finished(tmp_path)
     kill(tmp_path, 25, CONFIG)
-    second = json.loads((tmp_path / f".{NAME}.partial.json").read_text())["cells"]
+    second = finished(tmp_path)
     assert 0 < len(first) < len(second) < 4
-    assert runner.run(NAME, CONFIG, tmp_path).records == whole
+    assert runner.run(small_cells, CONFIG, tmp_path).records == whole
 
 
 def test_a_kill_leaves_the_last_record_until_there_is_a_new_one(tmp_path, kill):
     """A run of other settings was gone as soon as this one began."""
-    runner.run(NAME, replace(CONFIG, seeds=(7,)), tmp_path)
+    runner.run(small_cells, replace(CONFIG, seeds=(7,)), tmp_path)
     before = (tmp_path / f"{NAME}.json").read_bytes()
     kill(tmp_path, 40, CONFIG)
     assert (tmp_path / f"{NAME}.json").read_bytes() == before
 
 
-def test_what_goes_on_says_when_it_was_begun(interrupted, monkeypatch):
-    """The record of two days bore the date and the commit of its end."""
-    begun = json.loads((interrupted / f".{NAME}.partial.json").read_text())["provenance"]
-    later = {**begun, "date": "2100-01-01T00:00:00Z", "commit": "f" * 40, "dirty": True}
+def test_what_goes_on_says_when_it_was_begun_and_each_cell_where_it_was_measured(
+    interrupted, monkeypatch
+):
+    """The record of two machines bore the date of its end, and the name of one of them."""
+    begun = json.loads((interrupted / PARTIAL / "run.json").read_text())["provenance"]
+    later = {**begun, "commit": "f" * 40, "device": "Another chip", "torch": "9.9.9"}
     monkeypatch.setattr(records, "provenance", lambda *_: later)
-    assert runner.run(NAME, CONFIG, interrupted).provenance == begun
+    monkeypatch.setattr(store, "now", lambda: "2100-01-01T00:00:00Z")
+    run = runner.run(small_cells, CONFIG, interrupted)
+    of_cells = run.provenance["cells"]
+    assert {**run.provenance, "cells": {}} == {**begun, "cells": {}}
+    assert list(of_cells) == [cell.name for cell in small_cells.cells(CONFIG)]
+    other = {
+        "date": "2100-01-01T00:00:00Z",
+        "commit": "f" * 40,
+        "device": "Another chip",
+        "torch": "9.9.9",
+    }
+    assert [of_cells[f"recurrent, seed {seed}"] for seed in (0, 1)] == [other, other]
+    assert of_cells["attention, seed 0"].keys() <= {"date"}
+    chips, versions = f"on {begun['device']} and Another chip,", f"{begun['torch']} and 9.9.9"
+    assert chips in run.stamp
+    assert run.stamp.endswith(versions)
+
+
+# --- several processes on one folder ------------------------------------------------------------
+
+
+def test_two_processes_share_a_folder_and_one_is_killed(tmp_path, start, whole):
+    """Both measured everything, or overwrote the other's, or the dead one kept its cell."""
+    with Gate(first_of_two_killed) as gate:
+        config = replace(CONFIG, gate=gate.port)
+        both = [start(small_runs.run_whole, tmp_path, config) for _ in range(2)]
+        for process in both:
+            process.join(small_cells.PATIENCE)
+    assert sorted(process.exitcode for process in both) == [-signal.SIGKILL, 0]
+    came_once_but_for_the_killed(gate.came)
+    assert records.load(small_cells, tmp_path).records == whole
+    assert names(tmp_path) == [f"{NAME}.json"]
 
 
 # --- interrupted --------------------------------------------------------------------------------
 
 
-def test_ctrl_c_keeps_finished_cells_and_the_next_run_goes_on(interrupted, experiment, whole):
+def test_ctrl_c_keeps_finished_cells_and_the_next_run_goes_on(
+    interrupted, experiment, monkeypatch, whole
+):
     """Half an hour of training was thrown away by the key that one stops it with."""
-    assert names(interrupted) == [f".{NAME}.partial", f".{NAME}.partial.json"]
+    assert names(interrupted) == [PARTIAL]
     begun, told = [], []
     run_cell = experiment.run_cell
-    experiment.run_cell = lambda cell, *args: begun.append(cell.name) or run_cell(cell, *args)
-    run = runner.run(NAME, CONFIG, interrupted, lambda *words: told.append(words))
+    monkeypatch.setattr(
+        experiment, "run_cell", lambda cell, *args: begun.append(cell.name) or run_cell(cell, *args)
+    )
+    run = runner.run(small_cells, CONFIG, interrupted, lambda *words: told.append(words))
     assert begun == ["recurrent, seed 0", "recurrent, seed 1"]
     assert (run.records, run.complete) == (whole, True)
     assert told[:3] == [
@@ -167,11 +220,11 @@ def test_ctrl_c_keeps_finished_cells_and_the_next_run_goes_on(interrupted, exper
 
 def test_ctrl_c_leaves_the_record_of_an_earlier_run_alone(tmp_path, experiment, monkeypatch):
     """The attempt to repeat a run cost the run."""
-    before = runner.run(NAME, CONFIG, tmp_path)
+    before = runner.run(small_cells, CONFIG, tmp_path)
     stop_in(monkeypatch, experiment, "attention, seed 1")
-    run = runner.run(NAME, CONFIG, tmp_path, fresh=True)
+    run = runner.run(small_cells, CONFIG, tmp_path, fresh=True)
     assert (run.complete, len(run.records)) == (False, 2)
-    assert records.load(NAME, tmp_path) == before
+    assert records.load(small_cells, tmp_path) == before
 
 
 def test_an_error_in_a_cell_keeps_those_before_it(tmp_path, experiment, monkeypatch, whole):
@@ -186,9 +239,9 @@ def test_an_error_in_a_cell_keeps_those_before_it(tmp_path, experiment, monkeypa
 
         patch.setattr(experiment, "run_cell", broken)
         with pytest.raises(torch.OutOfMemoryError):
-            runner.run(NAME, CONFIG, tmp_path)
+            runner.run(small_cells, CONFIG, tmp_path)
     with Moments.counted():
-        assert runner.run(NAME, CONFIG, tmp_path).records == whole
+        assert runner.run(small_cells, CONFIG, tmp_path).records == whole
     assert Moments.kinds.count("step") == CONFIG.schedule.steps
 
 
@@ -199,8 +252,8 @@ def refused(folder, complaint, config=CONFIG):
     """A run is refused with what to do about it, and leaves every byte as it is."""
     before = contents(folder)
     with pytest.raises(LeftoverError, match=complaint) as caught:
-        runner.run(NAME, config, folder)
-    assert str(folder / f".{NAME}.partial.json") in str(caught.value)
+        runner.run(small_cells, config, folder)
+    assert str(folder / PARTIAL / "run.json") in str(caught.value)
     assert "delete it, or begin anew with --fresh" in str(caught.value)
     assert contents(folder) == before
 
@@ -220,59 +273,46 @@ def test_another_config_is_refused(interrupted, change, complaint):
 
 
 @pytest.mark.parametrize("entry", ["torch", "numpy", "python", "processor", "device", "threads"])
-def test_another_machine_is_refused(interrupted, monkeypatch, entry):
-    """The second half of a run was made by another PyTorch, and the record names one."""
+def test_of_what_is_timed_another_machine_is_refused(interrupted, experiment, monkeypatch, entry):
+    """The second half of a run was timed by another PyTorch, and the record names one."""
+    monkeypatch.setattr(experiment, "TIMED", True, raising=False)
     now = {**provenance.provenance("cpu", 1), entry: "another"}
     monkeypatch.setattr(records, "provenance", lambda *_: now)
     refused(interrupted, f"{entry} .*, not another")
 
 
+def test_of_what_is_not_timed_another_machine_goes_on(interrupted, monkeypatch, whole):
+    """Half an hour of training was refused, since another kernel of the same system was booted."""
+    now = {**provenance.provenance("cpu", 1), "processor": "another", "torch": "another"}
+    monkeypatch.setattr(records, "provenance", lambda *_: now)
+    assert runner.run(small_cells, CONFIG, interrupted).records == whole
+
+
 def test_other_code_is_refused_and_another_commit_of_the_same_is_not(
-    interrupted, tmp_path, monkeypatch, whole
+    interrupted, monkeypatch, whole
 ):
     """A model was mended in the middle of its training; or a chapter was, and that was enough."""
-    digest = provenance.source()
+    digest = store.code(small_cells)
     with monkeypatch.context() as patch:
-        patch.setattr(provenance, "source", lambda: "0123456789abcdef")
-        refused(interrupted, f"source {digest}, not 0123456789abcdef")
+        patch.setattr(store, "code", lambda _: "0123456789abcdef")
+        refused(interrupted, f"code {digest}, not 0123456789abcdef")
     monkeypatch.setattr(provenance, "_commit", lambda: {"commit": "f" * 40, "dirty": None})
-    assert runner.run(NAME, CONFIG, interrupted).records == whole
-
-
-def test_the_digest_of_the_code_knows_each_of_its_files(tmp_path, monkeypatch):
-    """An edit, a new name or a moved line of some module left the digest as it was."""
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    (tmp_path / "a").mkdir()
-    digests = set()
-    for name, text in [("a/b.py", "1"), ("a/b.py", "2"), ("c.py", ""), ("a/d.py", "1")]:
-        (tmp_path / name).write_text(text)
-        digests.add(provenance.source())
-        assert provenance.source() in digests
-    (tmp_path / "c.py").rename(tmp_path / "e.py")
-    digests.add(provenance.source())
-    assert len(digests) == 5
-    (tmp_path / "notes.txt").write_text("no code")
-    assert provenance.source() in digests
+    assert runner.run(small_cells, CONFIG, interrupted).records == whole
 
 
 CORRUPTED = {
     "empty": (lambda entries: "", "cannot be read"),
     "half": (lambda entries: json.dumps(entries)[:200], "cannot be read"),
     "not text": (lambda entries: b"\xff\xfe", "cannot be read"),
-    "a list": (lambda entries: "[]", "is no unfinished run of small today"),
+    "a list": (lambda entries: "[]", "is no unfinished run of small_cells today"),
     "older": (
-        lambda entries: json.dumps({key: entries[key] for key in entries if key != "source"}),
-        "is no unfinished run of small today",
+        lambda entries: json.dumps({key: entries[key] for key in entries if key != "code"}),
+        "is no unfinished run of small_cells today",
     ),
     "newer": (lambda entries: json.dumps({**entries, "more": 1}), "is no unfinished run"),
     "another": (
         lambda entries: json.dumps({**entries, "experiment": "scaling"}),
-        "is no unfinished run of small",
-    ),
-    "no cells": (lambda entries: json.dumps({**entries, "cells": [1]}), "is no unfinished run"),
-    "no rows": (
-        lambda entries: json.dumps({**entries, "cells": {"attention, seed 0": 1}}),
-        "is no unfinished run",
+        "is no unfinished run of small_cells",
     ),
     "no provenance": (
         lambda entries: json.dumps({**entries, "provenance": None}),
@@ -284,27 +324,43 @@ CORRUPTED = {
 @pytest.mark.parametrize(("change", "complaint"), CORRUPTED.values(), ids=CORRUPTED)
 def test_what_is_no_unfinished_run_is_refused(interrupted, change, complaint):
     """A file that somebody cut short ended in a traceback, or was silently overwritten."""
-    file = interrupted / f".{NAME}.partial.json"
+    file = interrupted / PARTIAL / "run.json"
     text = change(json.loads(file.read_text()))
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     refused(interrupted, complaint)
 
 
+def checkpoint_of(folder):
+    """Where the cell that was interrupted keeps its own."""
+    return folder / PARTIAL / "checkpoints" / "recurrent, seed 0" / "state.json"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"rows": 1, "provenance": {}}'])
+def test_a_cell_that_is_none_is_refused_by_name(interrupted, text):
+    """A file that somebody edited ended in a traceback, or in a record of half a cell."""
+    cell = interrupted / PARTIAL / "cells" / "attention, seed 1.json"
+    cell.write_text(text)
+    with pytest.raises(LeftoverError, match=r"attention, seed 1.json is no finished cell, delete"):
+        runner.run(small_cells, CONFIG, interrupted)
+    cell.unlink()
+    assert runner.run(small_cells, CONFIG, interrupted).complete
+
+
 def test_fresh_throws_away_what_cannot_go_on(interrupted, whole):
     """The way out that the refusal names was refused as well, or went on with old checkpoints."""
-    (interrupted / f".{NAME}.partial.json").write_text("{")
-    stale = interrupted / f".{NAME}.partial" / "recurrent, seed 0" / "state.json"
+    (interrupted / PARTIAL / "run.json").write_text("{")
+    stale = checkpoint_of(interrupted)
     stale.write_text(json.dumps({"step": 2, "value": -1}))
-    assert runner.run(NAME, CONFIG, interrupted, fresh=True).records == whole
+    assert runner.run(small_cells, CONFIG, interrupted, fresh=True).records == whole
     assert names(interrupted) == [f"{NAME}.json"]
 
 
 def test_deleting_the_file_is_enough_to_begin_anew(interrupted, whole):
     """The other way out left checkpoints of the old run, and the new one took them for its own."""
-    stale = interrupted / f".{NAME}.partial" / "recurrent, seed 0" / "state.json"
+    stale = checkpoint_of(interrupted)
     stale.write_text(json.dumps({"step": 2, "value": -1}))
-    (interrupted / f".{NAME}.partial.json").unlink()
-    assert runner.run(NAME, CONFIG, interrupted).records == whole
+    (interrupted / PARTIAL / "run.json").unlink()
+    assert runner.run(small_cells, CONFIG, interrupted).records == whole
 
 
 # --- complete -----------------------------------------------------------------------------------
@@ -312,11 +368,11 @@ def test_deleting_the_file_is_enough_to_begin_anew(interrupted, whole):
 
 def test_a_complete_run_is_not_repeated(tmp_path, experiment, monkeypatch):
     """`run` for the second time trained for an hour to write the same file."""
-    first = runner.run(NAME, CONFIG, tmp_path)
+    first = runner.run(small_cells, CONFIG, tmp_path)
     before, told = contents(tmp_path), []
     with monkeypatch.context() as patch:
         patch.setattr(experiment, "run_cell", pytest.fail)
-        second = runner.run(NAME, CONFIG, tmp_path, lambda *words: told.append(words))
+        second = runner.run(small_cells, CONFIG, tmp_path, lambda *words: told.append(words))
     assert second == first
     assert contents(tmp_path) == before
     assert told == [
@@ -329,28 +385,28 @@ def test_a_complete_run_is_not_repeated(tmp_path, experiment, monkeypatch):
 )
 def test_fresh_or_another_config_repeats_it(tmp_path, config, fresh):
     """The record of other settings was returned as that of these, or `--fresh` did nothing."""
-    runner.run(NAME, CONFIG, tmp_path)
+    runner.run(small_cells, CONFIG, tmp_path)
     with Moments.counted():
-        run = runner.run(NAME, config, tmp_path, fresh=fresh)
+        run = runner.run(small_cells, config, tmp_path, fresh=fresh)
     assert Moments.kinds.count("step") == STEPS
-    assert records.load(NAME, tmp_path) == run
+    assert records.load(small_cells, tmp_path) == run
     assert run.config == records.plain(config)
 
 
 def test_a_record_that_is_none_is_replaced_in_the_end(tmp_path, whole):
     (tmp_path / f"{NAME}.json").write_text("{")
-    assert runner.run(NAME, CONFIG, tmp_path).records == whole
-    assert records.load(NAME, tmp_path).complete
+    assert runner.run(small_cells, CONFIG, tmp_path).records == whole
+    assert records.load(small_cells, tmp_path).complete
 
 
 def test_fresh_that_was_killed_goes_on_without_it(tmp_path, experiment, monkeypatch):
     """The old record was taken for the answer, and the new run never came to its end."""
-    runner.run(NAME, CONFIG, tmp_path)
+    runner.run(small_cells, CONFIG, tmp_path)
     with monkeypatch.context() as patch:
         stop_in(patch, experiment, "recurrent, seed 0")
-        runner.run(NAME, CONFIG, tmp_path, fresh=True)
+        runner.run(small_cells, CONFIG, tmp_path, fresh=True)
     with Moments.counted():
-        assert runner.run(NAME, CONFIG, tmp_path).complete
+        assert runner.run(small_cells, CONFIG, tmp_path).complete
     assert Moments.kinds.count("step") == STEPS // 2
 
 
@@ -378,7 +434,7 @@ def test_a_disk_that_takes_nothing_is_told_before_training(
     monkeypatch.setattr(experiment, "run_cell", pytest.fail)
     full_after(monkeypatch, 0, error)
     with pytest.raises(UnwritableError, match=f"cannot keep a run: {os.strerror(error)}"):
-        runner.run(NAME, CONFIG, tmp_path)
+        runner.run(small_cells, CONFIG, tmp_path)
     assert names(tmp_path) == []
 
 
@@ -388,10 +444,10 @@ def test_a_disk_that_fills_up_keeps_what_it_has(tmp_path, monkeypatch, writes, w
     with monkeypatch.context() as patch:
         full_after(patch, writes)
         with pytest.raises(UnwritableError, match=f"{NAME}.* cannot be written, and is as it was"):
-            runner.run(NAME, CONFIG, tmp_path)
+            runner.run(small_cells, CONFIG, tmp_path)
     assert not list(tmp_path.rglob("*.json.partial")), "half a file takes its room"
     with Moments.counted():
-        assert runner.run(NAME, CONFIG, tmp_path).records == whole
+        assert runner.run(small_cells, CONFIG, tmp_path).records == whole
     assert Moments.kinds.count("step") <= STEPS
 
 
@@ -423,7 +479,7 @@ def test_cells_that_cannot_be_told_apart_are_refused(
     monkeypatch.setattr(experiment, "cells", lambda config: map(Named, named))
     monkeypatch.setattr(experiment, "run_cell", pytest.fail)
     with pytest.raises(ValueError, match=complaint):
-        runner.run(NAME, CONFIG, tmp_path)
+        runner.run(small_cells, CONFIG, tmp_path)
     assert names(tmp_path) == []
 
 
@@ -443,7 +499,7 @@ def test_rows_that_cannot_be_kept_are_refused_by_cell(
     """All cells were trained, and then the record could not be written, or not be read."""
     monkeypatch.setattr(experiment, "run_cell", lambda *_: [ROW, row])
     with pytest.raises(ValueError, match=f"rows of cell 'attention, seed 0' {complaint}"):
-        runner.run(NAME, CONFIG, tmp_path)
+        runner.run(small_cells, CONFIG, tmp_path)
 
 
 def test_cells_compute_on_as_many_threads_as_the_record_says(tmp_path, experiment, monkeypatch):
@@ -455,7 +511,7 @@ def test_cells_compute_on_as_many_threads_as_the_record_says(tmp_path, experimen
         "run_cell",
         lambda *args: seen.append(torch.get_num_threads()) or run_cell(*args),
     )
-    run = runner.run(NAME, replace(CONFIG, threads=before + 1), tmp_path)
+    run = runner.run(small_cells, replace(CONFIG, threads=before + 1), tmp_path)
     assert set(seen) == {before + 1} == {run.provenance["threads"]}
     assert torch.get_num_threads() == before
 
@@ -464,10 +520,10 @@ def test_measure_gives_the_rows_and_leaves_no_trace(tmp_path, monkeypatch, whole
     """A chapter that runs a few cells wrote into the reader's folder."""
     monkeypatch.chdir(tmp_path)
     with Moments.counted():
-        assert list(runner.measure(NAME, CONFIG)) == whole
+        assert list(runner.measure(small_cells, CONFIG)) == whole
     assert set(Moments.kinds) == {"step"}
     config = roofline.PRESETS["book"]
-    assert list(runner.measure("roofline", config)) == list(roofline.measure(config))
+    assert list(runner.measure(roofline, config)) == list(roofline.measure(config))
 
 
 def test_a_config_is_the_same_after_json():
@@ -506,7 +562,7 @@ def test_the_command_stops_and_goes_on(tmp_path, experiment, monkeypatch, capsys
     out, err = capsys.readouterr()
     assert out == f"saved {tmp_path / NAME}.json\n"
     assert "2 of 4 cells are finished" in err
-    assert records.load(NAME, tmp_path).records == whole
+    assert records.load(small_cells, tmp_path).records == whole
 
 
 def test_the_command_refuses_what_cannot_go_on(interrupted, capsys):
@@ -530,8 +586,8 @@ def test_seeds_are_counted_on_the_command_line(tmp_path, capsys):
     """Other seeds were drawn, or as many as ever; or the time was promised that five take."""
     assert command(tmp_path, "--seeds", "3") == 0
     told = capsys.readouterr().err.splitlines()[0]
-    assert told == "small on cpu takes no time with the seeds of its preset"
-    run = records.load(NAME, tmp_path)
+    assert told == f"{NAME} on cpu takes no time with the seeds of its preset"
+    run = records.load(small_cells, tmp_path)
     assert run.config["seeds"] == [0, 1, 2]
     assert sorted({row["seed"] for row in run.records}) == [0, 1, 2]
 
@@ -557,7 +613,7 @@ def test_seeds_that_cannot_be_are_refused(tmp_path, capsys, name, count, answer)
 @pytest.fixture
 def quick(monkeypatch):
     """Two experiments with a clock, in no time; one that rests on peers; the small one."""
-    monkeypatch.setattr(experiments, "EXPERIMENTS", ("scaling", "roofline", "speed", NAME))
+    monkeypatch.setattr(registry, "EXPERIMENTS", ("scaling", "roofline", "speed", NAME))
     for name in ("scaling", "roofline"):
         monkeypatch.setattr(find(name), "measure", lambda config, progress: iter(()))
 
@@ -570,7 +626,7 @@ def test_results_are_all_experiments_that_need_no_peers(quick, tmp_path, capsys)
     """A new experiment was not among those that `make results` records, or its time was not."""
     assert results(tmp_path) == 0
     assert names(tmp_path) == ["roofline.json", "scaling.json", f"{NAME}.json"]
-    assert records.load("scaling", tmp_path).config == records.plain(find("scaling").Config())
+    assert records.load(find("scaling"), tmp_path).config == records.plain(find("scaling").Config())
     said = [
         "scaling takes about three minutes",
         "roofline takes about half a minute",

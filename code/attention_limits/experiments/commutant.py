@@ -31,18 +31,19 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from attention_limits import devices, models, training
-from attention_limits.experiments import Progress, tuning
+from attention_limits import devices, models
+from attention_limits.experiments import grid, tuning
 from attention_limits.experiments.length import ENCODINGS, SETTINGS, TRAINED
 from attention_limits.models.transformer import Transformer
 from attention_limits.positions import sinusoidal
+from attention_limits.runs.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
-from attention_limits.training import Recipe
 
 COLUMNS = (
     "task",
@@ -60,31 +61,19 @@ WHEN = ("before", "after")
 ARCHITECTURE = ENCODINGS["sinusoidal"]
 
 
-@dataclass(frozen=True)
-class Config:
-    """What a run depends on, the machine aside.
+@dataclass(frozen=True, kw_only=True)
+class Config(grid.Config):
+    """What a run depends on, the machine aside: as ``grid.Config``, of ``length.SETTINGS``, and
 
     Args:
-        settings: names of ``length.SETTINGS``.
-        seeds: of the models; those of ``tuning`` are not among them.
         rates: learning rates that the models of a task may choose from.
-        steps: how many, whatever the settings say; None for as many as they say.
-        count: texts of the longest trained length, by which a model is judged.
-        device: what computes.
-        threads: of what is not training; that takes one a core.
     """
+
+    CHOICES: ClassVar = {"settings": SETTINGS}
 
     settings: tuple[str, ...] = tuple(SETTINGS)
     seeds: tuple[int, ...] = tuple(range(8))
     rates: tuple[float, ...] = tuning.RATES
-    steps: int | None = None
-    count: int = 500
-    device: str = "cpu"
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if unknown := set(self.settings) - SETTINGS.keys():
-            raise ValueError(f"settings must be among {', '.join(SETTINGS)}, got {unknown}")
 
 
 PRESETS = {
@@ -92,19 +81,14 @@ PRESETS = {
     "book": Config(settings=("token 3 back",), seeds=(0,), rates=(1e-2,), steps=200, count=200),
     "full": Config(),
 }
-TAKES = {"smoke": "a few seconds", "book": "a few seconds", "full": "about three minutes"}
+DURATIONS = {"smoke": "a few seconds", "book": "a few seconds", "full": "about three minutes"}
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(grid.Cell):
     """One task."""
 
     setting: str
-
-    @property
-    def name(self) -> str:
-        """The task's, as a line of progress and a folder are called."""
-        return self.setting
 
 
 def cells(config: Config) -> Iterator[Cell]:
@@ -117,13 +101,11 @@ def run_cell(
 ) -> list[dict]:
     """A row for each head of the first layer of each seed, before and after training."""
     setting = SETTINGS[cell.setting]
-    task = setting.make("plain")
-    after = tuning.train(
+    task = setting.make()
+    after = grid.train(
         ARCHITECTURE,
-        task,
-        Recipe(steps=config.steps or setting.steps, lengths=TRAINED),
-        seeds=config.seeds,
-        device=config.device,
+        setting,
+        config,
         rates=config.rates,
         checkpoints=checkpoints,
         progress=progress,
@@ -134,25 +116,19 @@ def run_cell(
     before = dataclasses.replace(after, model=first.to(devices.choose(config.device)))
     rows = []
     for when, trained in zip(WHEN, (before, after), strict=True):
-        judged = training.evaluate(trained, task, TRAINED[1], count=config.count)
         M = between_positions(trained.model)
         measured = {
             "share": share(M),
             "explained": explained_by_distance(M, TRAINED[1]),
             "seen": explained_by_distance(M, TRAINED[1], seen=True),
         }
-        rows += [
-            {
-                "task": cell.setting,
-                **trained.of(row["model"]),
-                "when": when,
-                "accuracy": row["last"],
-                "head": head,
-                **{name: _finite(of[row["model"], head]) for name, of in measured.items()},
-            }
-            for row in judged
-            for head in range(ARCHITECTURE.heads)
-        ]
+        for judged in grid.judge(trained, task, TRAINED[1], count=config.count):
+            same = {"task": cell.setting, "when": when, "accuracy": judged["last"]}
+            for head in range(ARCHITECTURE.heads):
+                at_head = {
+                    name: _finite(of[judged["model"], head]) for name, of in measured.items()
+                }
+                rows.append(grid.row(COLUMNS, judged, **same, head=head, **at_head))
     return rows
 
 
@@ -236,7 +212,7 @@ def largest(run: Run, task: str, when: str, of: str = "explained") -> list[float
         when: "before" or "after" training.
         of: "explained", "seen" or "share".
     """
-    heads = {}
+    heads: dict[int, list[float]] = {}
     for row in run.records:
         if (row["task"], row["when"]) == (task, when):
             heads.setdefault(row["seed"], []).append(row[of])

@@ -8,14 +8,17 @@ Beside its accuracy stand its size and what it holds of a text of that length, a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product, starmap
 from pathlib import Path
+from typing import ClassVar
 
-from attention_limits import models, tasks, training
-from attention_limits.experiments import Progress, tuning
+from attention_limits import models
+from attention_limits.experiments import grid, tuning
+from attention_limits.experiments.grid import Setting
 from attention_limits.models import Architecture
+from attention_limits.runs.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table
-from attention_limits.training import Recipe
 
 COLUMNS = (
     "task",
@@ -42,66 +45,38 @@ MODELS = {
 }
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A task with its knobs, how many steps it gets and at which lengths."""
-
-    task: str
-    knobs: tuple[tuple[str, object], ...] = ()
-    steps: int = 400
-    lengths: tuple[int, int] = (8, 32)
-
-    def make(self) -> tasks.Task:
-        """The task."""
-        return tasks.make(self.task, **dict(self.knobs))
-
-
 SETTINGS = {
     "token 3 back": Setting("token_back"),
     "most recent": Setting("most_recent"),
     "first token": Setting("first_token"),
-    "recall": Setting("recall", (("pairs", 4), ("queries", 4)), 600, (16, 32)),
-    "copy": Setting("copy", (), 600),
+    "recall": Setting("recall", {"pairs": 4, "queries": 4}, 600, (16, 32)),
+    "copy": Setting("copy", steps=600),
     "prefix majority": Setting("prefix_majority"),
     "motif": Setting("motif"),
     "rule 110": Setting("rule_110"),
-    "parity": Setting("parity", (), 400, (2, 20)),
-    "counting mod 5": Setting("modular_counting", (), 400, (2, 20)),
-    "S3": Setting("permutations", (("group", "S3"),), 400, (2, 20)),
-    "A5": Setting("permutations", (("group", "A5"),), 600, (2, 20)),
-    "agreement": Setting("agreement", (), 400, (16, 32)),
+    "parity": Setting("parity", lengths=(2, 20)),
+    "counting mod 5": Setting("modular_counting", lengths=(2, 20)),
+    "S3": Setting("permutations", {"group": "S3"}, lengths=(2, 20)),
+    "A5": Setting("permutations", {"group": "A5"}, 600, (2, 20)),
+    "agreement": Setting("agreement", lengths=(16, 32)),
     "irregular events": Setting("irregular_events"),
 }
 
 
-@dataclass(frozen=True)
-class Config:
-    """What a run depends on, the machine aside.
+@dataclass(frozen=True, kw_only=True)
+class Config(grid.Config):
+    """What a run depends on, the machine aside: as ``grid.Config``, and
 
     Args:
-        settings: names of ``SETTINGS``.
         models: names of ``MODELS``.
-        seeds: of the models; those of ``tuning`` are not among them.
         rates: learning rates that each model may choose from.
-        steps: how many, whatever the settings say; None for as many as they say.
-        count: texts by which a model is judged.
-        device: what computes.
-        threads: of what is not training; that takes one a core.
     """
+
+    CHOICES: ClassVar = {"settings": SETTINGS, "models": MODELS}
 
     settings: tuple[str, ...] = tuple(SETTINGS)
     models: tuple[str, ...] = tuple(MODELS)
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     rates: tuple[float, ...] = tuning.RATES
-    steps: int | None = None
-    count: int = 500
-    device: str = "cpu"
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        for name, known in (("settings", SETTINGS), ("models", MODELS)):
-            if unknown := set(getattr(self, name)) - known.keys():
-                raise ValueError(f"{name} must be among {', '.join(known)}, got {unknown}")
 
 
 PRESETS = {
@@ -111,70 +86,53 @@ PRESETS = {
     ),
     "full": Config(),
 }
-TAKES = {"smoke": "a few seconds", "book": "about half a minute", "full": "about forty minutes"}
+DURATIONS = {
+    "smoke": "a few seconds",
+    "book": "about half a minute",
+    "full": "about forty minutes",
+}
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(grid.Cell):
     """One kind of model on one task."""
 
     setting: str
     model: str
 
-    @property
-    def name(self) -> str:
-        """Both, as a line of progress and a folder are called."""
-        return f"{self.setting}, {self.model}"
-
 
 def cells(config: Config) -> Iterator[Cell]:
     """Every model on every task."""
-    for setting in config.settings:
-        for model in config.models:
-            yield Cell(setting, model)
+    return starmap(Cell, product(config.settings, config.models))
 
 
 def run_cell(
     cell: Cell, config: Config, checkpoints: Path | None, progress: Progress
 ) -> list[dict]:
     """A row for each seed."""
-    setting = SETTINGS[cell.setting]
-    task, steps = setting.make(), config.steps or setting.steps
-    trained = tuning.train(
-        MODELS[cell.model],
-        task,
-        Recipe(steps=steps, lengths=setting.lengths),
-        seeds=config.seeds,
-        device=config.device,
+    setting, architecture = SETTINGS[cell.setting], MODELS[cell.model]
+    trained = grid.train(
+        architecture,
+        setting,
+        config,
         rates=config.rates,
         checkpoints=checkpoints,
         progress=progress,
     )
     n = setting.lengths[1]
-    size = {
+    same = {
+        "task": cell.setting,
+        "model": cell.model,
         "parameters": models.parameters(trained.model),
-        "state_bytes": models.state_bytes(MODELS[cell.model], n),
+        "state_bytes": models.state_bytes(architecture, n),
     }
-    return [
-        {
-            "task": cell.setting,
-            "model": cell.model,
-            "seed": trained.seeds[row["model"]],
-            "rate": trained.rates[row["model"]],
-            "steps": trained.steps[row["model"]],
-            "ended": trained.ended[row["model"]],
-            "n": n,
-            "accuracy": row["accuracy"],
-            "last": row["last"],
-            **size,
-        }
-        for row in training.evaluate(trained, task, n, count=config.count)
-    ]
+    judged = grid.judge(trained, setting.make(), n, count=config.count)
+    return [grid.row(COLUMNS, each, **same) for each in judged]
 
 
 def accuracies(run: Run, setting: str, model: str, of: str = "last") -> list[float]:
     """One a seed, of the last answer in a text or (``of="accuracy"``) of all of them."""
-    return [r[of] for r in run.records if (r["task"], r["model"]) == (setting, model)]
+    return run.values(of, task=setting, model=model)
 
 
 def table(run: Run) -> Table:

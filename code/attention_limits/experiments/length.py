@@ -22,16 +22,19 @@ keeps it under the others.
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product, starmap
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from attention_limits import tasks, training
-from attention_limits.experiments import Progress, tuning
+from attention_limits.experiments import grid, tuning
 from attention_limits.models import Architecture
+from attention_limits.runs.progress import Progress, part
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
-from attention_limits.training import Recipe, Trained
+from attention_limits.tasks import Task
+from attention_limits.training import Trained
 
 COLUMNS = (
     "task",
@@ -65,58 +68,45 @@ LOG_N = {"log_n": float(1 / np.log(TRAINED[1]))}
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A task, how many steps it gets, and the knobs that keep its number of symbols, if any do."""
+class Setting(grid.Setting):
+    """A task, and the parameters that keep its number of symbols, if any do."""
 
-    task: str
-    steps: int
+    lengths: tuple[int, int] = TRAINED
     blanks: Mapping[str, int] = field(default_factory=dict)
 
-    def make(self, condition: str) -> tasks.Task:
+    def under(self, condition: str) -> Task:
         """The task as a condition asks it."""
-        return tasks.make(self.task, **(self.blanks if "blanks" in condition else {}))
+        return self.make(**(self.blanks if "blanks" in condition else {}))
 
 
 SETTINGS = {
-    "most recent": Setting("most_recent", 400, {"marks": 2, "distractors": 3}),
-    "token 3 back": Setting("token_back", 350),
-    "first token": Setting("first_token", 200, {"distractors": 5}),
+    "most recent": Setting("most_recent", steps=400, blanks={"marks": 2, "distractors": 3}),
+    "token 3 back": Setting("token_back", steps=350),
+    "first token": Setting("first_token", steps=200, blanks={"distractors": 5}),
 }
 
 
-@dataclass(frozen=True)
-class Config:
-    """What a run depends on, the machine aside.
+@dataclass(frozen=True, kw_only=True)
+class Config(grid.Config):
+    """What a run depends on, the machine aside: as ``grid.Config``, and
 
     Args:
-        settings: names of ``SETTINGS``.
         encodings: names of ``ENCODINGS``.
         conditions: of ``CONDITIONS``; an encoding trains under those that mean something to it.
-        seeds: of the models; those of ``tuning`` are not among them.
         rates: learning rates that each encoding may choose from.
-        steps: how many, whatever the settings say; None for as many as they say.
         lengths: of the texts that are asked.
-        count: how many texts of each length.
-        device: what computes.
-        threads: of what is not training; that takes one a core.
     """
+
+    CHOICES: ClassVar = {"settings": SETTINGS, "encodings": ENCODINGS, "conditions": CONDITIONS}
 
     settings: tuple[str, ...] = tuple(SETTINGS)
     encodings: tuple[str, ...] = tuple(ENCODINGS)
     conditions: tuple[str, ...] = CONDITIONS
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     rates: tuple[float, ...] = tuning.RATES
-    steps: int | None = None
     lengths: tuple[int, ...] = (32, 64, 128, 256)
-    count: int = 500
-    device: str = "cpu"
-    threads: int = 1
 
     def __post_init__(self) -> None:
-        known = {"settings": SETTINGS, "encodings": ENCODINGS, "conditions": CONDITIONS}
-        for name, names in known.items():
-            if unknown := set(getattr(self, name)) - set(names):
-                raise ValueError(f"{name} must be among {', '.join(names)}, got {unknown}")
+        super().__post_init__()
         if not all(TRAINED[0] <= n <= LONGEST for n in self.lengths):
             raise ValueError(f"lengths must be {TRAINED[0]} to {LONGEST}, got {self.lengths}")
 
@@ -142,27 +132,20 @@ PRESETS = {
     ),
     "full": Config(),
 }
-TAKES = {"smoke": "a few seconds", "book": "half a minute", "full": "about forty minutes"}
+DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about forty minutes"}
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(grid.Cell):
     """One encoding on one task, under all conditions that there are."""
 
     setting: str
     encoding: str
 
-    @property
-    def name(self) -> str:
-        """Both, as a line of progress and a folder are called."""
-        return f"{self.setting}, {self.encoding}"
-
 
 def cells(config: Config) -> Iterator[Cell]:
     """Every encoding on every task."""
-    for setting in config.settings:
-        for encoding in config.encodings:
-            yield Cell(setting, encoding)
+    return starmap(Cell, product(config.settings, config.encodings))
 
 
 def conditions(cell: Cell) -> list[str]:
@@ -184,7 +167,8 @@ def run_cell(
     cell: Cell, config: Config, checkpoints: Path | None, progress: Progress
 ) -> list[dict]:
     """A row for each condition, seed, way to ask and length."""
-    rows, rates = [], config.rates
+    rows: list[dict] = []
+    rates = config.rates
     under = [condition for condition in conditions(cell) if condition in config.conditions]
     for number, condition in enumerate(under):
         trained = _train(
@@ -193,9 +177,7 @@ def run_cell(
             config,
             rates,
             checkpoints and checkpoints / f"{number}",
-            lambda share, words, number=number, condition=condition: progress(
-                (number + share) / len(under), f"{condition}, {words}"
-            ),
+            part(progress, number, len(under), f"{condition}, "),
         )
         rates = trained.rates[:1]  # what was chosen first is kept
         rows += ask(cell, condition, config, trained)
@@ -215,17 +197,13 @@ def _train(
         architecture = dataclasses.replace(architecture, options=LOG_N)
     if checkpoints is not None:
         checkpoints.mkdir(exist_ok=True)
-    return tuning.train(
+    return grid.train(
         architecture,
-        setting.make(condition),
-        Recipe(
-            steps=config.steps or setting.steps,
-            lengths=TRAINED,
-            reach=LONGEST if "random" in condition else None,
-        ),
-        seeds=config.seeds,
-        device=config.device,
+        setting,
+        config,
         rates=rates,
+        task=setting.under(condition),
+        reach=LONGEST if "random" in condition else None,
         checkpoints=checkpoints,
         progress=progress,
     )
@@ -233,23 +211,16 @@ def _train(
 
 def ask(cell: Cell, condition: str, config: Config, trained: Trained) -> Iterator[dict]:
     """All lengths; of plain models that are told positions, stretched texts as well."""
-    task = SETTINGS[cell.setting].make(condition)
+    task = SETTINGS[cell.setting].under(condition)
+    same = {"task": cell.setting, "encoding": cell.encoding, "condition": condition}
     drawn = LONGEST if "random" in condition else None
     asked = [("longer", n, drawn) for n in config.lengths]
     if condition == "plain" and cell.encoding in TAKE_POSITIONS:
         asked += [("stretched", TRAINED[1], n) for n in config.lengths if n > TRAINED[1]]
     for how, n, reach in asked:
-        for row in training.evaluate(trained, task, n, count=config.count, reach=reach):
-            yield {
-                "task": cell.setting,
-                "encoding": cell.encoding,
-                "condition": condition,
-                **trained.of(row["model"]),
-                "asked": how,
-                "n": n,
-                "reach": reach or n,
-                "accuracy": row["last"],
-            }
+        for judged in grid.judge(trained, task, n, count=config.count, reach=reach):
+            found = {"asked": how, "reach": reach or n, "accuracy": judged["last"]}
+            yield grid.row(COLUMNS, judged, **same, **found)
 
 
 def accuracies(run: Run, n: int, *, asked: str = "longer", **where: str) -> list[float]:
@@ -262,12 +233,7 @@ def accuracies(run: Run, n: int, *, asked: str = "longer", **where: str) -> list
         where: ``task``, ``encoding`` and ``condition``.
     """
     size = "n" if asked == "longer" else "reach"
-    where |= {"asked": asked, size: n}
-    return [
-        row["accuracy"]
-        for row in run.records
-        if all(row[name] == value for name, value in where.items())
-    ]
+    return run.values("accuracy", **where, **{"asked": asked, size: n})
 
 
 def table(run: Run, condition: str = "plain") -> Table:

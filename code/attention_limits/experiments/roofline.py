@@ -22,12 +22,13 @@ from typing import NamedTuple
 import torch
 
 from attention_limits.attention import dense
-from attention_limits.experiments import Progress
 from attention_limits.experiments.scaling import written_out
 from attention_limits.runs import timing
+from attention_limits.runs.progress import Progress
 from attention_limits.runs.records import Run
 
 COLUMNS = ("kernel", "quantity", "repeat", "value")
+TIMED = True
 SOFTMAX = 5
 NUMBER = 4  # bytes, of a float32
 
@@ -61,7 +62,7 @@ PRESETS = {
     "book": Config(repeats=0),
     "full": Config(),
 }
-TAKES = {"smoke": "a second", "book": "a second", "full": "about half a minute"}
+DURATIONS = {"smoke": "a second", "book": "a second", "full": "about half a minute"}
 
 
 class Kernel(NamedTuple):

@@ -23,13 +23,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear, online_softmax
 from attention_limits.baselines import recurrent
-from attention_limits.experiments import Progress, silent
 from attention_limits.meters import PeakMemory
 from attention_limits.runs import provenance, timing
+from attention_limits.runs.progress import Progress, silent
 from attention_limits.runs.records import Run
 from attention_limits.runs.statistics import Fit, fit
 
 COLUMNS = ("mechanism", "n", "quantity", "repeat", "value")
+TIMED = True
 QUANTITIES = ("flops", "peak_bytes", "seconds")
 TAIL = 4  # an exponent is fitted to this many of the longest lengths: short ones are overhead
 
@@ -100,7 +101,7 @@ PRESETS = {
     "book": Config(lengths=(256, 512, 1024, 2048), counted=2048, repeats=0),
     "full": Config(),
 }
-TAKES = {"smoke": "a few seconds", "book": "about ten seconds", "full": "about three minutes"}
+DURATIONS = {"smoke": "a few seconds", "book": "about ten seconds", "full": "about three minutes"}
 
 
 def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:

@@ -25,13 +25,14 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits import tasks, training
-from attention_limits.experiments import Progress, silent
 from attention_limits.models import Architecture
 from attention_limits.runs import timing
+from attention_limits.runs.progress import Progress, silent
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table
 
 COLUMNS = ("model", "way", "quantity", "repeat", "value")
+TIMED = True
 WAYS = ("alone", "alone, all cores", "together", "together, all cores", "processes")
 PARTS = ("data", "forward", "backward", "update")
 MODELS = {
@@ -71,7 +72,7 @@ PRESETS = {
     "book": Config(repeats=0),
     "full": Config(),
 }
-TAKES = {"smoke": "a few seconds", "book": "a few seconds", "full": "about eight minutes"}
+DURATIONS = {"smoke": "a few seconds", "book": "a few seconds", "full": "about eight minutes"}
 
 
 def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import mean
 
 from attention_limits import training
-from attention_limits.experiments import Progress, silent
 from attention_limits.models import Architecture
+from attention_limits.runs.progress import Progress, part, silent
 from attention_limits.tasks import Task
 from attention_limits.training import Recipe, Trained
 
@@ -57,7 +57,7 @@ def train(
             seeds=[seed for _ in rates for seed in SEEDS],
             rates=[rate for rate in rates for _ in SEEDS],
             checkpoint=checkpoints and checkpoints / "trial",
-            progress=lambda share, words: progress(share / 2, f"rates, {words}"),
+            progress=part(progress, 0, 2, "rates, "),
         )
         rate = best_rate(trial, task, recipe)
     return training.side_by_side(
@@ -65,7 +65,7 @@ def train(
         seeds=seeds,
         rates=rate,
         checkpoint=checkpoints and checkpoints / "models",
-        progress=lambda share, words: progress((1 + share) / 2, words),
+        progress=part(progress, 1, 2),
     )
 
 

@@ -15,7 +15,7 @@ ROW = 0.27  # inches that a line of the chart of ratios is high
 
 def times(group: str = "window", run: Run | None = None) -> style.Figure:
     """Seconds against n for everyone in a group, forward above, with gradients below."""
-    run = run or records.load("speed")
+    run = run or records.load(speed)
     canvas = labels.canvas(height=6.4)
     panels = canvas.subplots(2, sharex=True)
     said = [_panel(axes, run, group, work) for axes, work in zip(panels, speed.WORKS, strict=True)]
@@ -53,7 +53,7 @@ def _panel(axes: Axes, run: Run, group: str, work: str) -> str:
 
 def ratios(n: int = 16384, run: Run | None = None) -> style.Figure:
     """Time of ours over that of each peer at one length, on a logarithmic axis."""
-    run = run or records.load("speed")
+    run = run or records.load(speed)
     lines = _lines(run, n)
     canvas = Canvas(figsize=(5.6, 1.2 + ROW * len(lines)))
     axes = canvas.add_subplot(xscale="log")

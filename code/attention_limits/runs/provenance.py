@@ -1,6 +1,5 @@
 """What a measurement has to say about where it was made, and what the place has room for."""
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -26,7 +25,7 @@ def provenance(
         packages: others whose versions matter; None stands for one that is not installed.
     """
     return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "date": now(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -41,13 +40,9 @@ def provenance(
     }
 
 
-def source() -> str:
-    """A digest of the package's Python files: equal digests, equal code, whatever git says."""
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(PACKAGE).as_posix()} {len(content)} ".encode() + content)
-    return digest.hexdigest()[:16]
+def now() -> str:
+    """The date and the time of day, in UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def processor() -> str:

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from attention_limits import experiments
 from attention_limits.runs.provenance import provenance
 
 __all__ = ["Run", "UnwritableError", "check_writable", "load", "provenance", "save"]
@@ -25,25 +26,26 @@ class Run:
     """What one run of an experiment measured.
 
     Args:
-        experiment: which one; a name in ``experiments.EXPERIMENTS``.
+        experiment: which one; the last part of its module's name.
         config: the fields of its Config.
-        provenance: when and on what, as ``provenance()`` says.
+        provenance: when and on what, as ``provenance()`` says. Of a run of cells, when and on what
+            it was begun, and as ``cells`` what was otherwise when each of them was measured.
         records: one row a measurement, as the experiment's COLUMNS name them.
         complete: whether it came to its end, and was not interrupted.
     """
 
     experiment: str
-    config: Mapping[str, object]
-    provenance: Mapping[str, object]
-    records: Sequence[Mapping[str, object]]
+    config: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    records: Sequence[Mapping[str, Any]]
     complete: bool = True
 
-    def values(self, **where: object) -> list[float]:
-        """The values of all rows that hold what is asked: ``values(quantity="flops", n=256)``."""
+    def values(self, column: str = "value", /, **where: object) -> list[float]:
+        """A column of all rows that hold what is asked: ``values(quantity="flops", n=256)``."""
         return [
-            row["value"]
+            row[column]
             for row in self.records
-            if all(row[column] == value for column, value in where.items())
+            if all(row[name] == value for name, value in where.items())
         ]
 
     @property
@@ -52,10 +54,15 @@ class Run:
         date = datetime.fromisoformat(self.provenance["date"])
         threads = self.provenance["threads"]
         return (
-            f"recorded on {date.day} {date:%B %Y} on {self.provenance['device']}, "
-            f"{threads} thread{'' if threads == 1 else 's'}, PyTorch {self.provenance['torch']}"
+            f"recorded on {date.day} {date:%B %Y} on {self._each('device')}, "
+            f"{threads} thread{'' if threads == 1 else 's'}, PyTorch {self._each('torch')}"
             + ("" if self.complete else ", interrupted before its end")
         )
+
+    def _each(self, entry: str) -> str:
+        """What the provenance says, or all that it says of different cells."""
+        others = (cell.get(entry) for cell in self.provenance.get("cells", {}).values())
+        return " and ".join(dict.fromkeys(filter(None, (self.provenance[entry], *others))))
 
 
 class UnwritableError(OSError):
@@ -115,13 +122,18 @@ def save(path: Path, run: Run) -> None:
     write(path, f'{head},\n "records": [\n{rows}\n ]\n}}\n')
 
 
-def load(name: str, folder: Path | None = None) -> Run:
+def name_of(experiment: ModuleType) -> str:
+    """What an experiment is called, also by the file of its record: its module's own name."""
+    return experiment.__name__.rpartition(".")[2]
+
+
+def load(experiment: ModuleType, folder: Path | None = None) -> Run:
     """The run of an experiment that ships with the package, or one saved in a folder.
 
     Raises:
         ValueError: if there is none, or if the file is no run of that experiment as it is now.
     """
-    experiment = experiments.find(name)
+    name = name_of(experiment)
     source = (folder or resources.files("attention_limits") / "results") / f"{name}.json"
     again = f"record it with: attention-limits run {name}"
     try:
@@ -142,19 +154,20 @@ def load(name: str, folder: Path | None = None) -> Run:
     return run
 
 
-def new(experiment: str, config: object, records: Sequence[Mapping], *, complete: bool) -> Run:
+def new(experiment: ModuleType, config: Any, records: Sequence[Mapping], *, complete: bool) -> Run:
     """A run that was just measured, on the device that its config names."""
-    return Run(experiment, plain(config), made_on(experiment, config), records, complete)
+    made = made_on(experiment, config)
+    return Run(name_of(experiment), plain(config), made, records, complete)
 
 
-def made_on(experiment: str, config: object) -> dict[str, object]:
+def made_on(experiment: ModuleType, config: Any) -> dict[str, object]:
     """The provenance of what an experiment measures from now on."""
     # An experiment that rests on packages which the library does not need names them.
-    packages = getattr(experiments.find(experiment), "PACKAGES", ())
+    packages = getattr(experiment, "PACKAGES", ())
     return provenance(config.device, config.threads, packages)
 
 
-def plain(config: object) -> dict[str, object]:
+def plain(config: Any) -> dict[str, object]:
     """The fields of a Config as JSON keeps them: tuples are lists, dataclasses are objects.
 
     Two Configs are the same run if and only if these are equal.

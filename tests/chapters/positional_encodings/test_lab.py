@@ -109,7 +109,7 @@ def test_what_is_offered_is_what_there_is(idle):
 
 
 def test_what_is_chosen_first_takes_no_longer_than_a_minute():
-    """A first press of the button, and ten minutes of silence; see TAKES of the experiment."""
+    """A first press of the button, and ten minutes of silence; see DURATIONS of the experiment."""
     config, book = labs.TrainIt().config(), length.PRESETS["book"]
     assert (config.settings, config.encodings) == (book.settings, book.encodings)
     assert config.steps == SETTINGS[book.settings[0]].steps
@@ -176,7 +176,7 @@ def test_models_are_those_of_the_experiment_at_the_rate_that_was_recorded(live, 
     live.steps.value = STEPS
     live.button.click()
     recipe = training.Recipe(steps=STEPS, lengths=TRAINED)
-    task = SETTINGS["token 3 back"].make("plain")
+    task = SETTINGS["token 3 back"].make()
     rates = {
         row["encoding"]: row["rate"]
         for row in live.recorded.records
@@ -195,7 +195,7 @@ def test_the_answers_are_those_of_the_trained_models(live, monkeypatch):
         training, "train", lambda *given, **rest: kept.append(real(*given, **rest)) or kept[-1]
     )
     live.button.click()
-    task = SETTINGS["first token"].make("plain")
+    task = SETTINGS["first token"].make()
     for name, trained in zip(("none", "lstm alone"), kept, strict=True):
         for n in labs.LENGTHS:
             wanted = [row["last"] for row in training.evaluate(trained, task, n, count=labs.COUNT)]

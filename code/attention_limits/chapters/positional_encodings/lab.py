@@ -35,7 +35,7 @@ class TrainIt(Panel[length.Config]):
     CHOOSE = "Choose one encoding or more."
 
     def __init__(self) -> None:
-        self.recorded = records.load("length")
+        self.recorded = records.load(length)
         super().__init__(figures.curves(self.recorded))
         self.encodings = {
             name: widgets.Checkbox(value=name in START, description=words, indent=False)
@@ -109,7 +109,7 @@ class TrainIt(Panel[length.Config]):
         try:
             trained = training.train(
                 length.ENCODINGS[cell.encoding],
-                setting.make("plain"),
+                setting.make(),
                 Recipe(steps=config.steps, lengths=TRAINED),
                 seeds=config.seeds,
                 rates=self._rate(cell),
@@ -141,7 +141,7 @@ class TrainIt(Panel[length.Config]):
     def _draw(self, config: length.Config, *, complete: bool) -> None:
         if self.rows:
             rows = [row for some in self.rows.values() for row in some]
-            run = records.new("length", config, rows, complete=complete)
+            run = records.new(length, config, rows, complete=complete)
             self.plot.value = figures.curves(run)._repr_html_()
 
 

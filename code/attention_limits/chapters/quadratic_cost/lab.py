@@ -81,5 +81,5 @@ class TimeIt(Panel[scaling.Config]):
 
     def _draw(self, config: scaling.Config, rows: list[dict], *, complete: bool) -> None:
         if rows:
-            run = records.new("scaling", config, rows, complete=complete)
+            run = records.new(scaling, config, rows, complete=complete)
             self.plot.value = figures.times(run)._repr_html_()

@@ -21,14 +21,15 @@ from math import log
 
 import torch
 
-from attention_limits.experiments import Progress, silent
 from attention_limits.experiments.speed import peers, resident
 from attention_limits.experiments.speed.contests import GROUPS, Contestant, draw
 from attention_limits.experiments.speed.sizes import Sizes
 from attention_limits.meters import PeakMemory
 from attention_limits.runs import provenance, timing
+from attention_limits.runs.progress import Progress, silent
 
 COLUMNS = ("group", "contestant", "work", "n", "quantity", "repeat", "value")
+TIMED = True
 WORKS = ("forward", "forward+backward")
 QUANTITIES = ("missing", "difference", "flops", "bytes", "seconds", "resident")
 PACKAGES = tuple(peers.PACKAGES)  # whose versions the provenance of a run has to tell
@@ -93,7 +94,7 @@ PRESETS = {
     "book": Config(lengths=(1024,), repeats=0, compiled=False, million=0),
     "full": Config(),
 }
-TAKES = {"smoke": "a few seconds", "book": "about ten seconds", "full": "about eight minutes"}
+DURATIONS = {"smoke": "a few seconds", "book": "about ten seconds", "full": "about eight minutes"}
 
 
 def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:

@@ -115,9 +115,7 @@ def test_what_was_trained_and_what_chance_gives_are_drawn(plain):
         assert shade.x1 == TRAINED[1]
         assert "trained" in texts(axes)
         level = [line for line in axes.lines if line.get_linestyle() == ":"]
-        assert [set(line.get_ydata()) for line in level] == [
-            {SETTINGS[setting].make("plain").chance}
-        ]
+        assert [set(line.get_ydata()) for line in level] == [{SETTINGS[setting].make().chance}]
 
 
 def test_all_are_labelled_those_in_colour_at_the_end_of_their_line(run):
@@ -240,7 +238,7 @@ def test_a_cell_is_the_mean_at_the_longest_under_its_condition(run, table):
 
 def what_is_new(setting, way):
     """What a model has not met in training, looked up in the texts themselves."""
-    task, trained = SETTINGS[setting].make(way.condition), TRAINED[1]
+    task, trained = SETTINGS[setting].under(way.condition), TRAINED[1]
     drawn = LONGEST if "random" in way.condition else None
     seen = task.sample(0, 500, trained, reach=drawn)
     n, reach = (trained, LONGEST) if way.asked == "stretched" else (LONGEST, drawn)

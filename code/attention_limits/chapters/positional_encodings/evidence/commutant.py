@@ -41,7 +41,7 @@ def recency_turns_scores_towards_distance() -> Evidence:
 @evidence
 def recency_does_without_the_commutant() -> Evidence:
     """How much more of the matrix lies in the commutant at a fixed distance than for recency."""
-    run = records.load("commutant")
+    run = records.load(commutant)
     shares = (commutant.largest(run, task, "after", "share") for task in (DISTANCE, RECENCY))
     return _above_zero(
         paired(*shares),
@@ -69,7 +69,7 @@ def slow_training_finds_the_offset() -> Evidence:
 def slow_training_does_without_the_commutant() -> Evidence:
     """How much of the matrix lies in the commutant there, against the rate that did best."""
     shares = _slow()["shares"]
-    fast = commutant.largest(records.load("commutant"), DISTANCE, "after", "share")
+    fast = commutant.largest(records.load(commutant), DISTANCE, "after", "share")
     return Evidence(
         value=max(shares),
         expected=min(fast),
@@ -91,7 +91,7 @@ def _train_slowly() -> dict[str, list[float]]:
     """How many last answers are right, and the share of the commutant in the best head."""
     setting = length.SETTINGS[DISTANCE]
     recipe = Recipe(steps=setting.steps, lengths=length.TRAINED)
-    task = setting.make("plain")
+    task = setting.make()
     trained = training.train(commutant.ARCHITECTURE, task, recipe, seeds=SEEDS, rates=SLOW)
     asked = training.evaluate(trained, task, length.TRAINED[1])
     shares = commutant.share(commutant.between_positions(trained.model)).max(axis=1)
@@ -103,7 +103,7 @@ def _slowly() -> str:
 
 
 def _grown(task: str, of: str, unit: str) -> Evidence:
-    run = records.load("commutant")
+    run = records.load(commutant)
     after, before = (commutant.largest(run, task, when, of) for when in ("after", "before"))
     return _above_zero(
         paired(after, before), unit, f"{_how(run)}, “{task}”, after training less before"

@@ -5,6 +5,7 @@ the seeds.
 """
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def seeds(
 ) -> list[float]:
     """The accuracies of the recorded seeds."""
     where = {"encoding": encoding, "task": task, "condition": condition}
-    return length.accuracies(records.load("length"), n, asked=asked, **where)
+    return length.accuracies(records.load(length), n, asked=asked, **where)
 
 
 # --- without positions --------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def tokens_alone_do_no_harm() -> Evidence:
             short, long = (seeds(encoding, task, n, condition=condition) for n in (SHORT, LONGEST))
             losses[encoding, task] = np.subtract(short, long)
     worst = max(losses.values(), key=np.mean)
-    run = records.load("length")
+    run = records.load(length)
     return Evidence(
         value=float(worst.mean()),
         expected=HARM,
@@ -153,7 +154,7 @@ def one_encoding_carries_all_three() -> Evidence:
         for encoding in kinds
         if all(np.mean(seeds(encoding, task, LONGEST)) >= KEPT for task in tasks)
     ]
-    run = records.load("length")
+    run = records.load(length)
     return Evidence.exactly(
         [len(kept)],
         expected=1,
@@ -169,7 +170,7 @@ def vectors_end_where_they_reach() -> Evidence:
     task = "40 back"
     n = offsets.SETTINGS[task].asked[0]
     what = f"Shaw with the reach 16, “{task}”, n = {n} as in training; expected the least of rotary"
-    return _below(_at_offset(task, "shaw", n), min(_at_offset(task, "rotary", n)), what, "offsets")
+    return _below(_at_offset(task, "shaw", n), min(_at_offset(task, "rotary", n)), what, offsets)
 
 
 @evidence
@@ -179,7 +180,7 @@ def patience_teaches_slopes_an_offset() -> Evidence:
     found = _at_offset("3 back, longer", "alibi", SHORT)
     what = f"ALiBi, “{OFFSET}”, {setting.steps} steps, n = {SHORT}; expected the most after "
     what += f"{length.SETTINGS[OFFSET].steps}"
-    return _above(found, max(seeds("alibi", OFFSET)), what, "offsets")
+    return _above(found, max(seeds("alibi", OFFSET)), what, offsets)
 
 
 @evidence
@@ -189,11 +190,11 @@ def patience_does_not_help_without_positions() -> Evidence:
     found = _at_offset("3 back, longer", "none", SHORT)
     what = f"no positions, “{OFFSET}”, {setting.steps} steps, n = {SHORT}; expected the least of "
     what += f"rotary after {length.SETTINGS[OFFSET].steps}"
-    return _below(found, min(seeds("rotary", OFFSET)), what, "offsets")
+    return _below(found, min(seeds("rotary", OFFSET)), what, offsets)
 
 
 def _at_offset(setting: str, encoding: str, n: int) -> list[float]:
-    return offsets.accuracies(records.load("offsets"), setting, encoding, n)
+    return offsets.accuracies(records.load(offsets), setting, encoding, n)
 
 
 @evidence
@@ -211,16 +212,20 @@ def _most_of_places(task: str) -> float:
     return max(max(seeds(encoding, task, LONGEST)) for encoding in ("sinusoidal", "learned"))
 
 
-def _above(found: Sequence[float], bound: float, what: str, experiment: str = "length") -> Evidence:
+def _above(
+    found: Sequence[float], bound: float, what: str, experiment: ModuleType = length
+) -> Evidence:
     return _bound(min(found), bound, np.ptp(found), f"{what}; the least", ">", experiment)
 
 
-def _below(found: Sequence[float], bound: float, what: str, experiment: str = "length") -> Evidence:
+def _below(
+    found: Sequence[float], bound: float, what: str, experiment: ModuleType = length
+) -> Evidence:
     return _bound(max(found), bound, np.ptp(found), f"{what}; the most", "<", experiment)
 
 
 def _bound(
-    value: float, bound: float, margin: float, what: str, relation: str, experiment: str
+    value: float, bound: float, margin: float, what: str, relation: str, experiment: ModuleType
 ) -> Evidence:
     run = records.load(experiment)
     how = f"{run.stamp}: {what} of {len(run.config['seeds'])} seeds; margin: their range"

@@ -61,7 +61,7 @@ def _beside(x: float, count: int, width: float = 0.3) -> np.ndarray:
 
 def relative_share(run: Run | None = None) -> style.Figure:
     """What training makes of the scores of two positions: relative ones, in two senses."""
-    run = run or records.load("commutant")
+    run = run or records.load(commutant)
     d = commutant.ARCHITECTURE.d_model
     canvas = Canvas(figsize=(5.6, 5.2))
     upper, lower = canvas.subplots(2, sharex=True)

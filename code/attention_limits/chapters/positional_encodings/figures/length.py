@@ -79,7 +79,7 @@ def curves(
         ValueError: if ``encodings`` are too many, or not of the run; if the run has nothing yet
             under this ``condition``.
     """
-    run = run or records.load("length")
+    run = run or records.load(length)
     looks = _looks(run, encodings)
     lines = {name: _lines(run, name, condition) for name in run.config["settings"]}
     lines = {name: found for name, found in lines.items() if found}
@@ -157,7 +157,7 @@ def _panel(
     axes.set_title(setting, loc="left", size=11)
     axes.axvspan(lengths[0] / 1.6, TRAINED[1], color=style.GREY, alpha=0.2, lw=0)
     axes.text(lengths[0] / 1.5, 0.5, "trained", rotation=90, va="center", size=10)
-    axes.axhline(SETTINGS[setting].make("plain").chance, color=style.GREY, ls=":", lw=1.2)
+    axes.axhline(SETTINGS[setting].make().chance, color=style.GREY, ls=":", lw=1.2)
     ends = []
     for place, name in enumerate(looks):
         if name not in found:
@@ -222,7 +222,7 @@ def controls(run: Run | None = None) -> style.Figure:
     Raises:
         ValueError: if the ``run`` has nothing yet at its longest texts.
     """
-    run = run or records.load("length")
+    run = run or records.load(length)
     cells = {name: _cells(run, name) for name in run.config["settings"]}
     cells = {name: found for name, found in cells.items() if found}
     if not cells:
@@ -235,7 +235,7 @@ def controls(run: Run | None = None) -> style.Figure:
     for axes, (name, found) in zip(panels, cells.items(), strict=True):
         _table(axes, name, found)
     longest = max(run.config["lengths"])
-    chances = {f"{SETTINGS[name].make('plain').chance:.2f}" for name in cells}
+    chances = {f"{SETTINGS[name].make().chance:.2f}" for name in cells}
     every = [cell for found in cells.values() for row in found.values() for cell in row.values()]
     failed = "" if all(cell.learned for cell in every) else BRACKETS
     return style.Figure(

@@ -17,7 +17,7 @@ ACROSS = (1 / 8, 4096)  # FLOPs for each byte: the ends of the axis
 
 def roofline(run: Run | None = None) -> style.Figure:
     """FLOPs a second against FLOPs a byte: the kernels of attention, under their roof."""
-    run = run or records.load("roofline")
+    run = run or records.load(experiment)
     peak, bandwidth = experiment.roof(run)
     speeds = {name: experiment.speed(run, name) for name in NAMES}
     shares = {name: speeds[name] / _roof(run, name) for name in NAMES}

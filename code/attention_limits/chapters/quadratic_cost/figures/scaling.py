@@ -26,7 +26,7 @@ TITLES = {
 
 def times(run: Run | None = None) -> style.Figure:
     """Seconds against n, with fitted exponents; of a run that may still be going on."""
-    run = run or records.load("scaling")
+    run = run or records.load(scaling)
     canvas = labels.canvas(height=3.6)
     said = _panel(canvas.add_subplot(), run, "seconds")
     return style.Figure(
@@ -38,7 +38,7 @@ def times(run: Run | None = None) -> style.Figure:
 
 def measured_exponents(run: Run | None = None) -> style.Figure:
     """FLOPs, memory and time against n, one above the other, with fitted exponents."""
-    run = run or records.load("scaling")
+    run = run or records.load(scaling)
     canvas = labels.canvas(height=8.6)
     panels = canvas.subplots(3, sharex=True)
     said = [f"{TITLES[q]}: {_panel(axes, run, q)}" for q, axes in zip(TITLES, panels, strict=True)]

@@ -1,0 +1,27 @@
+"""The book's experiments by their names. Whoever wants a certain one imports it."""
+
+import importlib
+from types import ModuleType
+
+from attention_limits.checks import check_choice
+
+EXPERIMENTS = (
+    "scaling",
+    "roofline",
+    "speed",
+    "throughput",
+    "learned",
+    "length",
+    "commutant",
+    "offsets",
+)
+
+
+def find(name: str) -> ModuleType:
+    """The module of an experiment.
+
+    Raises:
+        ValueError: if there is no experiment of that name.
+    """
+    check_choice("name", name, EXPERIMENTS)
+    return importlib.import_module(f"attention_limits.experiments.{name}")
