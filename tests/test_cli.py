@@ -135,6 +135,19 @@ def test_a_console_without_our_characters_still_prints_the_table(monkeypatch):
     assert b"? fake-true: holds" in ascii_console.buffer.getvalue()
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("command", [[], ["verify"], ["run"], ["results"], ["bench"]])
+def test_help_is_for_any_console(command, encoding, monkeypatch):
+    """An ellipsis or a minus sign in the help ended in a UnicodeEncodeError."""
+    console = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", console)
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    console.flush()
+    assert console.buffer.getvalue().startswith(b"usage: attention-limits")
+
+
 @pytest.mark.parametrize("argv", [[], ["verity"], ["verify", "--jason"]])
 def test_a_wrong_command_line_is_refused(argv, capsys):
     """A misspelt command or option was ignored."""
