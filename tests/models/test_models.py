@@ -12,7 +12,10 @@ from attention_limits import models
 from attention_limits.attention import MECHANISMS
 from attention_limits.baselines import convolution
 from attention_limits.models import Architecture
-from attention_limits.positions import lstm_generated
+from attention_limits.models.architecture import NO_OPTIONS
+from attention_limits.models.encodings import ENCODINGS
+from attention_limits.models.options import CHECKS, options_of
+from attention_limits.positions import POSITIONS, lstm_generated
 
 cases = pytest.mark.parametrize("architecture", CASES.values(), ids=CASES)
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -429,6 +432,12 @@ REFUSED = {
         "window must be an integer of at least 1",
     ),
     "kind of an option": (dict(options={"log_n": "1"}), "log_n must be a number"),
+    "switch": (
+        dict(mechanism="fractal", options={"covariance": "yes"}),
+        "covariance must be one of False, True",
+    ),
+    "block": (dict(mechanism="online_softmax", options={"block": 0}), "block must be"),
+    "scale": (dict(mechanism="clock", options={"period": 2, "scale": "1"}), "scale must be"),
     "choice": (dict(mechanism="linear", options={"feature_map": "exp"}), "feature_map must be"),
     "ahead": (
         dict(mechanism="offsets", options={"offsets": (-1, 0)}),
@@ -455,6 +464,15 @@ REFUSED = {
     "time periods": (
         dict(position="time_aware", position_options={"periods": (2.0, 1.0)}),
         "shortest must be",
+    ),
+    "knots": (dict(position="time_aware", position_options={"knots": ("1",)}), "knots must be"),
+    "one period": (
+        dict(position="time_aware", position_options={"periods": (2.0,)}),
+        "periods must be a sequence of 2 finite numbers",
+    ),
+    "max_distance": (
+        dict(position="relative_bias", position_options={"max_distance": 8}),
+        "max_distance must be an integer of at least 17",
     ),
     "pairs of d_model": (dict(position="sinusoidal", d_model=9, heads=3), "d_model must be even"),
     "pairs of a head": (dict(position="rotary", d_model=6), "d_model / heads must be even"),
@@ -483,6 +501,29 @@ def test_what_cannot_work_is_refused_at_once(fields, message):
     with pytest.raises(ValueError) as refused:  # noqa: PT011 the message is compared below
         small(**fields)
     assert str(refused.value).startswith(message)
+
+
+def test_an_architecture_is_a_value_and_builds_no_model(monkeypatch):
+    """Each of those that modules hold ran a model when the module was imported."""
+    monkeypatch.setattr(torch.nn.Module, "__init__", pytest.fail)
+    for architecture in CASES.values():
+        assert replace(architecture, layers=3).layers == 3
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_every_option_of_a_mechanism_is_checked_before_a_model_is_built(mechanism):
+    """A new option without an entry in models.options.CHECKS was a KeyError, or let all pass."""
+    architecture = next(a for a in CASES.values() if a.mechanism == mechanism)
+    takes = options_of(architecture.attention.attend) | options_of(architecture.attention.cost)
+    unchecked = takes.keys() - NO_OPTIONS - CHECKS.keys() - {"offsets", "period", "layout"}
+    assert not unchecked
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_every_option_of_an_encoding_is_checked_before_a_model_is_built(position):
+    """A new option that `check` did not know was a TypeError for whoever used it."""
+    encoding = ENCODINGS[position]
+    assert options_of(encoding).keys() == options_of(encoding.check).keys()
 
 
 @pytest.mark.parametrize("fields", [dict(d_model=9), dict(d_model=9, heads=4)])

@@ -52,7 +52,6 @@ Sources: :cite:t:`vaswani2017attention`; :cite:t:`nakanishi2025scalable` for ``l
 """
 
 import math
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +61,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.options import is_number
 from attention_limits.formula import Formula
 
 ALIGNMENT = 8  # a sink widens its tensors to a multiple of this, as fused kernels on GPUs want it
@@ -171,7 +171,7 @@ def attend(
     lead = tensors.check(q, k, v, mask=mask)
     n_q, n_k = q.shape[-2], k.shape[-2]
     for name, x in {"scale": scale, "log_n": log_n, "sink": sink}.items():
-        if x is not None and (not isinstance(x, Real) or isinstance(x, bool)):
+        if x is not None and not is_number(x):
             _check_broadcasts(name, x, (*lead, n_q, 1), q.device)
     if bias is not None:
         _check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
