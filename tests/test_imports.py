@@ -184,7 +184,7 @@ attention_limits.store._write, ledger._check_field, ledger.__name__, load._other
 
 # --- definitions in NumPy, computations in PyTorch ---------------------------------------
 
-DOORS = {
+FORBIDDEN = {
     "define": "torch",
     "visible": "torch",
     "attend": "numpy",
@@ -224,17 +224,17 @@ def test_definitions_and_computations_share_no_library(name):
     tree = ast.parse(MODULES[name].read_text())
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     origin = dict(libraries(tree))
-    for door in DOORS.keys() & functions.keys():
-        used = {origin.get(used) for used in touched(door, functions)}
-        assert DOORS[door] not in used, f"{name}: {door} touches {DOORS[door]}"
+    for own in FORBIDDEN.keys() & functions.keys():
+        used = {origin.get(used) for used in touched(own, functions)}
+        assert FORBIDDEN[own] not in used, f"{name}: {own} touches {FORBIDDEN[own]}"
 
 
 def test_every_mechanism_has_been_looked_at():
-    """The scan looked for doors where there are none."""
+    """The scan looked for functions where there are none."""
     assert "attention/dense.py" in MECHANISMS
     tree = ast.parse(MODULES["attention/dense.py"].read_text())
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    used = {door: touched(door, functions) for door in ("define", "attend")}
+    used = {own: touched(own, functions) for own in ("define", "attend")}
     assert "np" in used["define"]
     assert "torch" in used["attend"]
     assert "scaled_dot_product_attention" in used["attend"]  # through a helper of the module

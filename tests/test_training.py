@@ -18,7 +18,7 @@ import torch
 from attention_limits import models, tasks, training
 from attention_limits.models import Architecture
 from attention_limits.tasks import IGNORE
-from attention_limits.training import Recipe, evaluate, side_by_side, train
+from attention_limits.training import Recipe, evaluate, train, train_ensemble
 
 SMALL = Architecture(d_model=16, heads=2, position="rotary")
 KINDS = {
@@ -85,7 +85,7 @@ def test_processes_train_the_same_models(workers):
     """Seeds exchanged, or the history of one given to another."""
     given = {"seeds": (7, 8, 9), "rates": (1e-3, 3e-3, 1e-2)}
     together = train(SMALL, TASK, SHORT, **given)
-    shared = side_by_side(SMALL, TASK, SHORT, **given, workers=workers)
+    shared = train_ensemble(SMALL, TASK, SHORT, **given, workers=workers)
     for number in range(3):
         for a, b in zip(weights(together, number), weights(shared, number), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
@@ -97,14 +97,14 @@ def test_processes_train_the_same_models(workers):
 
 def test_processes_report_and_pass_errors_on():
     told = []
-    side_by_side(
+    train_ensemble(
         SMALL, TASK, SHORT, seeds=(0, 1), workers=2, progress=lambda *report: told.append(report)
     )
     assert {words for _, words in told if "25 of 25" in words}
     assert all(0 < share <= 1 for share, _ in told)
     too_short = dataclasses.replace(SHORT, lengths=(2, 2))  # the task wants three tokens
     with pytest.raises(ValueError, match="n must be"):
-        side_by_side(SMALL, TASK, too_short, seeds=(0, 1), workers=2)
+        train_ensemble(SMALL, TASK, too_short, seeds=(0, 1), workers=2)
 
 
 # --- the step -----------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_lengths_are_drawn_from_all_that_are_allowed_and_shared_by_seeds():
 
 def test_stretched_positions_and_times_reach_the_model():
     """A model that never sees them trains just as well as one without."""
-    stretched = dataclasses.replace(SHORT, reach=200)
+    stretched = dataclasses.replace(SHORT, max_position=200)
     assert not same(train(SMALL, TASK, SHORT), train(SMALL, TASK, stretched))
     events = tasks.make("irregular_events", values=4)
     timed = Architecture(d_model=16, heads=2, position="time_aware")
@@ -312,7 +312,7 @@ KILLED = """
     from attention_limits import tasks, training
     from attention_limits.models import Architecture
     if __name__ == "__main__":
-        training.side_by_side(
+        training.train_ensemble(
             Architecture(d_model=16, heads=2, position="rotary"),
             tasks.make("token_back", k=2, symbols=4),
             training.Recipe(steps=100_000, batch=8, lengths=(4, 12), warm_up=5),
@@ -339,12 +339,12 @@ def test_a_kill_at_any_moment_leaves_checkpoints_that_can_be_read(tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         for number, (part, seeds) in enumerate(zip(parts, [(0, 1), (2,)], strict=True)):
-            school = training._School(
+            trainer = training._Trainer(
                 SMALL, TASK, recipe, seeds, (1e-3,) * len(seeds), torch.device("cpu")
             )
-            school.load(part)
-            assert school.step > reached[number]
-            reached[number] = school.step
+            trainer.load(part)
+            assert trainer.step > reached[number]
+            reached[number] = trainer.step
 
 
 def written(parts):
@@ -357,7 +357,7 @@ IDLE = """
     from attention_limits import tasks, training
     from attention_limits.models import Architecture
     if __name__ == "__main__":
-        training.side_by_side(
+        training.train_ensemble(
             Architecture(kind="gru", d_model=4, layers=1),
             tasks.make("parity"),
             training.Recipe(steps=2, batch=2, lengths=(2, 4), warm_up=1),
@@ -462,7 +462,7 @@ def test_accuracy_is_over_all_answers_and_over_the_last(monkeypatch):
 class Quiz:
     """Two texts, of which the last token is not asked."""
 
-    def sample(self, seed, count, n, *, reach):
+    def sample(self, seed, count, n, *, max_position):
         targets = np.array([[IGNORE, 2, IGNORE], [3, 1, IGNORE]])
         return tasks.Batch(np.array([[0, 2, 0], [0, 1, 0]]), targets, np.zeros((2, 3)))
 
@@ -531,7 +531,7 @@ def test_a_recipe_that_cannot_be_followed_is_refused(change, words):
         ({"every": 0}, "every must be"),
     ],
 )
-@pytest.mark.parametrize("door", [train, side_by_side])
+@pytest.mark.parametrize("door", [train, train_ensemble])
 def test_what_cannot_be_trained_is_refused(door, change, words):
     with pytest.raises(ValueError, match=words):
         door(SMALL, TASK, SHORT, **change)

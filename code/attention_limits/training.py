@@ -2,7 +2,7 @@ r"""One loop that trains every model of the book: several of them at once, and e
 
 Models of one architecture train side by side, each with a seed and a learning rate of its own, as
 one model with a leading axis (``models``): a small model spends its time on calls rather than on
-arithmetic, and calls are shared.  ``side_by_side`` gives each core of a CPU its part of them.
+arithmetic, and calls are shared.  ``train_ensemble`` gives each core of a CPU its part of them.
 
 The loss is a sum over models of means over answers, so that no model sees another's gradient.
 What is left to share, the norm to which gradients are clipped and the rate at which weights move,
@@ -59,7 +59,7 @@ class Recipe:
         steps: how many.
         batch: texts a step, for each model.
         lengths: of the texts, from and to; each step draws one for all models.
-        reach: where positions are drawn from; None leaves them at 0, 1, 2, …: see ``tasks``.
+        max_position: where positions are drawn from; None leaves them at 0, 1, 2, …: see ``tasks``.
         warm_up: steps in which the learning rate grows to what it should be.
         cool_down: the share of the steps, at the end, in which it falls to 0.
         weight_decay: of AdamW.
@@ -76,7 +76,7 @@ class Recipe:
     steps: int = 400
     batch: int = 32
     lengths: tuple[int, int] = (8, 32)
-    reach: int | None = None
+    max_position: int | None = None
     warm_up: int = 20
     cool_down: float = 0.3
     weight_decay: float = 0.01
@@ -180,23 +180,23 @@ def train(
     """
     check_count("every", every, least=1)
     device = devices.choose(str(device))
-    school = _School(architecture, task, recipe, tuple(seeds), _one_each(rates, seeds), device)
+    trainer = _Trainer(architecture, task, recipe, tuple(seeds), _one_each(rates, seeds), device)
     if checkpoint is not None and checkpoint.exists():
-        school.load(checkpoint)
-    while school.step < recipe.steps and school.active.any():
-        school.take_step()
-        if school.step % INTERVAL == 0 or school.step == recipe.steps:
-            school.look()
+        trainer.load(checkpoint)
+    while trainer.step < recipe.steps and trainer.active.any():
+        trainer.take_step()
+        if trainer.step % INTERVAL == 0 or trainer.step == recipe.steps:
+            trainer.look()
             if progress is not None:
-                progress(school.step / recipe.steps, school.report())
+                progress(trainer.step / recipe.steps, trainer.report())
             if look is not None:
-                look(school.trained())
-        if checkpoint is not None and school.step % every == 0:
-            school.save(checkpoint)
-    return school.trained()
+                look(trainer.trained())
+        if checkpoint is not None and trainer.step % every == 0:
+            trainer.save(checkpoint)
+    return trainer.trained()
 
 
-class _School:
+class _Trainer:
     """The state of training: models, their optimiser, and how they did so far."""
 
     KEPT = ("made", "step", "history", "active", "ended", "steps", "sums")  # in a checkpoint
@@ -225,7 +225,9 @@ class _School:
     def take_step(self) -> None:
         with record_function("data"):
             batch = draw(self.task, self.recipe, self.seeds, self.step)
-            tokens, targets, where = to_tensors(batch, self.recipe.reach is not None, self.device)
+            tokens, targets, where = to_tensors(
+                batch, self.recipe.max_position is not None, self.device
+            )
         with record_function("forward"):
             with _precision(self.recipe.precision, self.device):
                 logits = self.model(tokens, **where)
@@ -330,7 +332,7 @@ def draw(task: Task, recipe: Recipe, seeds: Sequence[int], step: int) -> Batch:
     """The texts of a step, (s, batch, n): those of a seed hang on the seed and the step alone."""
     n = recipe.length(step)
     own = {
-        seed: task.sample((seed, step), recipe.batch, n, reach=recipe.reach)
+        seed: task.sample((seed, step), recipe.batch, n, max_position=recipe.max_position)
         for seed in dict.fromkeys(seeds)
     }
     parts = zip(*(own[seed] for seed in seeds), strict=True)
@@ -366,7 +368,7 @@ def evaluate(
     *,
     count: int = 500,
     seed: int = 0,
-    reach: int | None = None,
+    max_position: int | None = None,
 ) -> list[dict[str, float]]:
     """How models do on texts that they have not trained on, the same texts for all of them.
 
@@ -376,15 +378,17 @@ def evaluate(
         n: how long the texts are.
         count: how many.
         seed: of the texts.
-        reach: where positions are drawn from: see ``tasks``.
+        max_position: where positions are drawn from: see ``tasks``.
 
     Returns:
         A row a model: its number, n, ``accuracy`` over all that is asked, and ``last``, over the
         last answer of each text, which alone has the whole text before it.
     """
     device = next(trained.model.parameters()).device
-    batch = task.sample((seed, n, 1), count, n, reach=reach)  # the seeds of training are pairs
-    tokens, targets, where = to_tensors(batch, reach is not None, device)
+    batch = task.sample(
+        (seed, n, 1), count, n, max_position=max_position
+    )  # the seeds of training are pairs
+    tokens, targets, where = to_tensors(batch, max_position is not None, device)
     side = len(trained.seeds)
     hits = []
     for rows in torch.arange(count).split(max(1, ROOM // (side * n * n))):
@@ -407,7 +411,7 @@ def evaluate(
 # --- all cores ----------------------------------------------------------------------------------
 
 
-def side_by_side(
+def train_ensemble(
     architecture: Architecture,
     task: Task,
     recipe: Recipe = Recipe(),

@@ -17,12 +17,12 @@ in the time of a few scattered ones.  The price is a bet, placed before any toke
 is not in the layout takes several layers to arrive, if there is a way at all.
 
 The usual layouts are here, to be joined with ``|``: ``local`` ones see their surroundings, a few
-``hubs`` bring any two blocks within two layers of each other, unless causal; ``strided`` ones
-joined with ``local`` ones as wide as the stride do too, causal or not; ``random`` ones most
+``global_blocks`` bring any two blocks within two layers of each other, unless causal; ``strided``
+ones joined with ``local`` ones as wide as the stride do too, causal or not; ``random`` ones most
 likely need a few layers more.  ``bigbird`` joins three of them.
 
-Source: :cite:t:`child2019generating` for layouts, :cite:t:`zaheer2020bigbird` for blocks, hubs and
-chance.  Taught in: "Locality".
+Source: :cite:t:`child2019generating` for layouts, :cite:t:`zaheer2020bigbird` for blocks,
+global blocks and chance.  Taught in: "Locality".
 """
 
 import functools
@@ -150,7 +150,7 @@ def strided(blocks: int, *, stride: int) -> Layout:
     return _offsets(blocks) % stride == 0
 
 
-def hubs(blocks: int, *, first: int) -> Layout:
+def global_blocks(blocks: int, *, first: int) -> Layout:
     """The first few blocks see all and are seen by all: global attention, as papers call it."""
     checks.check_count("blocks", blocks)
     checks.check_count("first", first)
@@ -188,8 +188,8 @@ def random(
 def bigbird(
     blocks: int, *, width: int, first: int, per_row: int, seed: int, causal: bool = False
 ) -> Layout:
-    """BigBird's layout: local, with hubs, and ``per_row`` random blocks beside those."""
-    planned = local(blocks, width=width) | hubs(blocks, first=first)
+    """BigBird's layout: local, with global blocks, and ``per_row`` random blocks beside those."""
+    planned = local(blocks, width=width) | global_blocks(blocks, first=first)
     drawn = random(blocks, per_row=per_row, seed=seed, causal=causal, besides=planned)
     return planned | drawn
 
@@ -217,7 +217,7 @@ def _tiles(q: torch.Tensor, n_k: int, layout: Layout, block: int, causal: bool) 
     widths = [sum(span.stop - span.start for span in spans) for _, spans, _ in parts]
     widest = max(widths, default=0) if causal else 0
     past = torch.ones(block, widest, dtype=torch.bool, device=q.device)
-    limit = tiles.limits(past.tril(widest - block), q.dtype)
+    limit = tiles.score_cap(past.tril(widest - block), q.dtype)
     return [
         tiles.Tile(rows, spans, limit[rows.start - rows.stop :, -width:] if on_diagonal else None)
         for (rows, spans, on_diagonal), width in zip(parts, widths, strict=True)

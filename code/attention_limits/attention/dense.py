@@ -184,9 +184,9 @@ def attend(
         sees = sees if mask is None else sees & mask
         # The row of a query that sees nothing would be 0/0. It looks at everything instead, and
         # `where` then discards both what it sees and its gradient; likewise what nobody sees.
-        awake, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
-        q, k, v = torch.where(awake, q, 0), torch.where(seen, k, 0), torch.where(seen, v, 0)
-        pattern = {"attn_mask": sees | ~awake}
+        has_keys, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
+        q, k, v = torch.where(has_keys, q, 0), torch.where(seen, k, 0), torch.where(seen, v, 0)
+        pattern = {"attn_mask": sees | ~has_keys}
     if bias is not None:
         bias = bias.to(q.dtype).expand(torch.broadcast_shapes(bias.shape, (n_q, n_k)))
         bias = bias if sees is None else torch.where(pattern["attn_mask"], bias, -torch.inf)
@@ -202,7 +202,7 @@ def attend(
         out = _fused(q, k, v, lead, scale=scale, **pattern)
     else:
         out = _fused_with_sink(q, k, v, lead, sink, **pattern)
-    return out if sees is None else torch.where(awake, out, 0)
+    return out if sees is None else torch.where(has_keys, out, 0)
 
 
 def cost(*, causal: bool = False, sink: float | torch.Tensor | None = None) -> Cost:

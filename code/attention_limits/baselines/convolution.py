@@ -126,7 +126,7 @@ def parameters(*, width: int, depthwise: bool = False) -> Formula:
     return Formula(width * (d if depthwise else d**2), "numbers", "parameters of a convolution")
 
 
-def reach(width: int, dilations: Iterable[int]) -> int:
+def receptive_field(width: int, dilations: Iterable[int]) -> int:
     """The receptive field of a stack of layers: positions from the first input seen to the last.
 
     Args:

@@ -345,7 +345,7 @@ def _better(guess: torch.Tensor, driven: torch.Tensor, w_h: torch.Tensor) -> tor
     return better.clamp(-1, 1)
 
 
-# --- what all doors ask of their inputs ---------------------------------------------------------
+# --- what all functions ask of their inputs -------------------------------------------------------
 
 
 def _first_state(x, w_x, w_h, bias, start) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Experiments that take a clock or patience: each is a module with the same doors.
+"""Experiments that take a clock or patience: each is a module with the same interface.
 
     from attention_limits import experiments
 

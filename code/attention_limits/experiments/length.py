@@ -221,7 +221,7 @@ def _train(
         Recipe(
             steps=config.steps or setting.steps,
             lengths=TRAINED,
-            reach=LONGEST if "random" in condition else None,
+            max_position=LONGEST if "random" in condition else None,
         ),
         seeds=config.seeds,
         device=config.device,
@@ -239,7 +239,7 @@ def ask(cell: Cell, condition: str, config: Config, trained: Trained) -> Iterato
     if condition == "plain" and cell.encoding in TAKE_POSITIONS:
         asked += [("stretched", TRAINED[1], n) for n in config.lengths if n > TRAINED[1]]
     for how, n, reach in asked:
-        for row in training.evaluate(trained, task, n, count=config.count, reach=reach):
+        for row in training.evaluate(trained, task, n, count=config.count, max_position=reach):
             yield {
                 "task": cell.setting,
                 "encoding": cell.encoding,

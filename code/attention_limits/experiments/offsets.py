@@ -39,8 +39,8 @@ SETTINGS = {
         back=40,
         encodings={
             "rotary": Architecture(position="rotary"),
-            "shaw": Architecture(position="shaw", position_options={"reach": 16}),
-            "shaw, reach 48": Architecture(position="shaw", position_options={"reach": 48}),
+            "shaw": Architecture(position="shaw", position_options={"max_distance": 16}),
+            "shaw, reach 48": Architecture(position="shaw", position_options={"max_distance": 48}),
         },
         trained=(48, 64),
         steps=400,

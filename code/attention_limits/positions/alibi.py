@@ -35,13 +35,13 @@ import torch
 from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import (
     check_device,
     check_per_head,
     check_positions,
     falling,
 )
-from attention_limits.positions.price import Price
 from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
@@ -125,10 +125,10 @@ def slopes(
     return 2.0 ** -torch.tensor(exponents, dtype=dtype, device=device)
 
 
-def cost() -> Price:
+def cost() -> EncodingCost:
     """A slope for each head, if they are learned; a product and a sum for each pair and head."""
     n, h = symbols.n, symbols.h
-    return Price(
+    return EncodingCost(
         parameters=Formula(h, "numbers", "parameters of ALiBi"),
         flops=Formula(2 * h * n**2, "FLOPs", "added by ALiBi"),
     )

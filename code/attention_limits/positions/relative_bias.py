@@ -42,9 +42,9 @@ from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.alibi import added, check_leads, differences, sizes
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import INTEGERS
 from attention_limits.positions.options import buckets_a_side
-from attention_limits.positions.price import Price
 from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
@@ -175,11 +175,11 @@ def bucket(
     return torch.bucketize(distance.abs(), borders, right=True) + side * (distance < 0)
 
 
-def cost(*, buckets: int = 32) -> Price:
+def cost(*, buckets: int = 32) -> EncodingCost:
     """A number for each head and bucket; an addition for each pair and head."""
     check_count("buckets", buckets, least=1)
     n, h = symbols.n, symbols.h
-    return Price(
+    return EncodingCost(
         parameters=Formula(buckets * h, "numbers", "parameters of the relative bias"),
         flops=Formula(h * n**2, "FLOPs", "added by the relative bias"),
     )

@@ -48,9 +48,9 @@ from attention_limits import symbols
 from attention_limits.checks import check_choice, check_count
 from attention_limits.formula import Formula
 from attention_limits.positions import sinusoidal
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import REALS, check_pairs, resolve
 from attention_limits.positions.options import check_factor
-from attention_limits.positions.price import Price
 from attention_limits.tensors import shape_of
 
 PLACE = "queries and keys"
@@ -128,9 +128,9 @@ def apply(
     return y.to(x.dtype)
 
 
-def cost() -> Price:
+def cost() -> EncodingCost:
     """Four multiplications and two additions a pair: of the queries, and again of the keys."""
-    return Price(
+    return EncodingCost(
         parameters=Formula(0, "numbers", "parameters of the rotary encoding"),
         flops=Formula(3 * symbols.n * symbols.d, "FLOPs", "added by the rotary encoding"),
     )

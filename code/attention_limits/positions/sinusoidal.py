@@ -34,9 +34,9 @@ from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.devices import widest_float
 from attention_limits.formula import Formula
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import check_pairs, check_positions, resolve
 from attention_limits.positions.options import check_base
-from attention_limits.positions.price import Price
 
 PLACE = "inputs"
 
@@ -82,9 +82,9 @@ def apply(
     return x + encoding(positions, x.shape[-1], base=base).to(x.dtype)
 
 
-def cost() -> Price:
+def cost() -> EncodingCost:
     """One addition for each number of the inputs."""
-    return Price(
+    return EncodingCost(
         parameters=Formula(0, "numbers", "parameters of the sinusoidal encoding"),
         flops=Formula(symbols.n * symbols.d, "FLOPs", "added by the sinusoidal encoding"),
     )

@@ -35,6 +35,7 @@ from attention_limits.devices import widest_float
 from attention_limits.formula import Formula
 from attention_limits.positions import rotary
 from attention_limits.positions.alibi import added, check_leads
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import (
     REALS,
     check_device,
@@ -44,7 +45,6 @@ from attention_limits.positions.inputs import (
     falling,
 )
 from attention_limits.positions.options import check_periods
-from attention_limits.positions.price import Price
 from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
@@ -186,12 +186,12 @@ def geometric(
     return torch.linspace(math.log(shortest), math.log(longest), d // 2, **like).exp()
 
 
-def cost(*, knots: int = 0) -> Price:
+def cost(*, knots: int = 0) -> EncodingCost:
     """Of the bias, its knots shared by the heads; the differences of times count as well."""
     check_count("knots", knots)
     n, h = symbols.n, symbols.h
     each = 1 + 2 * h + knots * (2 * h + 1)
-    return Price(
+    return EncodingCost(
         parameters=Formula(h + knots * (h + 1), "numbers", "parameters of the time-aware bias"),
         flops=Formula(each * n**2, "FLOPs", "added by the time-aware bias"),
     )

@@ -52,22 +52,22 @@ class RelativeBias(Encoding):
 
 
 class Shaw(Encoding):
-    """Option: ``reach``, the distance from which on all are alike."""
+    """Option: ``max_distance``, the distance from which on all are alike."""
 
     takes_positions = False  # it knows how many tokens lie between two, and no more
 
-    def __init__(self, initializer: Initializer, sizes: Sizes, *, reach: int = 16):
+    def __init__(self, initializer: Initializer, sizes: Sizes, *, max_distance: int = 16):
         super().__init__(initializer, sizes)
         d = sizes.d_model // sizes.heads
         layers = range(sizes.layers)
         self.tables = nn.ParameterList(
-            initializer.normal(1, 1, 2 * reach + 1, d, deviation=d**-0.5) for _ in layers
+            initializer.normal(1, 1, 2 * max_distance + 1, d, deviation=d**-0.5) for _ in layers
         )
 
     @staticmethod
     @override
-    def check(sizes: Sizes, *, reach: int) -> None:
-        check_count("reach", reach)
+    def check(sizes: Sizes, *, max_distance: int) -> None:
+        check_count("max_distance", max_distance)
 
     def bias_of(self, q: torch.Tensor, layer: int) -> torch.Tensor:
         """What goes on top of the scores of a layer's queries."""
