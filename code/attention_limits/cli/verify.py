@@ -1,13 +1,24 @@
 """``attention-limits verify``: prove claims' derivations and gather their evidence."""
 
 import argparse
-import difflib
+import contextlib
+import itertools
 import json
+import os
+import shutil
 import sys
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Iterator
 
 from attention_limits import claims
-from attention_limits.claims import Claim, Result
+from attention_limits.claims import VERDICTS, Claim, Result
+from attention_limits.cli import search
+from attention_limits.cli.reporting import refuse
+
+# How long a piece takes on a quiet core, in seconds, and those that take much longer.
+TYPICAL = 1.0
+STARTING = 6.0  # until each process has imported what it needs
+DEAR: dict[str, float] = {}
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -17,39 +28,89 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="prove a claim's derivations and gather its evidence",
         description="Prove the derivations of the book's claims, gather their evidence, and say "
         "whether it bears the verdicts out.",
-        epilog="Exit status: 0 if everything holds, 1 if not, 2 if an ID is unknown.",
+        epilog="Exit status: 0 if every check passes, 1 if not, 2 if no claim matches.",
     )
     parser.add_argument(
-        "ids",
+        "words",
         nargs="*",
-        metavar="ID",
-        help="claims, such as cost-time; without any, every claim that has evidence",
+        metavar="WORD",
+        help="ids of claims, such as cost-time, or words that a claim must have, such as cubic; "
+        "without any, every claim that has evidence",
     )
+    parser.add_argument("--list", action="store_true", help="list ids, verdicts and claims only")
     parser.add_argument("--json", action="store_true", help="print a list for machines to read")
+    parser.add_argument(
+        "--jobs", type=_count, metavar="N", help="processes that share the work; default one a core"
+    )
     parser.set_defaults(run=_verify)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, got {text!r}")
+    return int(text)
 
 
 def _verify(args: argparse.Namespace) -> int:
     ledger = claims.load()
-    unknown = [name for name in args.ids if name not in ledger]
-    if unknown:
-        print(*(_unknown(name, ledger) for name in unknown), sep="\n", file=sys.stderr)
-        return 2
-    chosen = [ledger[name] for name in dict.fromkeys(args.ids)]
-    chosen = chosen or [claim for claim in ledger.values() if claim.pieces]
-    results = list(_with_progress(chosen))
-    reports = [_report(claim, results) for claim in chosen]
-    if args.json:
-        print(json.dumps(reports, indent=2, allow_nan=False))
-    else:
-        _print_table(reports)
+    try:
+        chosen = search.find(args.words, ledger) if args.words else list(ledger.values())
+    except search.NothingFoundError as error:
+        return refuse("verify", str(error))
+    if args.list:
+        return _list(chosen)
+    if not args.words:
+        chosen = [claim for claim in chosen if claim.pieces]
+    _announce(chosen, args.jobs)
+    with contextlib.closing(claims.verify_all(chosen, jobs=args.jobs)) as results:
+        try:
+            return _as_json(chosen, results) if args.json else _as_text(chosen, results)
+        except KeyboardInterrupt:
+            return 130
+
+
+def _list(chosen: list[Claim]) -> int:
+    wide = max(len(claim.id) for claim in chosen)
+    for claim in chosen:
+        print(f"{claim.id:<{wide}}  {claim.verdict:<9}  {claim.statement}")
+    return 0
+
+
+# --- how long it takes --------------------------------------------------------------------------
+
+
+def expected_seconds(chosen: list[Claim], jobs: int) -> float:
+    """How long these claims take on so many quiet cores, roughly."""
+    pieces = {claims.home(claim, *piece): piece[1] for claim in chosen for piece in claim.pieces}
+    each = [DEAR.get(name, TYPICAL) for name in pieces.values()]
+    return STARTING + max([sum(each) / jobs, *each])
+
+
+def _announce(chosen: list[Claim], jobs: int | None) -> None:
+    jobs = jobs or os.cpu_count() or 1
+    seconds = expected_seconds(chosen, jobs)
+    about = f"{round(seconds, -1):.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    checks = _counted(sum(len(claim.pieces) for claim in chosen), "check")
+    where = _counted(jobs, "process", "processes")
+    print(
+        f"{checks} of {_counted(len(chosen), 'claim')}, about {about} in {where}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _counted(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"
+
+
+# --- for machines -------------------------------------------------------------------------------
+
+
+def _as_json(chosen: list[Claim], results: Iterator[Result]) -> int:
+    found = list(_with_progress(chosen, results))
+    reports = [_report(claim, found) for claim in chosen]
+    print(json.dumps(reports, indent=2, allow_nan=False))
     return 0 if all(report["ok"] for report in reports) else 1
-
-
-def _unknown(name: str, ledger: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, ledger, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the claims are {', '.join(ledger)}"
-    return f"attention-limits verify: there is no claim {name!r}; {hint}"
 
 
 def _report(claim: Claim, results: list[Result]) -> dict:
@@ -59,14 +120,13 @@ def _report(claim: Claim, results: list[Result]) -> dict:
     return {"id": claim.id, "verdict": claim.verdict, "ok": ok, "results": own}
 
 
-def _with_progress(chosen: list[Claim]) -> Iterator[Result]:
+def _with_progress(chosen: list[Claim], results: Iterator[Result]) -> Iterator[Result]:
     """The results as they come, reported on stderr: a bar for a terminal, lines for a log."""
-    results = (result for claim in chosen for result in claims.verify(claim))
     total = sum(len(claim.pieces) for claim in chosen)
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        yield from tqdm(results, desc="verify", total=total, unit="piece", file=sys.stderr)
+        yield from tqdm(results, desc="verify", total=total, unit="check", file=sys.stderr)
         return
     for k, result in enumerate(results, start=1):
         status = "holds" if result.ok else "does not hold"
@@ -74,19 +134,64 @@ def _with_progress(chosen: list[Claim]) -> Iterator[Result]:
         yield result
 
 
-def _print_table(reports: list[dict]) -> None:
-    width = max((len(r["name"]) for report in reports for r in report["results"]), default=0)
-    for report in reports:
-        print(f"{_mark(report)} {report['id']}: {report['verdict']}")
-        for r in report["results"]:
-            piece = f"{_mark(r)} {r['kind']:<10}  {r['name']:<{width}}  {r['seconds']:6.2f} s"
-            print(f"  {piece}  {' '.join(r['detail'].split())}")
-        if not report["results"]:
+# --- for readers --------------------------------------------------------------------------------
+
+
+def _as_text(chosen: list[Claim], results: Iterator[Result]) -> int:
+    """Each claim, then its checks as they pass, and at the end what all of them say together."""
+    failed: dict[str, int] = {}
+    for claim in chosen:
+        _print_claim(claim)
+        for result in itertools.islice(results, len(claim.pieces)):
+            _print_check(result)
+            failed[claim.id] = failed.get(claim.id, 0) + (not result.ok)
+        if not claim.pieces:
             print("  nothing to verify yet")
-    failed = [report["id"] for report in reports if not report["ok"]]
-    count = f"{len(reports)} claim{'' if len(reports) == 1 else 's'}"
-    print(f"\n{count}, {'not borne out: ' + ', '.join(failed) if failed else 'all borne out'}")
+        print(flush=True)
+    _print_summary(chosen, failed)
+    return 0 if all(failed.get(claim.id) == 0 for claim in chosen) else 1
 
 
-def _mark(checked: dict) -> str:
-    return "✓" if checked["ok"] else "✗"
+def _print_claim(claim: Claim) -> None:
+    print(claim.id)
+    verdict = f"{claim.verdict} ({VERDICTS[claim.verdict]})"
+    parts = {"claim": claim.statement, "verdict": verdict, "reason": claim.reason}
+    for name, words in parts.items():
+        if words:
+            print(_filled(words, margin=f"  {name:<9}"))
+    sys.stdout.flush()
+
+
+def _print_check(result: Result) -> None:
+    mark = "✓" if result.ok else "✗"
+    detail = " ".join(result.detail.split())
+    print(f"  {mark} {result.kind} {result.name} ({result.seconds:.2f} s): {detail}", flush=True)
+
+
+def _print_summary(chosen: list[Claim], failed: dict[str, int]) -> None:
+    """What passed is named a verdict each: a claim whose checks pass may well be a false one."""
+    checks = sum(len(claim.pieces) for claim in chosen)
+    count = sum(failed.values())
+    found = f"{count} of them failed" if count else "all passed"
+    print(f"{_counted(checks, 'check')} of {_counted(len(chosen), 'claim')}: {found}")
+    groups: dict[str, list[str]] = {}
+    for claim in chosen:
+        stands = "stands" if failed.get(claim.id) == 0 else "is not borne out"
+        said = (
+            f'the verdict "{claim.verdict}" {stands}' if claim.pieces else "nothing to verify yet"
+        )
+        groups.setdefault(said, []).append(claim.id)
+    for said, ids in groups.items():
+        print(_filled(", ".join(ids), margin=f"  {said}: ", hang=4))
+
+
+def _filled(words: str, *, margin: str, hang: int | None = None) -> str:
+    """A paragraph behind a margin; further lines begin below its words, or at ``hang``."""
+    return textwrap.fill(
+        words,
+        min(shutil.get_terminal_size().columns, 100),
+        initial_indent=margin,
+        subsequent_indent=" " * (len(margin) if hang is None else hang),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
