@@ -12,10 +12,11 @@ import pytest
 from attention_limits import claims
 from attention_limits.claims import Claim
 from attention_limits.cli import main
-from attention_limits.cli.verify import STARTING, expected_seconds
+from attention_limits.cli.verify import DEAR, STARTING, expected_seconds
 from attention_limits.evidence import Evidence
 from attention_limits.experiments import EXPERIMENTS
 
+LEDGER = claims.load()
 STATEMENTS = {
     "fake-true": "The softmax’s cost is cubic in $n$.",
     "fake-untrue": "Backward passes cost $n^3$, which is cubic.",
@@ -215,6 +216,24 @@ def test_more_processes_are_expected_to_take_less_time(ledger):
     alone, shared = (expected_seconds(chosen, jobs) for jobs in (1, 2))
     assert alone - STARTING == 2 * (shared - STARTING) > 0
     assert expected_seconds([*chosen, chosen[0]], 1) == alone
+
+
+def test_what_takes_long_is_still_there():
+    """A dear piece was renamed, and the announcement forgot it."""
+    named = {name for claim in LEDGER.values() for _, name in claim.pieces}
+    assert named >= DEAR.keys()
+
+
+def test_an_interrupt_ends_without_a_traceback(monkeypatch, capsys):
+    """Who had seen enough got a page of Python."""
+
+    def interrupted(chosen, jobs):
+        yield from ()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claims, "verify_all", interrupted)
+    assert verify("fake-true") == 130
+    assert "fake-true" in capsys.readouterr().out
 
 
 def test_processes_share_the_work(monkeypatch):

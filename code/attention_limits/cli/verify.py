@@ -18,7 +18,14 @@ from attention_limits.cli.reporting import refuse
 # How long a piece takes on a quiet core, in seconds, and those that take much longer.
 TYPICAL = 1.0
 STARTING = 6.0  # until each process has imported what it needs
-DEAR: dict[str, float] = {}
+DEAR = {
+    "commutant": 12.0,
+    "commutant.slow_training_finds_the_offset": 20.0,
+    "cost.layer_flops_match_torch": 9.0,
+    "frequencies_do_not_mix": 12.0,
+    "lower_bounds.linear_attention_doubles_when_n_doubles": 25.0,
+    "softmax.recomputing_takes_a_fifth_product": 15.0,
+}
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
