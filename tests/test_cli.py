@@ -1,8 +1,10 @@
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -10,8 +12,17 @@ import pytest
 from attention_limits import claims
 from attention_limits.claims import Claim
 from attention_limits.cli import main
+from attention_limits.cli.verify import DEAR, STARTING, expected_seconds
 from attention_limits.evidence import Evidence
 from attention_limits.experiments.registry import EXPERIMENTS
+
+LEDGER = claims.load()
+STATEMENTS = {
+    "fake-true": "The softmax’s cost is cubic in $n$.",
+    "fake-untrue": "Backward passes cost $n^3$, which is cubic.",
+    "fake-broken": "Layers of $d_\\text{model}$ numbers break.",
+    "later-open": "Nobody knows yet.",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -23,17 +34,28 @@ def ledger(monkeypatch):
     module.broken = lambda: 1 / 0
     monkeypatch.setitem(sys.modules, module.__name__, module)
     fakes = {
-        "fake-true": ("holds", ("fake.true",)),
+        "fake-true": ("false", ("fake.true",)),
         "fake-untrue": ("qualified", ("fake.untrue", "fake.true")),
         "fake-broken": ("open", ("fake.broken",)),
         "later-open": ("open", ()),
     }
     found = {
-        id: Claim(id, "locality", "article", "…", verdict, (), names, ())
+        id: Claim(id, "locality", "article", STATEMENTS[id], verdict, (), names, (), "Counted.")
         for id, (verdict, names) in fakes.items()
     }
     monkeypatch.setattr(claims, "load", lambda: found)
     return found
+
+
+def verify(*words):
+    """In this process, which alone knows the fakes."""
+    return main(["verify", "--jobs", "1", *words])
+
+
+def verified(capsys, *words):
+    """The ids of the claims that some words mean."""
+    assert verify("--json", *words) in (0, 1)
+    return [report["id"] for report in json.loads(capsys.readouterr().out)]
 
 
 @pytest.mark.parametrize(
@@ -51,26 +73,80 @@ def ledger(monkeypatch):
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_exit_status_is_zero_only_if_everything_holds(ids, status, options):
     """A script that asks the status would take a failure, or nothing at all, for success."""
-    assert main(["verify", *ids, *options]) == status
+    assert verify(*ids, *options) == status
 
 
-def test_without_ids_every_claim_with_something_to_show_is_verified(capsys):
+def test_without_words_every_claim_with_something_to_show_is_verified(capsys):
     """A claim escaped the run that is meant to catch everything."""
-    main(["verify", "--json"])
-    reports = json.loads(capsys.readouterr().out)
-    assert [report["id"] for report in reports] == ["fake-true", "fake-untrue", "fake-broken"]
+    assert verified(capsys) == ["fake-true", "fake-untrue", "fake-broken"]
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (["cubic"], ["fake-true", "fake-untrue"]),
+        (["CUBIC,"], ["fake-true", "fake-untrue"]),
+        (["cubic", "backward"], ["fake-untrue"]),
+        (["backward pass"], ["fake-untrue"]),
+        (["softmax's"], ["fake-true"]),
+        (["softmax’s"], ["fake-true"]),
+        (["$n^3$"], ["fake-untrue"]),
+        (["broken"], ["fake-broken"]),
+        (["later-open", "fake-true"], ["fake-true", "later-open"]),
+        (["later-open", "cubic", "softmax"], ["fake-true", "later-open"]),
+    ],
+    ids=" ".join,
+)
+def test_words_find_the_claims_that_have_all_of_them(words, ids, capsys):
+    """Who does not know an id had to read 38 of them; a curly apostrophe hid a claim."""
+    assert verified(capsys, *words) == ids
+
+
+@pytest.mark.parametrize("word", ["text", "ub", "no"])
+def test_parts_of_words_and_commands_of_tex_are_no_words(word, capsys):
+    """ "no" found what nobody knows, and "text" each index that is set upright."""
+    assert verify(word) == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["fake-ture", "fake-true"], "no claim has 'ture'; did you mean fake-true or "),
+        (["cubik"], "no claim has 'cubik'; did you mean cubic?"),
+        (["zzz"], "no claim has 'zzz'; attention-limits verify --list shows what there is"),
+        (["layers", "cubic"], "no claim has 'layers' and 'cubic' together; attention-limits verif"),
+    ],
+    ids=" ".join,
+)
+def test_words_that_no_claim_has_are_answered_with_those_like_them(words, answer, capsys):
+    """A misspelt id verified nothing and reported success."""
+    assert verify(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"attention-limits verify: {answer}")
+
+
+@pytest.mark.parametrize(("words", "count"), [([], 4), (["cubic"], 2)])
+def test_a_list_says_what_is_claimed_and_runs_nothing(words, count, capsys, monkeypatch):
+    """To find a claim took a browser, or all of the ledger's YAML."""
+    monkeypatch.setattr(claims, "verify_all", pytest.fail)
+    assert main(["verify", "--list", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == count
+    assert lines[0] == "fake-true    false      The softmax’s cost is cubic in $n$."
 
 
 def test_everything_can_hold(ledger, capsys):
     """Success is not reported as success."""
     del ledger["fake-untrue"], ledger["fake-broken"]
-    assert main(["verify"]) == 0
-    assert "1 claim, all borne out" in capsys.readouterr().out
+    assert verify() == 0
+    assert "1 check of 1 claim: all passed" in capsys.readouterr().out
 
 
 def test_json_is_a_list_that_machines_can_rely_on(capsys):
     """A field was renamed, or stdout carried something other than JSON."""
-    main(["verify", "fake-untrue", "later-open", "--json"])
+    verify("fake-untrue", "later-open", "--json")
     untrue, later = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert (untrue["id"], untrue["verdict"], untrue["ok"]) == ("fake-untrue", "qualified", False)
     assert [result["ok"] for result in untrue["results"]] == [False, True]
@@ -80,37 +156,104 @@ def test_json_is_a_list_that_machines_can_rely_on(capsys):
     assert later == {"id": "later-open", "verdict": "open", "ok": False, "results": []}
 
 
-def test_the_table_names_each_piece_and_what_it_found(capsys):
-    """The reader sees that something fails, and not what or why."""
-    main(["verify", "fake-untrue", "fake-broken", "later-open"])
-    table = capsys.readouterr().out
-    assert "✗ fake-untrue: qualified" in table
-    assert "✓ evidence    fake.true " in table
-    assert "4 apples (expected 4, exactly) · counted" in table
-    assert "ZeroDivisionError: division by zero" in table
-    assert "nothing to verify yet" in table
-    assert "3 claims, not borne out: fake-untrue, fake-broken, later-open" in table
+def test_a_claim_is_stated_and_judged_before_its_checks(capsys):
+    """The engineer saw an id and a verdict, and neither what is claimed nor why it is judged so."""
+    verify("fake-true")
+    assert re.sub(r"\d+\.\d\d s", "0.00 s", capsys.readouterr().out) == (
+        "fake-true\n"
+        "  claim    The softmax’s cost is cubic in $n$.\n"
+        "  verdict  false (refuted)\n"
+        "  reason   Counted.\n"
+        "  ✓ evidence fake.true (0.00 s): 4 apples (expected 4, exactly) · counted\n"
+        "\n"
+        "1 check of 1 claim: all passed\n"
+        '  the verdict "false" stands: fake-true\n'
+    )
 
 
-def test_an_unknown_id_is_named_with_its_neighbours(capsys):
-    """A misspelt id verified nothing and reported success."""
-    assert main(["verify", "fake-ture", "fake-true"]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "no claim 'fake-ture'; did you mean fake-true" in err
+def test_the_summary_says_which_verdicts_stand(capsys):
+    """A false claim with a tick before it, and "all borne out" below, was read as a true one."""
+    verify("fake-true", "fake-untrue", "fake-broken", "later-open")
+    printed = capsys.readouterr().out
+    assert "✗ evidence fake.broken" in printed
+    assert "ZeroDivisionError: division by zero" in printed
+    assert "\n  nothing to verify yet\n" in printed
+    assert printed.endswith(
+        "4 checks of 4 claims: 2 of them failed\n"
+        '  the verdict "false" stands: fake-true\n'
+        '  the verdict "qualified" is not borne out: fake-untrue\n'
+        '  the verdict "open" is not borne out: fake-broken\n'
+        "  nothing to verify yet: later-open\n"
+    )
 
 
-def test_an_id_like_no_other_is_answered_with_the_list(capsys):
-    """The reader is told that an id is wrong and not which ones are right."""
-    assert main(["verify", "zzz"]) == 2
-    answer = capsys.readouterr().err
-    assert "the claims are fake-true, fake-untrue, fake-broken, later-open" in answer
+def test_checks_are_printed_as_they_pass(monkeypatch, capsys):
+    """A reader looked at nothing for minutes, and then at everything at once."""
+    seen, verify_all = [], claims.verify_all
+
+    def slowly(chosen, jobs):
+        for claim in chosen:
+            seen.append(capsys.readouterr().out)
+            yield from verify_all([claim], jobs)
+
+    monkeypatch.setattr(claims, "verify_all", slowly)
+    verify("fake-true", "fake-untrue")
+    assert "reason" in seen[0]
+    assert "✓ evidence fake.true" in seen[1]
+
+
+def test_how_long_it_takes_is_announced(capsys):
+    """Nine minutes of silence looked like a command that hangs."""
+    verify("fake-untrue")
+    assert re.fullmatch(
+        r"2 checks of 1 claim, about \d+ seconds in 1 process\n", capsys.readouterr().err
+    )
+
+
+def test_more_processes_are_expected_to_take_less_time(ledger):
+    """What is announced ignored who shares the work, or counted a shared piece twice."""
+    chosen = [replace(ledger["fake-true"], id=f"c{k}", evidence=(f"e.c{k}",)) for k in range(20)]
+    alone, shared = (expected_seconds(chosen, jobs) for jobs in (1, 2))
+    assert alone - STARTING == 2 * (shared - STARTING) > 0
+    assert expected_seconds([*chosen, chosen[0]], 1) == alone
+
+
+def test_what_takes_long_is_still_there():
+    """A dear piece was renamed, and the announcement forgot it."""
+    named = {name for claim in LEDGER.values() for _, name in claim.pieces}
+    assert named >= DEAR.keys()
+
+
+def test_an_interrupt_ends_without_a_traceback(monkeypatch, capsys):
+    """Who had seen enough got a page of Python."""
+
+    def interrupted(chosen, jobs):
+        yield from ()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claims, "verify_all", interrupted)
+    assert verify("fake-true") == 130
+    assert "fake-true" in capsys.readouterr().out
+
+
+def test_processes_share_the_work(monkeypatch):
+    """One core worked, and the others waited."""
+    told, verify_all = [], claims.verify_all
+
+    def asked(chosen, jobs):
+        told.append(jobs)
+        return verify_all(chosen, jobs=1)
+
+    monkeypatch.setattr(claims, "verify_all", asked)
+    main(["verify", "fake-true", "--jobs", "3", "--json"])
+    main(["verify", "fake-true", "--json"])
+    assert told == [3, None]
 
 
 def test_progress_in_a_log_is_one_line_a_piece(capsys):
     """A log file was filled with the redrawn frames of a bar."""
-    main(["verify", "fake-untrue"])
-    assert capsys.readouterr().err.splitlines() == [
+    verify("fake-untrue", "--json")
+    assert capsys.readouterr().err.splitlines()[1:] == [
         "[1/2] fake-untrue fake.untrue does not hold",
         "[2/2] fake-untrue fake.true holds",
     ]
@@ -121,7 +264,7 @@ def test_progress_in_a_terminal_is_a_bar(monkeypatch, capsys):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", terminal)
-    main(["verify", "fake-true", "--json"])
+    verify("fake-true", "--json")
     assert "verify: 100%" in terminal.getvalue()
     assert json.loads(capsys.readouterr().out)
 
@@ -130,12 +273,25 @@ def test_a_console_without_our_characters_still_prints_the_table(monkeypatch):
     """A check mark or a multiplication sign crashed the command where stdout is not UTF-8."""
     ascii_console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", ascii_console)
-    assert main(["verify", "fake-true"]) == 0
+    assert verify("fake-true") == 0
     ascii_console.flush()
-    assert b"? fake-true: holds" in ascii_console.buffer.getvalue()
+    assert b"? evidence fake.true" in ascii_console.buffer.getvalue()
 
 
-@pytest.mark.parametrize("argv", [[], ["verity"], ["verify", "--jason"]])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("command", [[], ["verify"], ["run"], ["results"], ["bench"]])
+def test_help_is_for_any_console(command, encoding, monkeypatch):
+    """An ellipsis or a minus sign in the help ended in a UnicodeEncodeError."""
+    console = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", console)
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    console.flush()
+    assert console.buffer.getvalue().startswith(b"usage: attention-limits")
+
+
+@pytest.mark.parametrize("argv", [[], ["verity"], ["verify", "--jason"], ["verify", "--jobs", "0"]])
 def test_a_wrong_command_line_is_refused(argv, capsys):
     """A misspelt command or option was ignored."""
     with pytest.raises(SystemExit) as stop:

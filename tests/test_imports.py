@@ -1,5 +1,6 @@
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,9 +89,103 @@ def test_imports_go_one_way(name):
         assert LAYER[other.split(".")[0]] <= layer, f"{name} imports {other}"
 
 
+# --- no circles, and nothing private -----------------------------------------------------
+
+CODE = PACKAGE.parent
+PACKAGES = ("attention_limits", "attention_limits_book")
+
+
+def dotted(path):
+    """The name that imports a file: attention_limits.attention.dense."""
+    return ".".join(path.relative_to(CODE).with_suffix("").parts).removesuffix(".__init__")
+
+
+OURS = {dotted(path): path for name in PACKAGES for path in sorted((CODE / name).rglob("*.py"))}
+
+
+def uses(tree):
+    """Our modules that a file imports, within functions and for type checkers too.
+
+    Yields what an import is known as, the module, and the name from it; None if that is the module.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name in OURS:
+                    yield alias.asname or alias.name, alias.name, None
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if whole in OURS:
+                    yield alias.asname or alias.name, whole, None
+                elif node.module in OURS:
+                    yield alias.asname or alias.name, node.module, alias.name
+
+
+def circles(imports):
+    """The modules that reach themselves, given the modules that each imports."""
+    reached = {}
+    for name in imports:
+        found, waiting = set(), [name]
+        while waiting:
+            new = imports[waiting.pop()] - found
+            found |= new
+            waiting += new
+        reached[name] = found
+    return sorted(name for name, found in reached.items() if name in found)
+
+
+def borrowed(tree):
+    """What a file takes from our other modules although its name begins with an underscore."""
+    found = list(uses(tree))
+    modules = {known for known, _, name in found if name is None}
+    yield from (f"{module}.{name}" for _, module, name in found if name and name.startswith("_"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr):
+            owner = ast.unparse(node.value)
+            if owner in modules:
+                yield f"{owner}.{node.attr}"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Two modules that need each other can neither be understood nor moved alone."""
+    imports = {
+        name: {module for _, module, _ in uses(ast.parse(path.read_text()))} - {name}
+        for name, path in OURS.items()
+    }
+    assert len(imports["attention_limits.models.transformer"]) > 3
+    assert circles(imports) == []
+
+
+def test_a_circle_is_seen():
+    """The search would find none, whatever is there."""
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_private_stays_in_its_module(name):
+    """Who renames a helper with an underscore breaks a module that he never looked at."""
+    assert list(borrowed(ast.parse(OURS[name].read_text()))) == []
+
+
+def test_what_is_borrowed_is_seen():
+    """An underscore was overlooked behind a module's short name, or its full one."""
+    source = """
+import attention_limits.store
+from attention_limits import claims as ledger
+from attention_limits.claims import _claim, load
+attention_limits.store._write, ledger._check_field, ledger.__name__, load._other
+"""
+    assert list(borrowed(ast.parse(source))) == [
+        "attention_limits.claims._claim",
+        "attention_limits.store._write",
+        "ledger._check_field",
+    ]
+
+
 # --- definitions in NumPy, computations in PyTorch ---------------------------------------
 
-DOORS = {
+FORBIDDEN = {
     "define": "torch",
     "visible": "torch",
     "attend": "numpy",
@@ -130,17 +225,17 @@ def test_definitions_and_computations_share_no_library(name):
     tree = ast.parse(MODULES[name].read_text())
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     origin = dict(libraries(tree))
-    for door in DOORS.keys() & functions.keys():
-        used = {origin.get(used) for used in touched(door, functions)}
-        assert DOORS[door] not in used, f"{name}: {door} touches {DOORS[door]}"
+    for own in FORBIDDEN.keys() & functions.keys():
+        used = {origin.get(used) for used in touched(own, functions)}
+        assert FORBIDDEN[own] not in used, f"{name}: {own} touches {FORBIDDEN[own]}"
 
 
 def test_every_mechanism_has_been_looked_at():
-    """The scan looked for doors where there are none."""
+    """The scan looked for functions where there are none."""
     assert "attention/dense.py" in MECHANISMS
     tree = ast.parse(MODULES["attention/dense.py"].read_text())
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    used = {door: touched(door, functions) for door in ("define", "attend")}
+    used = {own: touched(own, functions) for own in ("define", "attend")}
     assert "np" in used["define"]
     assert "torch" in used["attend"]
     assert "scaled_dot_product_attention" in used["attend"]  # through a helper of the module

@@ -117,7 +117,7 @@ def _inside(package: str) -> Iterator[str]:
 
 
 def _reached(name: str) -> set[str]:
-    """What a module imports. The whole package's own lazy door reaches nothing by itself."""
+    """What a module imports. The package's own lazy ``__init__`` reaches nothing by itself."""
     if name in PACKAGES:
         return set()
     own = name if _is_package(name) else name.rpartition(".")[0]

@@ -47,7 +47,7 @@ def check_gate(
     """Refuse a gate that has not one row per key, of one number or, if ``per_channel``, of d.
 
     Args:
-        name: what the door calls it.
+        name: what the caller calls it.
         gate: (..., n_k, 1) or, if allowed, (..., n_k, d).
         k: the keys that it goes with, (..., n_k, d), checked before.
         lead: the leading axes that ``check`` returned.

@@ -27,7 +27,7 @@ from attention_limits.positions import POSITIONS
 if TYPE_CHECKING:
     from attention_limits.attention.cost import Cost
     from attention_limits.formula import Formula
-    from attention_limits.positions.price import Price
+    from attention_limits.positions.cost import EncodingCost
 
 # The sizes at which prices are compared, and the units that fit them.
 SIZES = {"n": 4096, "n_max": 4096, "d": 64, "h": 1, "b": 2, "r": 1}
@@ -36,7 +36,7 @@ LONGEST_FORMULA = 128  # characters of TeX; a longer one says less than a number
 
 FIRST_SENTENCE = re.compile(r"(?P<title>[^:.]+): (?P<sentence>.+?\.)(?=\s|\Z)", re.DOTALL)
 BAR = re.compile(r"(``.*?``|:[\w:]+:`.*?`)|\|")  # or what may hold bars
-BORROWED = ("visible", "frequencies")  # doors that may be another module's
+BORROWED = ("visible", "frequencies")  # functions that may be another module's
 TITLED = ("attention", "baselines", "positions", "tasks")  # whose modules begin with their names
 TAUGHT_IN = re.compile(r'Taught in: "(?P<chapter>[^"]+)"')
 
@@ -81,7 +81,7 @@ class Entry(SphinxDirective):
         section += from_rst(self, f".. automodule:: {module.__name__}")
         section += nodes.raw("", _picture(self.figures, name), format="html")
         section += from_rst(self, _price(module, self.figures.EXAMPLES[name].quoted))
-        section += from_rst(self, "\n\n".join(doors(module)))
+        section += from_rst(self, "\n\n".join(interface(module)))
         anchor_at_heading(section)
         drop_numbered_ids(section)
         _call_as_readers_do(section, module)
@@ -134,7 +134,7 @@ def _first_sentence(module: ModuleType) -> tuple[str, str]:
     return match["title"], sentence[0].upper() + sentence[1:]
 
 
-def doors(module: ModuleType) -> Iterator[str]:
+def interface(module: ModuleType) -> Iterator[str]:
     """Every public function and class, in the order of the source; what is borrowed, as a link."""
     public = {name: x for name, x in vars(module).items() if not name.startswith("_")}
     own = [x for x in public.values() if getattr(x, "__module__", "") == module.__name__]
@@ -174,7 +174,7 @@ def _call_as_readers_do(section: nodes.section, module: ModuleType) -> None:
 # --- prices -------------------------------------------------------------------------------------
 
 
-def _cost(module: ModuleType, quoted: Mapping[str, object]) -> tuple["Cost | Price", str]:
+def _cost(module: ModuleType, quoted: Mapping[str, object]) -> tuple["Cost | EncodingCost", str]:
     """The price at the options that a page quotes, and the call that told it."""
     library = _gallery("mechanism")
     cost = module.cost(**library.accepted(module.cost, quoted))
@@ -260,7 +260,7 @@ class EntryTable(SphinxDirective):
         """What has a row."""
         raise NotImplementedError
 
-    def cells(self, name: str, module: ModuleType, cost: "Cost | Price") -> tuple[str, ...]:
+    def cells(self, name: str, module: ModuleType, cost: "Cost | EncodingCost") -> tuple[str, ...]:
         """What a row has under ``head``."""
         raise NotImplementedError
 
@@ -287,7 +287,7 @@ class MechanismTable(EntryTable):
         return (
             _amount(cost.needed),
             _amount(cost.held),
-            "{} ({})".format(*self.figures.reach(name)),
+            "{} ({})".format(*self.figures.receptive_field(name)),
             _first_sentence(module)[1],
             f":chapter:`{chapter['chapter']}`" if chapter else "",
         )
@@ -303,13 +303,13 @@ class EncodingTable(EntryTable):
         """In the order of the package."""
         return POSITIONS
 
-    def cells(self, name: str, module: ModuleType, cost: "Price") -> tuple[str, ...]:
+    def cells(self, name: str, module: ModuleType, cost: "EncodingCost") -> tuple[str, ...]:
         """What it costs, and what kind of encoding it is."""
         return (
             _amount(cost.parameters),
             _amount(cost.flops),
             module.PLACE,
-            self.figures.EXAMPLES[name].hangs_on,
+            self.figures.EXAMPLES[name].depends_on,
             _first_sentence(module)[1],
         )
 

@@ -22,9 +22,9 @@ from attention_limits.tasks.agreement import VERB, WORDS
 from attention_limits.tasks.states import elements
 from attention_limits_book.library import (
     anchor_at_heading,
-    doors,
     drop_numbered_ids,
     from_rst,
+    interface,
     table,
 )
 
@@ -45,26 +45,26 @@ class Example:
     Attributes:
         n: how many tokens it has.
         words: what each token is called.
-        knobs: of the task, for tokens that take up little room.
+        parameters: of the task, for tokens that take up little room.
         answers: what each answer is called; None for what the first tokens are.
         legend: what the names mean, where they do not speak for themselves.
     """
 
     n: int
     words: Callable[[Task], Sequence[str]]
-    knobs: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
     answers: Sequence[str] | None = None
     legend: Callable[[Task], str] = lambda task: ""
 
     def make(self, name: str) -> tuple[Task, Batch]:
         """The task, and a batch of the one text."""
-        task = tasks.make(name, **self.knobs)
+        task = tasks.make(name, **self.parameters)
         return task, task.sample(0, 1, self.n)
 
     def call(self, name: str) -> str:
         """What one types to get that text."""
-        knobs = "".join(f", {knob}={value!r}" for knob, value in self.knobs.items())
-        return f'tasks.make("{name}"{knobs}).sample(0, 1, {self.n})'
+        parameters = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
+        return f'tasks.make("{name}"{parameters}).sample(0, 1, {self.n})'
 
 
 def _digits(task: Task) -> Sequence[str]:
@@ -184,7 +184,7 @@ class Tasks(SphinxDirective):
         section += from_rst(self, f".. automodule:: {module.__name__}")
         anchor_at_heading(section)
         section += [self._task(task) for task in modules()[name]]
-        functions = [door for door in doors(module) if door.startswith(".. autofunction")]
+        functions = [line for line in interface(module) if line.startswith(".. autofunction")]
         section += from_rst(self, "\n\n".join(functions))
         drop_numbered_ids(section)
         return [section]
@@ -201,21 +201,21 @@ class Tasks(SphinxDirective):
 
 
 class TaskTable(SphinxDirective):
-    """``{task-table}``: every task, its question and its knobs."""
+    """``{task-table}``: every task, its question and its parameters."""
 
     def run(self) -> list[nodes.Node]:
         """Build the table."""
-        head = ("task", "asks", "knobs", "tokens", "answers", "chance")
+        head = ("task", "asks", "parameters", "tokens", "answers", "chance")
         return from_rst(self, table(head, map(self._row, tasks.TASKS), look="tasks"))
 
     def _row(self, name: str) -> tuple[str, ...]:
         kind, task = tasks.find(name), tasks.make(name)
         self.env.note_dependency(inspect.getsourcefile(kind))
-        knobs = (f"``{knob.name}={knob.default!r}``" for knob in fields(kind) if knob.init)
+        parameters = (f"``{own.name}={own.default!r}``" for own in fields(kind) if own.init)
         return (
             f":py:class:`{name} <{kind.__module__}.{kind.__name__}>`",
             inspect.getdoc(kind).partition("\n")[0],
-            ", ".join(knobs),
+            ", ".join(parameters),
             str(task.vocabulary),
             str(task.classes),
             str(Fraction(task.chance).limit_denominator(1000)),

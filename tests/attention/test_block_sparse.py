@@ -202,18 +202,18 @@ def test_needs_what_the_module_says():
 def test_layouts_by_hand():
     local = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 1], [0, 0, 1, 1]]
     strided = [[1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1]]
-    hubs = [[1, 1, 1, 1], [1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
+    wanted = [[1, 1, 1, 1], [1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
     assert (block_sparse.local(4, width=2) == local).all()
     assert (block_sparse.strided(4, stride=2) == strided).all()
-    assert (block_sparse.hubs(4, first=1) == hubs).all()
-    assert not block_sparse.hubs(4, first=0).any()
+    assert (block_sparse.global_blocks(4, first=1) == wanted).all()
+    assert not block_sparse.global_blocks(4, first=0).any()
 
 
 def everyone(blocks):
     return {
         "local": block_sparse.local(blocks, width=3),
         "strided": block_sparse.strided(blocks, stride=3),
-        "hubs": block_sparse.hubs(blocks, first=2),
+        "global_blocks": block_sparse.global_blocks(blocks, first=2),
         "random": block_sparse.random(blocks, per_row=2, seed=0),
         "bigbird": block_sparse.bigbird(blocks, width=2, first=1, per_row=2, seed=0),
     }
@@ -237,7 +237,7 @@ def test_random_blocks_are_as_many_as_asked_for_and_follow_the_seed():
 
 def test_random_blocks_join_those_that_are_there():
     """Drawn among all, some would repeat a local one, and a row would have fewer keys."""
-    planned = block_sparse.local(30, width=2) | block_sparse.hubs(30, first=1)
+    planned = block_sparse.local(30, width=2) | block_sparse.global_blocks(30, first=1)
     layout = block_sparse.bigbird(30, width=2, first=1, per_row=3, seed=0)
     assert (layout >= planned).all()
     assert (layout.sum(axis=1) == np.minimum(planned.sum(axis=1) + 3, 30)).all()
@@ -252,7 +252,7 @@ def test_random_blocks_of_a_causal_model_are_in_the_past():
     assert not np.triu(layout, 1).any()
     assert (layout.sum(axis=1) == np.minimum(np.arange(30) + 1, 4)).all()
     causal = block_sparse.bigbird(30, width=2, first=1, per_row=3, seed=0, causal=True)
-    past = np.tril(block_sparse.local(30, width=2) | block_sparse.hubs(30, first=1))
+    past = np.tril(block_sparse.local(30, width=2) | block_sparse.global_blocks(30, first=1))
     full = np.minimum(past.sum(axis=1) + 3, np.arange(30) + 1)
     assert (np.tril(causal).sum(axis=1) == full).all()
 
@@ -262,16 +262,17 @@ def in_two_layers(layout):
 
 
 def test_who_is_within_two_layers_of_whom():
-    """What the module says of hubs and strides, and that neighbours alone do not suffice."""
-    local, hubs = block_sparse.local(30, width=5), block_sparse.hubs(30, first=1)
+    """What the module says of global blocks and strides; neighbours alone do not suffice."""
+    local = block_sparse.local(30, width=5)
+    through_one = block_sparse.global_blocks(30, first=1)
     strided = block_sparse.strided(30, stride=5)
-    assert in_two_layers(hubs)
+    assert in_two_layers(through_one)
     assert in_two_layers(local | strided)
     assert not in_two_layers(local)
     assert not in_two_layers(block_sparse.local(30, width=4) | strided)
     past = np.tril(local | strided).astype(int)
     assert (past @ past > 0).sum() == 30 * 31 / 2  # causal: all of the past
-    assert (np.tril(hubs).astype(int) @ np.tril(hubs) > 0).sum() < 30 * 31 / 2
+    assert (np.tril(through_one).astype(int) @ np.tril(through_one) > 0).sum() < 30 * 31 / 2
 
 
 # Bad inputs
@@ -332,8 +333,8 @@ def test_the_cost_of_no_layout_is_refused_by_name(layout):
         ("blocks", lambda: block_sparse.local(-1, width=1)),
         ("width", lambda: block_sparse.local(3, width=0)),
         ("stride", lambda: block_sparse.strided(3, stride=0)),
-        ("first", lambda: block_sparse.hubs(3, first=-1)),
-        ("blocks", lambda: block_sparse.hubs(2.0, first=1)),
+        ("first", lambda: block_sparse.global_blocks(3, first=-1)),
+        ("blocks", lambda: block_sparse.global_blocks(2.0, first=1)),
         ("per_row", lambda: block_sparse.random(3, per_row=-1, seed=0)),
         ("blocks", lambda: block_sparse.bigbird(None, width=1, first=1, per_row=1, seed=0)),
     ],

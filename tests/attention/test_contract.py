@@ -110,7 +110,7 @@ WASTE = {
     "fractal": 2,
     "clock": 2,
 }
-NO_MECHANISM = {"inputs", "cost", "tiles", "flex", "recurrence"}
+NO_MECHANISM = {"options", "cost", "tiles", "flex", "recurrence"}
 N_LOG_N = {"fractal"}  # numbers that it may hold; the others hold some for each token
 QUADRATIC_TIME = {"dense", "online_softmax", "clock"}
 # Gates come after q, k and v, a row for each key. Made from noise, they are what they must be.

@@ -165,7 +165,7 @@ def test_a_shifted_input_gives_a_shifted_output(case):
 
 
 @cases
-def test_an_output_hangs_on_the_inputs_of_its_positions_and_no_others(case):
+def test_an_output_depends_on_the_inputs_of_its_positions_and_no_others(case):
     """By the gradient: which x_j reach y_i."""
     x, *weights = draw(33, case=case)
     out = convolution.apply(x.requires_grad_(), *weights, **options(case))
@@ -300,15 +300,15 @@ def test_reach_is_as_far_as_a_gradient_comes(dilations, causal):
         y = convolution.apply(y, kernel, causal=causal, dilation=dilation)
     [gradient] = torch.autograd.grad(y[50], [x])
     seen = gradient[:, 0].nonzero().flatten()
-    assert seen.max() - seen.min() + 1 == convolution.reach(3, dilations)
+    assert seen.max() - seen.min() + 1 == convolution.receptive_field(3, dilations)
     assert seen.max() == 50 if causal else seen.max() + seen.min() == 100
 
 
 def test_reach_doubles_with_dilations_that_do():
     """As the module says: linear in the layers, or exponential."""
     layers = 6
-    assert convolution.reach(3, [1] * layers) == 1 + 2 * layers
-    assert convolution.reach(2, (2**layer for layer in range(layers))) == 2**layers
+    assert convolution.receptive_field(3, [1] * layers) == 1 + 2 * layers
+    assert convolution.receptive_field(2, (2**layer for layer in range(layers))) == 2**layers
 
 
 # Streams
@@ -467,6 +467,6 @@ def test_bad_counts_are_refused_by_name(bad):
     with pytest.raises(ValueError, match=r"^dilation must "):
         convolution.cost(width=3, dilation=bad)
     with pytest.raises(ValueError, match=r"^width must "):
-        convolution.reach(bad, [1])
+        convolution.receptive_field(bad, [1])
     with pytest.raises(ValueError, match=r"^dilations must "):
-        convolution.reach(3, [1, bad])
+        convolution.receptive_field(3, [1, bad])

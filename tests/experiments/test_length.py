@@ -124,13 +124,13 @@ def test_each_condition_trains_and_asks_as_it_says(monkeypatch):
     taught, questions = [], []
 
     def train(architecture, task, recipe, *, seeds, rates, **_):
-        taught.append((architecture, task, recipe.reach, tuple(rates)))
+        taught.append((architecture, task, recipe.max_position, tuple(rates)))
         model = models.build(architecture, vocabulary=1, classes=1, seeds=seeds)
         rest = {"history": [], "ended": ("trained",) * 2, "steps": (1,) * 2}
         return training.Trained(model, seeds, (7e-3,) * len(seeds), **rest)
 
-    def evaluate(trained, task, n, *, count, reach):
-        questions.append((len(taught), task, n, reach))
+    def evaluate(trained, task, n, *, count, max_position):
+        questions.append((len(taught), task, n, max_position))
         return [{"model": number, "n": n, "last": 0.5} for number in range(2)]
 
     monkeypatch.setattr(tuning, "train", train)

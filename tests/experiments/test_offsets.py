@@ -23,8 +23,8 @@ def test_the_token_is_within_every_text_and_every_model_takes_the_task(setting):
 def test_the_far_token_is_beyond_the_reach_of_all_layers_of_short_vectors():
     """Two hops would have found it.  The last vector is that of all tokens from there on."""
     shaw, longer = FAR.encodings["shaw"], FAR.encodings["shaw, reach 48"]
-    assert (shaw.position_options["reach"] - 1) * shaw.layers < FAR.parameters["k"]
-    assert longer.position_options["reach"] - 1 >= FAR.parameters["k"]
+    assert (shaw.position_options["max_distance"] - 1) * shaw.layers < FAR.parameters["k"]
+    assert longer.position_options["max_distance"] - 1 >= FAR.parameters["k"]
 
 
 def test_longer_is_the_same_task_at_the_same_rate_for_longer():

@@ -46,14 +46,14 @@ def test_the_pattern_is_that_of_the_matrix(name):
 )
 def test_the_reach_is_counted_from_the_query(options, expected):
     """Off by one, or measured from the wrong end."""
-    assert library.reach("sliding_window", **options)[0] == expected
+    assert library.receptive_field("sliding_window", **options)[0] == expected
 
 
 def test_half_lies_where_half_of_the_sum_is(monkeypatch):
     """The number in brackets counts the wrong tokens: the oldest, or those beyond half."""
     row = np.array([[0.0, 1.0, 4.0, -3.0, 2.0]])
     monkeypatch.setattr(library, "matrix", lambda name: row)
-    assert library.reach("dense") == (3, 2)
+    assert library.receptive_field("dense") == (3, 2)
 
 
 def test_options_of_the_caller_s_own_are_drawn():
@@ -75,5 +75,5 @@ def test_negative_weights_have_a_colour_of_their_own():
 def test_the_options_of_an_example_are_options(name):
     """A name was misspelt and dropped without a word."""
     module, example = library.module_of(name), library.EXAMPLES[name]
-    assert example.drawn.keys() <= inspect.signature(library.door_of(name)).parameters.keys()
+    assert example.drawn.keys() <= inspect.signature(library.function_of(name)).parameters.keys()
     assert example.quoted.keys() <= inspect.signature(module.cost).parameters.keys()

@@ -19,7 +19,7 @@ def scores(name, x_q, x_k):
 
 
 def hanging_on(*what):
-    return [name for name in POSITIONS if figures.EXAMPLES[name].hangs_on in what]
+    return [name for name in POSITIONS if figures.EXAMPLES[name].depends_on in what]
 
 
 def random_texts():
@@ -32,7 +32,7 @@ def test_every_encoding_has_its_example_and_nothing_else_has():
 
 
 @pytest.mark.parametrize("name", POSITIONS)
-def test_a_score_hangs_on_what_the_table_says(name):
+def test_a_score_depends_on_what_the_table_says(name):
     """The table calls an encoding relative, and the same text further on has other scores."""
     x_q, x_k = (x[:HALF].repeat(2, 1) for x in random_texts())
     s = scores(name, x_q, x_k)

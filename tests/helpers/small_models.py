@@ -32,7 +32,7 @@ POSITION_OPTIONS = {
     "learned": {"n_max": 40},
     "rotary": {"base": 100.0, "factor": 2.0},
     "relative_bias": {"buckets": 8, "max_distance": 10},
-    "shaw": {"reach": 3},
+    "shaw": {"max_distance": 3},
     "time_aware": {"knots": (0.5, 2.0), "periods": (0.5, 8.0)},
     "lstm_generated": {"hidden": 6},
 }
@@ -77,7 +77,7 @@ def built(architecture, seeds=SEEDS, dtype=torch.float64):
     return model.to(dtype)
 
 
-def texts(architecture, seeds=SEEDS, batch=2, n=N):
+def sequences(architecture, seeds=SEEDS, batch=2, n=N):
     """Tokens and, for models that want them, times: those of a seed hang on the seed alone."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     draw = {"size": (batch, n)}

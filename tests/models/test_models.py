@@ -5,14 +5,17 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from helpers.small_models import CASES, CLASSES, SEEDS, VOCABULARY, N, built, small, texts
+from helpers.small_models import CASES, CLASSES, SEEDS, VOCABULARY, N, built, sequences, small
 from torch.utils._pytree import tree_leaves
 
 from attention_limits import models
 from attention_limits.attention import MECHANISMS
 from attention_limits.baselines import convolution
 from attention_limits.models import Architecture
-from attention_limits.positions import lstm_generated
+from attention_limits.models.architecture import NO_OPTIONS
+from attention_limits.models.encodings import ENCODINGS
+from attention_limits.models.options import CHECKS, options_of
+from attention_limits.positions import POSITIONS, lstm_generated
 
 cases = pytest.mark.parametrize("architecture", CASES.values(), ids=CASES)
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -27,7 +30,7 @@ def some(*names):
 
 
 def changed(before, after):
-    """By how much logits differ: the largest of each token, over texts and classes."""
+    """By how much logits differ: the largest of each token, over sequences and classes."""
     return (after - before).abs().amax((0, 1, 3))
 
 
@@ -43,7 +46,7 @@ def test_every_mechanism_is_among_the_cases():
 
 
 def gradients(model, logits):
-    """Of a sum in which each logit has a weight of its own, those of all texts alike."""
+    """Of a sum in which each logit has a weight of its own, those of all sequences alike."""
     generator = torch.Generator().manual_seed(0)
     share = torch.randn(logits.shape[1:], generator=generator, dtype=logits.dtype)
     return torch.autograd.grad((share * logits).sum(), list(model.parameters()))
@@ -62,13 +65,13 @@ def test_first_weights_are_those_of_each_seed_alone(architecture):
 @cases
 def test_logits_and_gradients_are_those_of_each_seed_alone(architecture):
     together = built(architecture)
-    tokens, where = texts(architecture)
+    tokens, where = sequences(architecture)
     logits = together(tokens, **where)
     assert logits.shape == (len(SEEDS), *tokens.shape[1:], CLASSES)
     slopes = gradients(together, logits)
     for number, seed in enumerate(SEEDS):
         alone = built(architecture, (seed,))
-        tokens, where = texts(architecture, (seed,))
+        tokens, where = sequences(architecture, (seed,))
         own = alone(tokens, **where)
         assert_equal(logits[number], own[0])
         for one, all_of_them in zip(gradients(alone, own), slopes, strict=True):
@@ -79,7 +82,7 @@ def test_logits_and_gradients_are_those_of_each_seed_alone(architecture):
 def test_seeds_do_not_feel_each_other(architecture):
     """Not by rounding either: a seed in trouble, NaN say, must leave the others as they are."""
     model = built(architecture)
-    tokens, where = texts(architecture)
+    tokens, where = sequences(architecture)
     before = model(tokens, **where)
     for slope in torch.autograd.grad(before[1].sum(), list(model.parameters()), allow_unused=True):
         assert slope is None or not slope[[0, 2]].any()
@@ -100,7 +103,7 @@ def test_seeds_do_not_feel_each_other(architecture):
 def test_every_weight_counts(architecture):
     """One without a gradient would be decayed, counted and recorded for nothing."""
     model = built(architecture)
-    tokens, where = texts(architecture)
+    tokens, where = sequences(architecture)
     slopes = gradients(model, model(tokens, **where))
     for (name, _), slope in zip(model.named_parameters(), slopes, strict=True):
         assert slope.flatten(1).abs().amax(1).min() > 1e-8, name
@@ -109,7 +112,7 @@ def test_every_weight_counts(architecture):
 @pytest.mark.parametrize("shape", [(2, N), (3, N), (2, 4, N), (1, 4, N), (3, 2, 2, N)])
 @some("dense", "gru", "convolution")
 def test_tokens_of_another_shape_are_refused(architecture, shape):
-    """Broadcasting would take most of them, and answer for texts that nobody gave."""
+    """Broadcasting would take most of them, and answer for sequences that nobody gave."""
     with pytest.raises(ValueError, match=r"^tokens must"):
         built(architecture)(torch.zeros(shape, dtype=torch.long))
 
@@ -120,7 +123,7 @@ def test_tokens_of_another_shape_are_refused(architecture, shape):
 @cases
 def test_what_comes_later_changes_nothing_just_if_causal(architecture):
     model, t = built(architecture), N - 4
-    tokens, where = texts(architecture)
+    tokens, where = sequences(architecture)
     before = model(tokens, **where)
     tokens[..., t] = (tokens[..., t] + 1) % VOCABULARY
     difference = changed(before, model(tokens, **where))
@@ -144,7 +147,7 @@ placeable = pytest.mark.parametrize("architecture", TAKE_POSITIONS.values(), ids
 
 @placeable
 def test_without_positions_tokens_stand_at_0_1_and_so_on(architecture):
-    model, (tokens, _) = built(architecture), texts(architecture)
+    model, (tokens, _) = built(architecture), sequences(architecture)
     assert_equal(placed(model, tokens, torch.arange(N)), model(tokens))
 
 
@@ -154,7 +157,7 @@ def test_positions_are_heard_by_who_has_an_ear_for_them(architecture):
 
     What comes between a rotation and the inner product makes it less than relative.
     """
-    model, (tokens, _) = built(architecture), texts(architecture)
+    model, (tokens, _) = built(architecture), sequences(architecture)
     before = model(tokens)
     shifted = placed(model, tokens, torch.arange(N) + 5)
     stretched = placed(model, tokens, 3 * torch.arange(N))
@@ -171,7 +174,7 @@ def test_positions_are_heard_by_who_has_an_ear_for_them(architecture):
 
 @some("position sinusoidal", "position learned", *(f"position {name}" for name in RELATIVE))
 def test_each_text_has_positions_of_its_own(architecture):
-    model, (tokens, _) = built(architecture), texts(architecture)
+    model, (tokens, _) = built(architecture), sequences(architecture)
     positions = torch.arange(N).expand(tokens.shape).clone()
     before = model(tokens)
     positions[1, 0] *= 3
@@ -184,14 +187,14 @@ def test_each_text_has_positions_of_its_own(architecture):
 def test_far_positions_are_as_exact_as_near_ones():
     """In float32, the angles of rotary positions around 10⁶ would be wrong by some per cent."""
     architecture = CASES["position rotary"]
-    model, (tokens, _) = built(architecture, dtype=torch.float32), texts(architecture)
+    model, (tokens, _) = built(architecture, dtype=torch.float32), sequences(architecture)
     far = placed(model, tokens, torch.arange(N) + 10**6)
     assert changed(model(tokens), far).max() < 1e-4
 
 
 @some(*(f"position {name}" for name in UNPLACED))
 def test_positions_that_cannot_be_heard_are_refused(architecture):
-    model, (tokens, _) = built(architecture), texts(architecture)
+    model, (tokens, _) = built(architecture), sequences(architecture)
     with pytest.raises(ValueError, match=r"^positions must be None"):
         placed(model, tokens, torch.arange(N))
 
@@ -200,7 +203,7 @@ def test_positions_that_cannot_be_heard_are_refused(architecture):
 def test_times_are_heard_as_differences(periods):
     options = {"periods": periods, "knots": (0.5, 2.0)}
     architecture = small(position="time_aware", position_options=options)
-    model, (tokens, where) = built(architecture), texts(architecture)
+    model, (tokens, where) = built(architecture), sequences(architecture)
     before = model(tokens, **where)
     assert changed(before, model(tokens, times=where["times"] + 1000)).max() < 1e-9
     assert changed(before, model(tokens, times=2 * where["times"]))[1:].min() > 1e-3
@@ -209,13 +212,13 @@ def test_times_are_heard_as_differences(periods):
 def test_a_time_aware_model_wants_times():
     architecture = CASES["position time_aware"]
     with pytest.raises(ValueError, match=r"^times must be given"):
-        built(architecture)(texts(architecture)[0])
+        built(architecture)(sequences(architecture)[0])
 
 
 @some("rnn", "gru", "lstm", "convolution", "dense", "position none")
 def test_times_are_no_business_of_the_others(architecture):
     """Tasks in real time give them to every model."""
-    model, (tokens, _) = built(architecture), texts(architecture)
+    model, (tokens, _) = built(architecture), sequences(architecture)
     assert torch.equal(model(tokens), model(tokens, times=torch.rand(tokens.shape)))
 
 
@@ -225,7 +228,7 @@ def test_times_are_no_business_of_the_others(architecture):
 @cases
 def test_runs_on_the_meta_device(architecture):
     """A tensor that a model forgets to bring along stays on the CPU, and is found here."""
-    tokens, where = texts(architecture)
+    tokens, where = sequences(architecture)
     tokens, where = tokens.to("meta"), {name: x.to("meta") for name, x in where.items()}
     sizes = dict(vocabulary=VOCABULARY, classes=CLASSES, seeds=SEEDS)
     moved = models.build(architecture, **sizes).to("meta")
@@ -243,7 +246,7 @@ def test_runs_on_the_meta_device(architecture):
 @cases
 def test_a_gpu_computes_the_same(architecture):
     model = built(architecture)
-    tokens, where = texts(architecture)
+    tokens, where = sequences(architecture)
     expected = model(tokens, **where)
     where = {name: x.cuda() for name, x in where.items()}
     assert_equal(model.cuda()(tokens.cuda(), **where).cpu(), expected, within=1e-6)
@@ -253,7 +256,7 @@ def test_a_gpu_computes_the_same(architecture):
 def test_runs_in_bfloat16(architecture):
     """As training has it: weights in float32, products in bfloat16, forth and back."""
     model = built(architecture, dtype=torch.float32)
-    tokens, where = texts(architecture)
+    tokens, where = sequences(architecture)
     exact = model(tokens, **where)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(tokens, **where)
@@ -361,7 +364,7 @@ def test_state_bytes_of_a_convolution_are_those_of_the_inputs_that_it_sees_again
     assert models.state_bytes(architecture, 37) == bytes_of(states)
 
 
-def test_state_bytes_hang_on_the_width_of_a_number():
+def test_state_bytes_depend_on_the_width_of_a_number():
     dense, gated = CASES["dense"], CASES["gated_linear"]
     assert models.state_bytes(dense, 5, bytes_a_number=2) == models.state_bytes(dense, 5) / 2
     # Which is summed in float32, whatever the weights are in.
@@ -429,6 +432,12 @@ REFUSED = {
         "window must be an integer of at least 1",
     ),
     "kind of an option": (dict(options={"log_n": "1"}), "log_n must be a number"),
+    "switch": (
+        dict(mechanism="fractal", options={"covariance": "yes"}),
+        "covariance must be one of False, True",
+    ),
+    "block": (dict(mechanism="online_softmax", options={"block": 0}), "block must be"),
+    "scale": (dict(mechanism="clock", options={"period": 2, "scale": "1"}), "scale must be"),
     "choice": (dict(mechanism="linear", options={"feature_map": "exp"}), "feature_map must be"),
     "ahead": (
         dict(mechanism="offsets", options={"offsets": (-1, 0)}),
@@ -447,7 +456,10 @@ REFUSED = {
     "factor": (dict(position="rotary", position_options={"factor": 0.5}), "factor must be"),
     "n_max": (dict(position="learned", position_options={"n_max": 0}), "n_max must be"),
     "hidden": (dict(position="lstm_generated", position_options={"hidden": 0}), "hidden must be"),
-    "reach": (dict(position="shaw", position_options={"reach": -1}), "reach must be"),
+    "max_distance of Shaw's": (
+        dict(position="shaw", position_options={"max_distance": -1}),
+        "max_distance must be",
+    ),
     "buckets": (
         dict(position="relative_bias", position_options={"buckets": 7}, causal=False),
         "buckets must be even",
@@ -455,6 +467,15 @@ REFUSED = {
     "time periods": (
         dict(position="time_aware", position_options={"periods": (2.0, 1.0)}),
         "shortest must be",
+    ),
+    "knots": (dict(position="time_aware", position_options={"knots": ("1",)}), "knots must be"),
+    "one period": (
+        dict(position="time_aware", position_options={"periods": (2.0,)}),
+        "periods must be a sequence of 2 finite numbers",
+    ),
+    "max_distance": (
+        dict(position="relative_bias", position_options={"max_distance": 8}),
+        "max_distance must be an integer of at least 17",
     ),
     "pairs of d_model": (dict(position="sinusoidal", d_model=9, heads=3), "d_model must be even"),
     "pairs of a head": (dict(position="rotary", d_model=6), "d_model / heads must be even"),
@@ -483,6 +504,29 @@ def test_what_cannot_work_is_refused_at_once(fields, message):
     with pytest.raises(ValueError) as refused:  # noqa: PT011 the message is compared below
         small(**fields)
     assert str(refused.value).startswith(message)
+
+
+def test_an_architecture_is_a_value_and_builds_no_model(monkeypatch):
+    """Each of those that modules hold ran a model when the module was imported."""
+    monkeypatch.setattr(torch.nn.Module, "__init__", pytest.fail)
+    for architecture in CASES.values():
+        assert replace(architecture, layers=3).layers == 3
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_every_option_of_a_mechanism_is_checked_before_a_model_is_built(mechanism):
+    """A new option without an entry in models.options.CHECKS was a KeyError, or let all pass."""
+    architecture = next(a for a in CASES.values() if a.mechanism == mechanism)
+    takes = options_of(architecture.attention.attend) | options_of(architecture.attention.cost)
+    unchecked = takes.keys() - NO_OPTIONS - CHECKS.keys() - {"offsets", "period", "layout"}
+    assert not unchecked
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_every_option_of_an_encoding_is_checked_before_a_model_is_built(position):
+    """A new option that `check` did not know was a TypeError for whoever used it."""
+    encoding = ENCODINGS[position]
+    assert options_of(encoding).keys() == options_of(encoding.check).keys()
 
 
 @pytest.mark.parametrize("fields", [dict(d_model=9), dict(d_model=9, heads=4)])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.small_models import CASES, SEEDS, built, small, texts
+from helpers.small_models import CASES, SEEDS, built, sequences, small
 from torch.nn import functional
 
 from attention_limits.baselines import convolution, recurrent
@@ -27,7 +27,7 @@ def assert_alike(model, number, logits, expected, weights):
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_recurrent_networks_are_pytorchs(kind):
     model = built(CASES[kind])
-    tokens, _ = texts(CASES[kind])
+    tokens, _ = sequences(CASES[kind])
     logits = model(tokens)
     for number in range(len(SEEDS)):
         weights = of(model, number)
@@ -49,7 +49,7 @@ def test_recurrent_networks_are_pytorchs(kind):
 
 def test_the_plain_one_is_the_baseline():
     model = built(CASES["rnn"])
-    tokens, _ = texts(CASES["rnn"])
+    tokens, _ = sequences(CASES["rnn"])
     logits = model(tokens)
     for number in range(len(SEEDS)):
         weights = of(model, number)
@@ -74,7 +74,7 @@ CONVOLUTIONS = {
 @pytest.mark.parametrize("fields", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 def test_convolutions_are_the_baseline(fields):
     architecture = small(kind="convolution", **fields)
-    model, (tokens, _) = built(architecture), texts(architecture)
+    model, (tokens, _) = built(architecture), sequences(architecture)
     logits, causal = model(tokens), architecture.causal
     for number in range(len(SEEDS)):
         weights = of(model, number)
@@ -99,10 +99,10 @@ def test_convolutions_are_the_baseline(fields):
 def test_a_convolution_sees_as_far_as_its_kernels_reach():
     """Three layers of width 3 and dilations 1, 2, 4: 1 + 2 (1 + 2 + 4) tokens."""
     architecture = small(kind="convolution", layers=3)
-    model, (tokens, _) = built(architecture), texts(architecture, n=20)
+    model, (tokens, _) = built(architecture), sequences(architecture, n=20)
     before = model(tokens)
     tokens[..., 0] = (tokens[..., 0] + 1) % 5
     difference = (model(tokens) - before).abs().amax((0, 1, 3))
-    assert convolution.reach(3, [1, 2, 4]) == 15
+    assert convolution.receptive_field(3, [1, 2, 4]) == 15
     assert difference[14] > 1e-6
     assert not difference[15:].any()

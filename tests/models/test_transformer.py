@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers.small_models import CASES, SEEDS, built, small, texts
+from helpers.small_models import CASES, SEEDS, built, sequences, small
 from torch.nn import functional
 
 from attention_limits import models
@@ -160,7 +160,7 @@ class Plain:
 
 
 def compared(architecture, positions=None):
-    model, (tokens, where) = built(architecture), texts(architecture)
+    model, (tokens, where) = built(architecture), sequences(architecture)
     times = where.get("times", torch.zeros(tokens.shape))
     logits = model(tokens, positions=positions, **where).detach()
     if positions is None:

@@ -21,11 +21,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention_limits import positions
 from attention_limits.attention import dense
 from attention_limits.positions import POSITIONS
-from attention_limits.positions.price import Price
+from attention_limits.positions.cost import EncodingCost
 
 PLACES = ("inputs", "queries and keys", "scores")
-NO_ENCODING = {"inputs", "price"}
-HEADS, N_MAX, HIDDEN, BUCKETS, REACH, KNOTS = 3, 140, 5, 8, 6, 2
+NO_ENCODING = {"inputs", "cost", "options"}
+HEADS, N_MAX, HIDDEN, BUCKETS, MAX_DISTANCE, KNOTS = 3, 140, 5, 8, 6, 2
 
 
 class Size(NamedTuple):
@@ -61,8 +61,8 @@ ARGUMENTS = {
     "relative_bias": lambda size: {**scores(size), "table": (HEADS, BUCKETS)},
     "shaw": lambda size: {
         **heads(size),
-        "key_table": (2 * REACH + 1, size.d),
-        "value_table": (2 * REACH + 1, size.d),
+        "key_table": (2 * MAX_DISTANCE + 1, size.d),
+        "value_table": (2 * MAX_DISTANCE + 1, size.d),
     },
     "time_aware": lambda size: {
         **scores(size),
@@ -98,7 +98,7 @@ LEARNED = {"table", "slopes", "key_table", "value_table", "knots", "changes"}
 LEARNED |= {"w_x", "w_h", "bias", "w_out"}
 # What `cost` wants to know, and `apply` sees for itself.
 SIZES_OF_TABLES = {
-    "shaw": {"reach": REACH},
+    "shaw": {"max_distance": MAX_DISTANCE},
     "time_aware": {"knots": KNOTS},
     "lstm_generated": {"hidden": HIDDEN},
 }
@@ -292,7 +292,7 @@ def test_start_is_where_the_positions_start(module, options):
 
 
 @cases(place="scores")
-def test_what_is_added_hangs_on_no_score(module, options):
+def test_what_is_added_depends_on_no_score(module, options):
     """Else `bias`, which sees no scores, could not be what `apply` adds."""
     if "scores" not in inspect.signature(module.apply).parameters:
         pytest.skip(f"{name_of(module)} is made of queries")
@@ -509,7 +509,7 @@ RELATIVE = {"rotary": rotary_scores, "alibi": alibi_scores, "time_aware": time_a
 @pytest.mark.parametrize("offset", [10**3, 10**4, 10**5, 10**6])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", RELATIVE)
-def test_scores_hang_on_distances_alone(name, dtype, offset):
+def test_scores_depend_on_distances_alone(name, dtype, offset):
     """Whatever the offset: what is left is the rounding of queries, keys or slopes."""
     here, there = (RELATIVE[name](start, dtype).double() for start in (0, offset))
     # A score is as precise as its two factors, and a bias no less so: 2⁻²³ or 2⁻⁸ each.
@@ -518,7 +518,7 @@ def test_scores_hang_on_distances_alone(name, dtype, offset):
 
 
 @pytest.mark.parametrize("name", ["sinusoidal", "learned"])
-def test_scores_of_encoded_inputs_hang_on_the_position(name):
+def test_scores_of_encoded_inputs_depend_on_the_position(name):
     """The other case: tokens meet positions, and a shift of both changes what they score."""
     module = MODULES[name]
     arguments = draw(module, Size((), 9, 9, 64))
@@ -593,7 +593,7 @@ def test_flops_are_counted_to_the_last_one(module, options, n, d):
 @cases()
 def test_parameters_are_what_apply_takes(module, options):
     price = priced(module, options)
-    assert isinstance(price, Price)
+    assert isinstance(price, EncodingCost)
     arguments = draw(module, Size((), 5, 5, 12))
     learned = sum(math.prod(x.shape) for name, x in arguments.items() if name in LEARNED)
     assert price.parameters(**values(price.parameters, 5, 12)) == learned

@@ -179,7 +179,7 @@ def test_it_tells_equal_tokens_apart():
     assert torch.cdist(y, y)[~torch.eye(6, dtype=torch.bool)].min() > 1e-3
 
 
-# Price, gradients, dtypes, devices
+# EncodingCost, gradients, dtypes, devices
 
 
 @pytest.mark.parametrize(("d", "m", "n"), [(5, 3, 7), (8, 16, 4)])

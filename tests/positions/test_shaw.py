@@ -58,11 +58,11 @@ SHAPES = {  # of q, k and v, then the leading axes of the tables
 }
 
 
-@pytest.mark.parametrize("reach", [0, 1, 3, 30], ids="r={}".format)
+@pytest.mark.parametrize("max_distance", [0, 1, 3, 30], ids="r={}".format)
 @pytest.mark.parametrize("causal", [False, True], ids=["", "causal"])
 @pytest.mark.parametrize(("q", "k", "lead"), SHAPES.values(), ids=SHAPES)
-def test_equals_attention_with_the_vectors_written_out(q, k, lead, causal, reach):
-    rows = 2 * reach + 1
+def test_equals_attention_with_the_vectors_written_out(q, k, lead, causal, max_distance):
+    rows = 2 * max_distance + 1
     inputs = draw(q, k, (*k[:-1], 3), (*lead, rows, 4), (*lead, rows, 3))
     options = {"causal": causal, "scale": 0.4}
     expected = attended(*inputs, **options)
@@ -94,7 +94,7 @@ def test_a_query_that_sees_nothing_gets_zero_and_sends_no_gradient(causal):
 # The score's side
 
 
-def test_bias_is_the_part_of_the_score_that_hangs_on_the_offset():
+def test_bias_is_the_part_of_the_score_that_depends_on_the_offset():
     q, table = draw((2, 5, 4), (7, 4))
     expected = torch.einsum("...id,ijd->...ij", q, written_out(table, 5, 9))
     assert_close(shaw.bias(q, table, 9, scale=1), expected)
@@ -198,13 +198,13 @@ def test_each_query_meets_each_vector_once():
 
 
 def test_products_of_the_price_are_those_that_run():
-    h, n, d, reach = 3, 32, 8, 4
+    h, n, d, max_distance = 3, 32, 8, 4
     tables = draw((9, 8), (9, 8), seed=1)
     inputs = draw(*[(h, n, d)] * 3)
     with FlopCounterMode(display=False) as counter:
         shaw.apply(*inputs, *tables)
-    price = shaw.cost(reach=reach)
-    sums = h * (2 * n**2 + n * (2 * reach + 1) + n * d)
+    price = shaw.cost(max_distance=max_distance)
+    sums = h * (2 * n**2 + n * (2 * max_distance + 1) + n * d)
     assert price.flops(h=h, n=n, d=d) - sums == counter.get_total_flops() - h * 4 * n**2 * d
     assert price.parameters(d=d) == sum(table.numel() for table in tables)
 
@@ -261,7 +261,7 @@ REFUSED = {
     "a value table of another width": ("value_table", lambda: shaw.apply(Q, K, V, A, A)),
     "values of other keys": ("v", lambda: shaw.mix(Q @ K.mT, V[1:], B)),
     "values in another dtype": ("v", lambda: shaw.mix(Q @ K.mT, V.float(), B)),
-    "reach": ("reach", lambda: shaw.cost(reach=-1)),
+    "max_distance": ("max_distance", lambda: shaw.cost(max_distance=-1)),
 }
 
 

@@ -51,7 +51,7 @@ def test_the_rotation_is_the_one_that_turns_queries_and_keys():
     torch.testing.assert_close(turned, sinusoidal.encoding(p + k, 16), atol=1e-12, rtol=0)
 
 
-def test_inner_products_hang_on_the_distance_alone():
+def test_inner_products_depend_on_the_distance_alone():
     distances = torch.arange(-50, 51)
     here = kernel(distances, p=100)
     for p in (1000, 10**6):

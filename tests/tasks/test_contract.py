@@ -1,6 +1,6 @@
 """Every task, held to what attention_limits/tasks/__init__.py promises.
 
-A new task joins by its name in TASKS and its knobs in CASES.
+A new task joins by its name in TASKS and its parameters in CASES.
 """
 
 import importlib
@@ -44,7 +44,7 @@ CASES = {
     "agreement": [{}, {"attractors": 0}, {"attractors": 2}],
     "irregular_events": [{}, {"rate": 0.3}, {"values": 4, "rate": 5.0, "distractors": 6}],
 }
-BAD_KNOBS = [
+BAD_PARAMETERS = [
     ("token_back", {"k": 0}),
     ("token_back", {"k": 2.0}),
     ("token_back", {"symbols": 1}),
@@ -85,7 +85,7 @@ BLANK = {  # where the alphabet has one
     "motif": lambda task: task.vocabulary - 2,
     "irregular_events": lambda task: task.vocabulary - 2,
 }
-ALL = [tasks.make(name, **knobs) for name, cases in CASES.items() for knobs in cases]
+ALL = [tasks.make(name, **parameters) for name, cases in CASES.items() for parameters in cases]
 all_tasks = pytest.mark.parametrize("task", ALL, ids=str)
 
 
@@ -153,7 +153,7 @@ def test_every_answer_is_found_again_by_reading(task):
 
 
 @all_tasks
-def test_answers_do_not_hang_on_later_tokens(task):
+def test_answers_do_not_depend_on_later_tokens(task):
     """A causal model was asked for something that it cannot have seen."""
     batch, rng = task.sample(2, 60, task.shortest + 20), np.random.default_rng(3)
     for j in rng.integers(1, batch.inputs.shape[1], size=12):
@@ -194,7 +194,7 @@ def test_every_token_and_every_answer_is_used(task):
     batch = task.sample(6, 2000, task.shortest + 31)
     assert set(batch.targets[asked(batch)]) == set(range(task.classes))
     unused = set(range(task.vocabulary)) - set(np.unique(batch.inputs))
-    # Blanks, and what only distracts, stay in the alphabet where a knob says that there are none.
+    # Blanks, and what only distracts, stay in the alphabet where there are to be none.
     distractors = getattr(task, "distractors", getattr(task, "attractors", 1))
     if distractors is None:
         unused -= {task.vocabulary - 2, task.vocabulary - 1}
@@ -233,9 +233,9 @@ def test_answers_are_balanced_wherever_they_are_asked(task):
 @all_tasks
 def test_a_seed_says_everything(task):
     n = task.shortest + 10
-    once = task.sample((3, 4), 20, n, reach=2 * n)
-    assert same(once, task.sample((3, 4), 20, n, reach=2 * n))
-    assert same(once, task.sample([3, 4], 20, n, reach=2 * n))
+    once = task.sample((3, 4), 20, n, max_position=2 * n)
+    assert same(once, task.sample((3, 4), 20, n, max_position=2 * n))
+    assert same(once, task.sample([3, 4], 20, n, max_position=2 * n))
     for other in ((3, 5), (4, 4), (4, 3)):
         assert not np.array_equal(once.inputs, task.sample(other, 20, n).inputs)
 
@@ -255,11 +255,11 @@ def test_reach_stretches_positions_and_nothing_else(task):
     n = task.shortest + 10
     plain = task.sample(10, 200, n)
     assert (plain.positions == np.arange(n)).all()
-    for reach in (n, n + 1, 5 * n):
-        stretched = task.sample(10, 200, n, reach=reach)
+    for max_position in (n, n + 1, 5 * n):
+        stretched = task.sample(10, 200, n, max_position=max_position)
         assert same(plain._replace(positions=None), stretched._replace(positions=None))
         assert (np.diff(stretched.positions) > 0).all()
-        assert (stretched.positions.min(), stretched.positions.max()) == (0, reach - 1)
+        assert (stretched.positions.min(), stretched.positions.max()) == (0, max_position - 1)
     assert len({tuple(row) for row in stretched.positions}) > 150
     # Each of the positions is as likely as any other.
     share = np.bincount(stretched.positions.ravel(), minlength=5 * n) / 200
@@ -288,11 +288,11 @@ def test_without_a_number_every_place_is_taken(name):
 # --- refusals ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "knobs"), BAD_KNOBS, ids=str)
-def test_a_senseless_knob_is_refused_by_its_name(name, knobs):
-    (knob,) = knobs
-    with pytest.raises(ValueError, match=rf"^{knob} must be"):
-        tasks.make(name, **knobs)
+@pytest.mark.parametrize(("name", "parameters"), BAD_PARAMETERS, ids=str)
+def test_a_senseless_parameter_is_refused_by_its_name(name, parameters):
+    (parameter,) = parameters
+    with pytest.raises(ValueError, match=rf"^{parameter} must be"):
+        tasks.make(name, **parameters)
 
 
 @all_tasks
@@ -307,8 +307,8 @@ def test_too_short_a_text_is_refused(task):
     [
         {"count": 0},
         {"count": 2.0},
-        {"reach": 15},
-        {"reach": 32.0},
+        {"max_position": 15},
+        {"max_position": 32.0},
         {"seed": -1},
         {"seed": None},
         {"seed": (0, None)},

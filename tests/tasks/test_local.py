@@ -15,10 +15,12 @@ def windows(body, motif):
     return (seen == motif).all(axis=-1), (np.sort(seen) == np.sort(motif)).all(axis=-1)
 
 
-@pytest.mark.parametrize("knobs", [{}, {"distractors": 9}, {"length": 4, "motif_seed": 3}], ids=str)
-def test_texts_without_the_motif_hold_its_letters(knobs):
+@pytest.mark.parametrize(
+    "parameters", [{}, {"distractors": 9}, {"length": 4, "motif_seed": 3}], ids=str
+)
+def test_sequences_without_the_motif_hold_its_letters(parameters):
     """The letters alone gave the answer away."""
-    task = make("motif", **knobs)
+    task = make("motif", **parameters)
     inputs, targets, *_ = task.sample(0, 3000, 40)
     there, shuffled = windows(inputs[:, :-1], task.motif)
     positive = targets[:, -1] == 1

@@ -4,7 +4,7 @@
 
     dense.attend(q, k, v, causal=True)
 
-Every one of them has the same doors, so that who knows one knows all:
+Every one of them has the same interface, so that who knows one knows all:
 
 - ``define(q, k, v, *, …)``: the equation, in NumPy, as slow and as plain as it needs to be;
 - ``attend(q, k, v, *, …)``: the computation, in PyTorch, differentiable, on ``(..., n, d)``;
@@ -12,7 +12,8 @@ Every one of them has the same doors, so that who knows one knows all:
 - ``visible(n, *, …)``, where there is a pattern: who sees whom, ``n`` queries in rows;
 - ``step(state, q, k, v, *, …)``, where there is a stream: the next tokens; None starts it.
 
-``tests/attention/test_contract.py`` holds every name in ``MECHANISMS`` to what these doors promise.
+``tests/attention/test_contract.py`` holds every name in ``MECHANISMS`` to what this interface
+promises.
 """
 
 MECHANISMS = (

@@ -17,12 +17,12 @@ in the time of a few scattered ones.  The price is a bet, placed before any toke
 is not in the layout takes several layers to arrive, if there is a way at all.
 
 The usual layouts are here, to be joined with ``|``: ``local`` ones see their surroundings, a few
-``hubs`` bring any two blocks within two layers of each other, unless causal; ``strided`` ones
-joined with ``local`` ones as wide as the stride do too, causal or not; ``random`` ones most
+``global_blocks`` bring any two blocks within two layers of each other, unless causal; ``strided``
+ones joined with ``local`` ones as wide as the stride do too, causal or not; ``random`` ones most
 likely need a few layers more.  ``bigbird`` joins three of them.
 
-Source: :cite:t:`child2019generating` for layouts, :cite:t:`zaheer2020bigbird` for blocks, hubs and
-chance.  Taught in: "Locality".
+Source: :cite:t:`child2019generating` for layouts, :cite:t:`zaheer2020bigbird` for blocks,
+global blocks and chance.  Taught in: "Locality".
 """
 
 import functools
@@ -34,6 +34,7 @@ from torch.nn.attention.flex_attention import BlockMask
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense, flex, tiles
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.options import check_layout
 from attention_limits.formula import Formula
 
 Layout = np.ndarray  # booleans (blocks, blocks): the block of queries in a row sees these of keys
@@ -46,7 +47,7 @@ def visible(
     n_k = n if n_k is None else n_k
     checks.check_count("n", n)
     checks.check_count("n_k", n_k)
-    _check(layout, block, n_k)
+    check_layout(layout, block, n_k)
     i, j = np.arange(n_k - n, n_k), np.arange(n_k)  # the queries are the last n of n_k positions
     sees, real = np.full((n, n_k), False), i >= 0
     sees[real] = layout[np.ix_(i[real] // block, j // block)]
@@ -108,7 +109,7 @@ def attend(
             and ``block`` do not fit n_k.
     """
     lead = tensors.check(q, k, v, mask=mask)
-    _check(layout, block, k.shape[-2])
+    check_layout(layout, block, k.shape[-2])
     if flex.takes(q, k, v, mask):
         pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
         return flex.attend(q, k, v, pattern, lead=lead, scale=scale)
@@ -121,7 +122,7 @@ def cost(*, layout: Layout, block: int, causal: bool = False) -> Cost:
 
     Causal, blocks in the future are skipped; those on the diagonal are computed in full.
     """
-    _check(layout, block)
+    check_layout(layout, block)
     n, d, b = symbols.n, symbols.d, symbols.b
     last = n - (len(layout) - 1) * block  # positions in the last block
     seen = np.tril(layout) if causal else layout
@@ -149,7 +150,7 @@ def strided(blocks: int, *, stride: int) -> Layout:
     return _offsets(blocks) % stride == 0
 
 
-def hubs(blocks: int, *, first: int) -> Layout:
+def global_blocks(blocks: int, *, first: int) -> Layout:
     """The first few blocks see all and are seen by all: global attention, as papers call it."""
     checks.check_count("blocks", blocks)
     checks.check_count("first", first)
@@ -187,8 +188,8 @@ def random(
 def bigbird(
     blocks: int, *, width: int, first: int, per_row: int, seed: int, causal: bool = False
 ) -> Layout:
-    """BigBird's layout: local, with hubs, and ``per_row`` random blocks beside those."""
-    planned = local(blocks, width=width) | hubs(blocks, first=first)
+    """BigBird's layout: local, with global blocks, and ``per_row`` random blocks beside those."""
+    planned = local(blocks, width=width) | global_blocks(blocks, first=first)
     drawn = random(blocks, per_row=per_row, seed=seed, causal=causal, besides=planned)
     return planned | drawn
 
@@ -197,19 +198,6 @@ def _offsets(blocks: int) -> np.ndarray:
     """How far back each block lies, (blocks, blocks)."""
     checks.check_count("blocks", blocks)
     return np.subtract.outer(np.arange(blocks), np.arange(blocks))
-
-
-def _check(layout: Layout, block: int, n_k: int | None = None) -> None:
-    """Refuse a layout that is no square of booleans or, if n_k is given, does not cover it."""
-    checks.check_count("block", block, least=1)
-    kind = str(getattr(layout, "dtype", type(layout)))
-    if kind != "bool":
-        raise ValueError(f"layout must be a NumPy array of booleans, True = sees, got {kind}")
-    if n_k is not None and block > max(n_k, 1):
-        raise ValueError(f"block must be at most n_k = {n_k}, or 1 if n_k is 0, got {block}")
-    blocks = max(layout.shape, default=0) if n_k is None else -(-n_k // block)
-    if layout.shape != (blocks, blocks):
-        raise ValueError(f"layout must have shape {(blocks, blocks)}, got {layout.shape}")
 
 
 def _tiles(q: torch.Tensor, n_k: int, layout: Layout, block: int, causal: bool) -> list[tiles.Tile]:
@@ -229,7 +217,7 @@ def _tiles(q: torch.Tensor, n_k: int, layout: Layout, block: int, causal: bool) 
     widths = [sum(span.stop - span.start for span in spans) for _, spans, _ in parts]
     widest = max(widths, default=0) if causal else 0
     past = torch.ones(block, widest, dtype=torch.bool, device=q.device)
-    limit = tiles.limits(past.tril(widest - block), q.dtype)
+    limit = tiles.score_cap(past.tril(widest - block), q.dtype)
     return [
         tiles.Tile(rows, spans, limit[rows.start - rows.stop :, -width:] if on_diagonal else None)
         for (rows, spans, on_diagonal), width in zip(parts, widths, strict=True)

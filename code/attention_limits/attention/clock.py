@@ -35,6 +35,7 @@ import torch
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.options import check_period
 from attention_limits.formula import Formula
 
 
@@ -55,7 +56,7 @@ def define(
 ) -> np.ndarray:
     """The equation above, word for word, on (n, d) arrays; leading axes broadcast."""
     lead = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
-    _check_period(period, lead)
+    check_period(period, lead)
     scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
     first = k.shape[-2] - q.shape[-2]  # position of the first query
 
@@ -103,7 +104,7 @@ def attend(
             is no integer of at least 1, or there are not as many as heads.
     """
     lead = tensors.check(q, k, v)
-    _check_period(period, lead)
+    check_period(period, lead)
     if isinstance(period, Sequence):
         each = zip(*_heads(q, k, v, lead), period, strict=True)
         return torch.stack([attend(*head, period=p, scale=scale) for *head, p in each], dim=-3)
@@ -167,7 +168,7 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     lead = tensors.check(q, k, v)
-    _check_period(period, lead)
+    check_period(period, lead)
     tensors.check_stream(q, k)
     if isinstance(period, Sequence):
         states = [None] * len(period) if state is None else state
@@ -200,14 +201,3 @@ def _heads(
 ) -> list[tuple[torch.Tensor, ...]]:
     """Queries, keys and values as lists of heads, those on the last leading axis."""
     return [x.expand(*lead, *x.shape[-2:]).unbind(-3) for x in (q, k, v)]
-
-
-def _check_period(period: int | Sequence[int], lead: tuple[int, ...]) -> None:
-    """Refuse what is neither a count nor a sequence of one for each head."""
-    for p in period if isinstance(period, Sequence) else [period]:
-        checks.check_count("period", p, least=1)
-    if isinstance(period, Sequence) and lead[-1:] != (len(period),):
-        raise ValueError(
-            "period must be one integer, or one for each head along the last of the leading axes, "
-            f"{tuple(lead)}, got {len(period)} of them"
-        )

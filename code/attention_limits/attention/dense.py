@@ -52,7 +52,6 @@ Sources: :cite:t:`vaswani2017attention`; :cite:t:`nakanishi2025scalable` for ``l
 """
 
 import math
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +61,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.options import is_number
 from attention_limits.formula import Formula
 
 ALIGNMENT = 8  # a sink widens its tensors to a multiple of this, as fused kernels on GPUs want it
@@ -171,7 +171,7 @@ def attend(
     lead = tensors.check(q, k, v, mask=mask)
     n_q, n_k = q.shape[-2], k.shape[-2]
     for name, x in {"scale": scale, "log_n": log_n, "sink": sink}.items():
-        if x is not None and (not isinstance(x, Real) or isinstance(x, bool)):
+        if x is not None and not is_number(x):
             _check_broadcasts(name, x, (*lead, n_q, 1), q.device)
     if bias is not None:
         _check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
@@ -184,9 +184,9 @@ def attend(
         sees = sees if mask is None else sees & mask
         # The row of a query that sees nothing would be 0/0. It looks at everything instead, and
         # `where` then discards both what it sees and its gradient; likewise what nobody sees.
-        awake, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
-        q, k, v = torch.where(awake, q, 0), torch.where(seen, k, 0), torch.where(seen, v, 0)
-        pattern = {"attn_mask": sees | ~awake}
+        has_keys, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
+        q, k, v = torch.where(has_keys, q, 0), torch.where(seen, k, 0), torch.where(seen, v, 0)
+        pattern = {"attn_mask": sees | ~has_keys}
     if bias is not None:
         bias = bias.to(q.dtype).expand(torch.broadcast_shapes(bias.shape, (n_q, n_k)))
         bias = bias if sees is None else torch.where(pattern["attn_mask"], bias, -torch.inf)
@@ -202,7 +202,7 @@ def attend(
         out = _fused(q, k, v, lead, scale=scale, **pattern)
     else:
         out = _fused_with_sink(q, k, v, lead, sink, **pattern)
-    return out if sees is None else torch.where(awake, out, 0)
+    return out if sees is None else torch.where(has_keys, out, 0)
 
 
 def cost(*, causal: bool = False, sink: float | torch.Tensor | None = None) -> Cost:

@@ -39,6 +39,7 @@ from torch.autograd.function import once_differentiable
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.options import distinct_offsets
 from attention_limits.formula import Formula
 
 PAIRS = 8192  # of a query and a key in a tile, over all heads: these keys and values stay in cache
@@ -75,7 +76,7 @@ def visible(
     checks.check_count("n", n)
     checks.check_count("n_k", n_k)
     i, j = np.ogrid[n_k - n : n_k, :n_k]  # the queries are the last n of n_k positions
-    return np.isin(i - j, _distinct(offsets, causal))
+    return np.isin(i - j, distinct_offsets(offsets, causal))
 
 
 def define(
@@ -127,7 +128,7 @@ def attend(
             offset or one that is no integer or, if ``causal``, is negative.
     """
     lead = tensors.check(q, k, v, mask=mask)
-    offsets = _distinct(offsets, causal)
+    offsets = distinct_offsets(offsets, causal)
     if mask is not None:  # a view, which takes no memory
         mask = mask.expand(torch.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
     scale = q.shape[-1] ** -0.5 if scale is None else scale
@@ -141,7 +142,7 @@ def attend(
 
 def cost(*, offsets: Iterable[int], causal: bool = False) -> Cost:
     """Offset δ makes n − |δ| pairs; the executed ones are these, and no other."""
-    n, d, b, distinct = symbols.n, symbols.d, symbols.b, _distinct(offsets, causal)
+    n, d, b, distinct = symbols.n, symbols.d, symbols.b, distinct_offsets(offsets, causal)
     flops = 4 * d * sum(sp.Max(0, n - abs(x)) for x in distinct)
     held = n if distinct[0] < 0 else sp.Min(n, distinct[-1])
     return Cost(
@@ -183,7 +184,7 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    offsets = _distinct(offsets, causal=True)
+    offsets = distinct_offsets(offsets, causal=True)
     tensors.check(q, k, v)
     tensors.check_stream(q, k)
     if state is not None:
@@ -275,17 +276,3 @@ def _gathered(x: torch.Tensor, near: torch.Tensor, sees: torch.Tensor | None) ->
 
 def _masked(x: torch.Tensor, sees: torch.Tensor | None, other: float) -> torch.Tensor:
     return x if sees is None else torch.where(sees, x, other)
-
-
-def _distinct(offsets: Iterable[int], causal: bool) -> list[int]:
-    """The offsets in order, each once; refused if there is none, or one that may not be."""
-    try:
-        given = list(offsets)
-    except TypeError:  # no collection
-        given = []
-    if not given or not all(isinstance(x, int) and not isinstance(x, bool) for x in given):
-        raise ValueError(f"offsets must be integers, at least one, got {given or offsets!r}")
-    distinct = sorted(set(given))
-    if causal and distinct[0] < 0:
-        raise ValueError(f"offsets must be at least 0 in causal attention, got {distinct[0]}")
-    return distinct

@@ -158,8 +158,8 @@ class _Tiled(torch.autograd.Function):
     def backward(ctx, g):
         q, k, v, mask, out, log_sum = ctx.saved_tensors
         # A query that saw nothing was given 0, whatever it holds and whatever comes down to it.
-        awake = log_sum != torch.finfo(log_sum.dtype).min
-        q, g = torch.where(awake, q, 0), torch.where(awake, g, 0)
+        has_keys = log_sum != torch.finfo(log_sum.dtype).min
+        q, g = torch.where(has_keys, q, 0), torch.where(has_keys, g, 0)
         mean = (g * out).sum(-1, keepdim=True)  # ⟨g, p⟩ of the softmax's way back, p ∘ (g − ⟨g, p⟩)
         dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
         whole = q, k, v, g, mean, log_sum, dq, dk, dv

@@ -195,7 +195,7 @@ def _tiles(q: torch.Tensor, n_k: int, window: int, causal: bool) -> list[tiles.T
     # The largest tile, of which every other is a part; its keys start window − 1 before it.
     i = torch.arange(TILE, device=q.device)[:, None] + window - 1
     j = torch.arange(window - 1 + TILE + ahead, device=q.device)
-    limit = tiles.limits(_near(i - j, window, causal), q.dtype)
+    limit = tiles.score_cap(_near(i - j, window, causal), q.dtype)
     parts = []
     shift = n_k - n_q  # from a query to its position
     for top in range(max(0, -shift - ahead), n_q, TILE):  # those before see nothing
@@ -210,8 +210,8 @@ def _tiles(q: torch.Tensor, n_k: int, window: int, causal: bool) -> list[tiles.T
 @functools.lru_cache(maxsize=32)
 def _block_mask(n: int, window: int, causal: bool, device: torch.device) -> BlockMask:
     """The pattern as the fused kernel wants it."""
-    reach = torch.tensor(window, device=device)
-    return flex.block_mask(lambda b, h, i, j: _near(i - j, reach, causal), n, device)
+    size = torch.tensor(window, device=device)
+    return flex.block_mask(lambda b, h, i, j: _near(i - j, size, causal), n, device)
 
 
 def _near(distance: torch.Tensor, window: int | torch.Tensor, causal: bool) -> torch.Tensor:

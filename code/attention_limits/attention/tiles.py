@@ -24,7 +24,7 @@ class Tile(NamedTuple):
     Attributes:
         rows: which queries.
         spans: which keys they look at, in ascending order.
-        limit: ``limits`` of who sees whom, (rows, keys); None if all see all.
+        limit: ``score_cap`` of who sees whom, (rows, keys); None if all see all.
     """
 
     rows: slice
@@ -32,7 +32,7 @@ class Tile(NamedTuple):
     limit: torch.Tensor | None
 
 
-def limits(sees: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def score_cap(sees: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """∞ where a query sees a key, else −∞; the softmax takes the lesser of a score and its limit.
 
     As fast as adding −∞ and several times faster than filling it in; and where a score overflows
@@ -84,10 +84,10 @@ class _Tiled(torch.autograd.Function):
     def forward(ctx, q, k, v, tiles, mask, scale, keep):
         out, kept = q.new_zeros(*q.shape[:-1], v.shape[-1]), []
         for tile in tiles:
-            Q, K, V, limit, awake = _inputs(q, k, v, tile, mask)
+            Q, K, V, limit, has_keys = _inputs(q, k, v, tile, mask)
             S = (Q @ K.mT).mul_(scale)
             P = (S if limit is None else S.clamp_(max=limit)).softmax(-1)
-            P = P if awake is None else torch.where(awake, P, 0)
+            P = P if has_keys is None else torch.where(has_keys, P, 0)
             out[..., tile.rows, :] = P @ V
             if keep:
                 kept.append(P)
@@ -101,10 +101,10 @@ class _Tiled(torch.autograd.Function):
         q, k, v, mask, *kept = ctx.saved_tensors
         dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
         for tile, P in zip(ctx.tiles, kept, strict=True):
-            Q, K, V, _, awake = _inputs(q, k, v, tile, mask)
+            Q, K, V, _, has_keys = _inputs(q, k, v, tile, mask)
             G = g[..., tile.rows, :]
             # A query that saw nothing was given 0, whatever comes down to it.
-            G = G if awake is None else torch.where(awake, G, 0)
+            G = G if has_keys is None else torch.where(has_keys, G, 0)
             dP = G @ V.mT
             dS = dP.sub_((P * dP).sum(-1, keepdim=True)).mul_(P).mul_(ctx.scale)
             dq[..., tile.rows, :] = dS @ K
@@ -122,10 +122,10 @@ def _inputs(
         return Q, K, V, tile.limit, None
     sees = _gather(mask[..., tile.rows, :], tile.spans, -1)
     sees = sees if tile.limit is None else sees & (tile.limit > 0)
-    awake, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
+    has_keys, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
     # What is not seen may be NaN, and 0 · NaN would be NaN.
-    Q, K, V = torch.where(awake, Q, 0), torch.where(seen, K, 0), torch.where(seen, V, 0)
-    return Q, K, V, limits(sees, q.dtype), awake
+    Q, K, V = torch.where(has_keys, Q, 0), torch.where(seen, K, 0), torch.where(seen, V, 0)
+    return Q, K, V, score_cap(sees, q.dtype), has_keys
 
 
 def _gather(x: torch.Tensor, spans: list[slice], axis: int) -> torch.Tensor:

@@ -4,6 +4,6 @@
 
     recurrent.apply(x, w_x, w_h, bias)
 
-The doors are those of ``attention_limits.attention``, with ``apply`` for ``attend``: ``define`` in
-NumPy, ``apply`` in PyTorch, ``cost``, and ``step`` where there is a stream.
+The interface is that of ``attention_limits.attention``, with ``apply`` for ``attend``: ``define``
+in NumPy, ``apply`` in PyTorch, ``cost``, and ``step`` where there is a stream.
 """

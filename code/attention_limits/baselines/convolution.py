@@ -38,9 +38,10 @@ from torch.nn.functional import conv1d, linear, pad
 
 from attention_limits import symbols
 from attention_limits.attention.cost import Cost
-from attention_limits.baselines.recurrent import _shape, check_rows, check_shape, check_tensors
+from attention_limits.baselines.recurrent import check_rows, check_shape, check_tensors
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
+from attention_limits.tensors import shape_of
 
 
 def define(
@@ -125,7 +126,7 @@ def parameters(*, width: int, depthwise: bool = False) -> Formula:
     return Formula(width * (d if depthwise else d**2), "numbers", "parameters of a convolution")
 
 
-def reach(width: int, dilations: Iterable[int]) -> int:
+def receptive_field(width: int, dilations: Iterable[int]) -> int:
     """The receptive field of a stack of layers: positions from the first input seen to the last.
 
     Args:
@@ -171,7 +172,7 @@ def step(
     if (held.shape, held.dtype, held.device) != (start.shape, start.dtype, start.device):
         raise ValueError(
             f"x must continue its stream, and with kernel and dilation hold inputs of shape "
-            f"{_shape(held)} in {held.dtype} on {held.device}, got {_shape(start)} in "
+            f"{shape_of(held)} in {held.dtype} on {held.device}, got {shape_of(start)} in "
             f"{start.dtype} on {start.device}"
         )
     held = torch.cat([held, x], dim=-2)
@@ -209,10 +210,10 @@ def _check(x, kernel, bias, causal, dilation) -> None:
     if kernel.ndim not in (2, 3) or kernel.shape[-1] != x.shape[-1]:
         raise ValueError(
             f"kernel must have the shape (w, d_out, {x.shape[-1]}) or, depthwise, "
-            f"(w, {x.shape[-1]}), got {_shape(kernel)}"
+            f"(w, {x.shape[-1]}), got {shape_of(kernel)}"
         )
     if not len(kernel):
-        raise ValueError(f"kernel must span at least one position, got {_shape(kernel)}")
+        raise ValueError(f"kernel must span at least one position, got {shape_of(kernel)}")
     check_centre("kernel", len(kernel), causal)
     check_count("dilation", dilation, least=1)
     if bias is not None:

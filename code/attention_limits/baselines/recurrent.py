@@ -39,6 +39,7 @@ from attention_limits import symbols
 from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
+from attention_limits.tensors import shape_of
 
 
 def define(
@@ -130,7 +131,7 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     if state is not None and state.shape[:-1] != x.shape[:-2]:
-        raise ValueError(f"x must continue its stream, state {_shape(state)}, got {_shape(x)}")
+        raise ValueError(f"x must continue its stream, state {shape_of(state)}, got {shape_of(x)}")
     states = apply(x, w_x, w_h, bias, start=state)
     if not x.shape[-2]:
         return states, state
@@ -211,7 +212,7 @@ def lyapunov(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     """
     check_tensors(states=states, w_h=w_h)
     if states.ndim < 2 or not states.shape[-2]:
-        raise ValueError(f"states must have at least one step, (..., n, d), got {_shape(states)}")
+        raise ValueError(f"states must have at least one step, (..., n, d), got {shape_of(states)}")
     return log_gradients(states, w_h)[..., -1] / states.shape[-2]
 
 
@@ -344,7 +345,7 @@ def _better(guess: torch.Tensor, driven: torch.Tensor, w_h: torch.Tensor) -> tor
     return better.clamp(-1, 1)
 
 
-# --- what all doors ask of their inputs ---------------------------------------------------------
+# --- what all functions ask of their inputs -------------------------------------------------------
 
 
 def _first_state(x, w_x, w_h, bias, start) -> torch.Tensor:
@@ -353,20 +354,20 @@ def _first_state(x, w_x, w_h, bias, start) -> torch.Tensor:
     check_tensors(**given if start is None else given | {"start": start})
     check_rows("x", x, "(..., n, d_in)")
     if w_h.ndim != 2 or w_h.shape[0] != w_h.shape[1]:
-        raise ValueError(f"w_h must be square, (d, d), got {_shape(w_h)}")
+        raise ValueError(f"w_h must be square, (d, d), got {shape_of(w_h)}")
     d = len(w_h)
     check_shape("w_x", w_x, (d, x.shape[-1]))
     check_shape("bias", bias, (d,))
     if start is None:
         return x.new_zeros(*x.shape[:-2], 1, d)
     if start.shape[-1:] != (d,):
-        raise ValueError(f"start must be as wide as a state, (..., {d}), got {_shape(start)}")
+        raise ValueError(f"start must be as wide as a state, (..., {d}), got {shape_of(start)}")
     try:
         lead = torch.broadcast_shapes(x.shape[:-2], start.shape[:-1])
     except RuntimeError:
         raise ValueError(
-            f"start must have leading axes that broadcast with {_shape(x)[:-2]}, "
-            f"got {_shape(start)}"
+            f"start must have leading axes that broadcast with {shape_of(x)[:-2]}, "
+            f"got {shape_of(start)}"
         ) from None
     return start.expand(*lead, d).unsqueeze(-2)
 
@@ -390,17 +391,13 @@ def check_tensors(**tensors: torch.Tensor) -> None:
 def check_rows(name: str, x: torch.Tensor, wanted: str) -> None:
     """Refuse what has no axis of tokens."""
     if x.ndim < 2:
-        raise ValueError(f"{name} must have at least two axes, {wanted}, got {_shape(x)}")
+        raise ValueError(f"{name} must have at least two axes, {wanted}, got {shape_of(x)}")
 
 
 def check_shape(name: str, x: torch.Tensor, wanted: tuple[int, ...]) -> None:
     """Refuse any other shape."""
     if x.shape != wanted:
-        raise ValueError(f"{name} must have the shape {tuple(wanted)}, got {_shape(x)}")
-
-
-def _shape(x: torch.Tensor) -> tuple[int, ...]:
-    return tuple(x.shape)
+        raise ValueError(f"{name} must have the shape {tuple(wanted)}, got {shape_of(x)}")
 
 
 def _times(A: torch.Tensor, h: torch.Tensor) -> torch.Tensor:

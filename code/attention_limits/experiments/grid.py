@@ -36,7 +36,7 @@ class Config:
         settings: names of the experiment's settings.
         seeds: of the models; those of ``tuning`` are not among them.
         steps: how many, whatever the settings say; None for as many as they say.
-        count: texts of each length by which a model is judged.
+        count: sequences of each length by which a model is judged.
         device: what computes.
         threads: of what is not training; that takes one a core.
 
@@ -76,7 +76,7 @@ def train(
     *,
     rates: Sequence[float],
     task: Task | None = None,
-    reach: int | None = None,
+    max_position: int | None = None,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> Trained:
@@ -88,14 +88,16 @@ def train(
         config: the seeds, what computes, and the steps if these are others.
         rates: that it may choose from.
         task: in place of the setting's own.
-        reach: as for ``training.Recipe``.
+        max_position: as for ``training.Recipe``.
         checkpoints: a folder for them.
         progress: told how it goes.
     """
     return tuning.train(
         architecture,
         task or setting.make(),
-        Recipe(steps=config.steps or setting.steps, lengths=setting.lengths, reach=reach),
+        Recipe(
+            steps=config.steps or setting.steps, lengths=setting.lengths, max_position=max_position
+        ),
         seeds=config.seeds,
         device=config.device,
         rates=rates,
@@ -105,15 +107,15 @@ def train(
 
 
 def judge(
-    trained: Trained, task: Task, n: int, *, count: int, reach: int | None = None
+    trained: Trained, task: Task, n: int, *, count: int, max_position: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """What is to be said of each model on new texts: which it is, how it trained, how it does.
+    """What is to be said of each model on new sequences: which it is, how it trained, how it does.
 
     Yields:
         Rows of "model" (its number), "seed", "rate", "steps", "ended", "n", and how many answers
-        are right of all ("accuracy") and of the last in each text ("last").
+        are right of all ("accuracy") and of the last in each sequence ("last").
     """
-    found = training.evaluate(trained, task, n, count=count, reach=reach)
+    found = training.evaluate(trained, task, n, count=count, max_position=max_position)
     for number, row in enumerate(found):  # one a model, in their order
         yield {**row, **trained.of(number), "steps": trained.steps[number]}
 

@@ -203,7 +203,7 @@ def _train(
         config,
         rates=rates,
         task=setting.under(condition),
-        reach=LONGEST if "random" in condition else None,
+        max_position=LONGEST if "random" in condition else None,
         checkpoints=checkpoints,
         progress=progress,
     )
@@ -218,7 +218,7 @@ def ask(cell: Cell, condition: str, config: Config, trained: Trained) -> Iterato
     if condition == "plain" and cell.encoding in TAKE_POSITIONS:
         asked += [("stretched", TRAINED[1], n) for n in config.lengths if n > TRAINED[1]]
     for how, n, reach in asked:
-        for judged in grid.judge(trained, task, n, count=config.count, reach=reach):
+        for judged in grid.judge(trained, task, n, count=config.count, max_position=reach):
             found = {"asked": how, "reach": reach or n, "accuracy": judged["last"]}
             yield grid.row(COLUMNS, judged, **same, **found)
 

@@ -37,8 +37,8 @@ SETTINGS = {
         parameters={"k": 40},
         encodings={
             "rotary": Architecture(position="rotary"),
-            "shaw": Architecture(position="shaw", position_options={"reach": 16}),
-            "shaw, reach 48": Architecture(position="shaw", position_options={"reach": 48}),
+            "shaw": Architecture(position="shaw", position_options={"max_distance": 16}),
+            "shaw, reach 48": Architecture(position="shaw", position_options={"max_distance": 48}),
         },
         lengths=(48, 64),
         rates=tuning.RATES,

@@ -7,7 +7,7 @@ Five ways to train the same models on the same data, in turn:
 - ``together``: side by side as one model, on one thread;
 - ``together, all cores``: the same, each product shared out among threads;
 - ``processes``: side by side, shared out among processes of one thread, one a core.  This is what
-  ``training.side_by_side`` does, whose processes stay from one training to the next.
+  ``training.train_ensemble`` does, whose processes stay from one training to the next.
 
 Time is that of the clock on the wall, since to use two cores is the point: leave the machine alone.
 What a step consists of is measured on one thread, for models side by side, and its FLOPs (matrix
@@ -155,7 +155,7 @@ def _ways(name: str, config: Config) -> dict[str, Callable[[], None]]:
         "alone, all cores": lambda: alone(cores),
         "together": on_one["together"],
         "together, all cores": lambda: together(cores),
-        "processes": lambda: training.side_by_side(**given, seeds=config.seeds),
+        "processes": lambda: training.train_ensemble(**given, seeds=config.seeds),
     }
 
 

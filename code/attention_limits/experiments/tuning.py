@@ -17,7 +17,7 @@ from attention_limits.training import Recipe, Trained
 
 RATES = (1e-3, 3e-3, 1e-2)
 SEEDS = (1000, 1001)  # of the models that try them
-TEXTS = 200  # by which rates are compared
+COUNT = 200  # by which rates are compared
 
 
 def train(
@@ -52,7 +52,7 @@ def train(
     given = {"architecture": architecture, "task": task, "recipe": recipe, "device": device}
     rate = rates[0]
     if len(rates) > 1:
-        trial = training.side_by_side(
+        trial = training.train_ensemble(
             **given,
             seeds=[seed for _ in rates for seed in SEEDS],
             rates=[rate for rate in rates for _ in SEEDS],
@@ -60,7 +60,7 @@ def train(
             progress=part(progress, 0, 2, "rates, "),
         )
         rate = best_rate(trial, task, recipe)
-    return training.side_by_side(
+    return training.train_ensemble(
         **given,
         seeds=seeds,
         rates=rate,
@@ -71,7 +71,7 @@ def train(
 
 def best_rate(trial: Trained, task: Task, recipe: Recipe) -> float:
     """The rate with the best mean accuracy on new texts; of equals, the smallest."""
-    rows = training.evaluate(trial, task, recipe.lengths[1], count=TEXTS, seed=SEEDS[0])
+    rows = training.evaluate(trial, task, recipe.lengths[1], count=COUNT, seed=SEEDS[0])
     found = {}
     for row in rows:
         found.setdefault(trial.rates[row["model"]], []).append(row["accuracy"])

@@ -125,19 +125,19 @@ def module_of(name: str) -> ModuleType:
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
-def accepted(door: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options that a door takes, and causal where it has the choice, as language models do.
+def accepted(function: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that a function takes; causal where there is a choice, as in language models.
 
-    Not every door takes every option: the pattern of a mechanism has no use for a scale.
+    Not every function takes every option: the pattern of a mechanism has no use for a scale.
     """
-    values = _wanted(door, options).items()
+    values = _wanted(function, options).items()
     return {name: value() if isinstance(value, partial) else value for name, value in values}
 
 
-def call(name: str, door: Callable, options: Mapping[str, Any]) -> str:
+def call(name: str, function: Callable, options: Mapping[str, Any]) -> str:
     """What one types to get that: ``sliding_window.attend(q, k, v, window=8, causal=True)``."""
-    given = [f"{option}={_typed(value)}" for option, value in _wanted(door, options).items()]
-    return f"{name}.{door.__name__}({', '.join([*_tensors(door), *given])})"
+    given = [f"{option}={_typed(value)}" for option, value in _wanted(function, options).items()]
+    return f"{name}.{function.__name__}({', '.join([*_tensors(function), *given])})"
 
 
 def prepared(name: str, **options: object) -> tuple[Callable, torch.Tensor]:
@@ -156,13 +156,13 @@ def prepared(name: str, **options: object) -> tuple[Callable, torch.Tensor]:
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=draws, dtype=torch.float64)
 
-    door = door_of(name)
+    function = function_of(name)
     q, k = normal(N, D), normal(N, D)  # the same for all of them
-    further = {name: FURTHER[name](normal) for name in _tensors(door) if name in FURTHER}
-    options = further | accepted(door, {**EXAMPLES[name].drawn, **options})
+    further = {name: FURTHER[name](normal) for name in _tensors(function) if name in FURTHER}
+    options = further | accepted(function, {**EXAMPLES[name].drawn, **options})
     if name in BASELINES:
-        return lambda x: door(x, **options), q
-    return lambda v: door(q, k, v, **options), torch.eye(N, dtype=q.dtype)
+        return lambda x: function(x, **options), q
+    return lambda v: function(q, k, v, **options), torch.eye(N, dtype=q.dtype)
 
 
 def matrix(name: str, **options: object) -> np.ndarray:
@@ -177,7 +177,7 @@ def matrix(name: str, **options: object) -> np.ndarray:
     return compute(given).numpy()
 
 
-def reach(name: str, **options: object) -> tuple[int, int]:
+def receptive_field(name: str, **options: object) -> tuple[int, int]:
     """How far back the last of N outputs reaches within one layer.
 
     Returns:
@@ -217,15 +217,15 @@ def picture(name: str = "dense", **options: object) -> style.Figure:
     )
 
 
-def _tensors(door: Callable) -> list[str]:
-    """The names of what a door cannot do without, its options aside."""
-    parameters = inspect.signature(door).parameters.values()
+def _tensors(function: Callable) -> list[str]:
+    """The names of what a function cannot do without, its options aside."""
+    parameters = inspect.signature(function).parameters.values()
     needed = [p for p in parameters if p.kind is not p.KEYWORD_ONLY and p.default is p.empty]
     return [parameter.name for parameter in needed]
 
 
-def _wanted(door: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
-    takes = inspect.signature(door).parameters
+def _wanted(function: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
+    takes = inspect.signature(function).parameters
     wanted = {**options, "causal": options.get("causal", True)}
     return {name: value for name, value in wanted.items() if name in takes}
 
@@ -237,8 +237,8 @@ def _typed(value: object) -> str:
     return f"{value.func.__name__}({', '.join(given)})"
 
 
-def door_of(name: str) -> Callable[..., torch.Tensor]:
-    """The door that computes."""
+def function_of(name: str) -> Callable[..., torch.Tensor]:
+    """The function that computes."""
     module = module_of(name)
     return module.apply if name in BASELINES else module.attend
 
@@ -256,9 +256,9 @@ def _show(axes: Axes, strength: np.ndarray, colour: str) -> None:
 def _caption(name: str, W: np.ndarray, options: Mapping[str, Any]) -> str:
     """What was drawn, in numbers."""
     sign = ", and vermillion is negative" if (W < 0).any() else ""
-    oldest, half = reach(name, **options)
+    oldest, half = receptive_field(name, **options)
     return (
-        f"{call(name, door_of(name), options)}, on {N} random tokens of width {D}. The strongest "
-        f"colour of a row is its largest entry{sign}. The last row reaches {oldest} tokens back, "
-        f"and half of its sum lies within the latest {half}."
+        f"{call(name, function_of(name), options)}, on {N} random tokens of width {D}. The "
+        f"strongest colour of a row is its largest entry{sign}. The last row reaches {oldest} "
+        f"tokens back, and half of its sum lies within the latest {half}."
     )

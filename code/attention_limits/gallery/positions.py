@@ -35,7 +35,7 @@ from attention_limits.positions import (
 )
 
 N, D = 64, 32  # tokens, and their width
-TEXTS = 400  # with random contents
+COUNT = 400  # with random contents
 NEAR = 8  # keys that captions call the nearest
 LEAST = 1e-3  # where the axis of weights begins, on all pages
 
@@ -47,14 +47,14 @@ class Example:
     Attributes:
         encode: from tokens (..., n, d) to what the encoding makes of them, or, if it acts on the
             scores, from queries to the bias (..., n, n).
-        hangs_on: what a score hangs on beside the contents of query and key.
+        depends_on: what a score depends on beside the contents of query and key.
         drawn: which of its kind is drawn, in words.
         sight: what there is to see, for readers who don't see it.
         quoted: the options at which its page quotes a price.
     """
 
     encode: Callable[[torch.Tensor], torch.Tensor]
-    hangs_on: str
+    depends_on: str
     drawn: str
     sight: str
     quoted: Mapping[str, Any] = field(default_factory=dict)
@@ -89,63 +89,63 @@ def _generated(x: torch.Tensor) -> torch.Tensor:
 EXAMPLES = {
     "none": Example(
         none.apply,
-        hangs_on="nothing",
+        depends_on="nothing",
         drawn="nothing is added",
         sight="The map is empty, and both lines lie level at one weight for all.",
     ),
     "sinusoidal": Example(
         sinusoidal.apply,
-        hangs_on="places",
+        depends_on="places",
         drawn="PE(p)",
         sight="Waves along each row of the map, short at the top and so long at the bottom that a "
         "row has one shade. The lines fall over the first few keys and then go up and down.",
     ),
     "learned": Example(
         lambda x: learned.apply(x, normal(N, D)),
-        hangs_on="places",
+        depends_on="places",
         drawn="a table E as it is before training, all of its entries drawn at random",
         sight="The map is noise. Only the query's own position stands out; the lines are noise "
         "from the first key on.",
     ),
     "rotary": Example(
         rotary.apply,
-        hangs_on="distance",
+        depends_on="distance",
         drawn="what becomes of the pairs (1, 0)",
         sight="Waves along each row of the map, short at the top and long at the bottom. The line "
         "of equal contents falls in waves; that of random contents is level.",
     ),
     "alibi": Example(
         lambda q: alibi.bias(N, N, _slope())[0],
-        hangs_on="distance",
+        depends_on="distance",
         drawn="the bias of head 4 of 8, whose slope is 1/16",
         sight="Below its diagonal the map darkens evenly with distance, all of it negative. Both "
         "lines fall together, straight on the logarithmic axis.",
     ),
     "relative_bias": Example(
         _in_buckets,
-        hangs_on="distance",
+        depends_on="distance",
         drawn="the bias of 16 buckets up to the distance 64, with numbers drawn at random",
         sight="Stripes along the diagonal of the map, one key wide near it and wider further away. "
         "Both lines go up and down in steps as wide as the stripes.",
     ),
     "shaw": Example(
         lambda q: shaw.bias(q, normal(2 * 8 + 1, D), N),
-        hangs_on="distance",
+        depends_on="distance",
         drawn="the bias for random queries, with vectors for 8 positions drawn at random",
         sight="Near the diagonal of the map, noise; further away, each row has one shade of its "
         "own. Both lines are uneven over the first eight keys and level beyond.",
-        quoted={"reach": 16},
+        quoted={"max_distance": 16},
     ),
     "time_aware": Example(
         _in_time,
-        hangs_on="time",
+        depends_on="time",
         drawn="the bias with a slope of 1/16 and no knots, for events that come in bursts",
         sight="The map darkens towards its lower left corner in blocks: keys of one burst share a "
         "shade. Both lines fall in steps, level within a burst.",
     ),
     "lstm_generated": Example(
         _generated,
-        hangs_on="the text so far",
+        depends_on="the text so far",
         drawn="what an LSTM says about a random text before training",
         sight="The map is noise with streaks along its rows. Both lines are all but level.",
         quoted={"hidden": 64},
@@ -211,8 +211,8 @@ def weights(name: str, x_q: torch.Tensor, x_k: torch.Tensor) -> np.ndarray:
 
 
 def of_random_contents(name: str) -> np.ndarray:
-    """The weights in TEXTS texts, in which all contents are different: (TEXTS, n)."""
-    return weights(name, normal(TEXTS, N, D, seed=2), normal(TEXTS, N, D, seed=4))
+    """The weights in COUNT sequences, in which all contents are different: (COUNT, n)."""
+    return weights(name, normal(COUNT, N, D, seed=2), normal(COUNT, N, D, seed=4))
 
 
 def of_equal_contents(name: str) -> np.ndarray:
@@ -234,7 +234,7 @@ def picture(name: str = "rotary") -> style.Figure:
         f"{example.sight}",
         caption=f"Left: {example.drawn}{', vermillion where negative' * bool((drawn < 0).any())}. "
         f"Right: what the last of {N} queries gives to the key Δ positions back. Random contents: "
-        f"mean of {TEXTS} texts, and where 80% of them lie; equal contents: exact. The nearest "
+        f"mean of {COUNT} texts, and where 80% of them lie; equal contents: exact. The nearest "
         f"{NEAR} keys get {found[0]:.0%} and {found[1]:.0%}; the dotted line is an equal share.",
     )
 
@@ -255,13 +255,13 @@ def _map(axes: Axes, strength: np.ndarray, does: tuple[str, str, str]) -> None:
 
 def _lines(axes: Axes, name: str) -> list[float]:
     """Draw both lines; the shares of the nearest keys in them."""
-    texts, equal = of_random_contents(name), of_equal_contents(name)
+    random, equal = of_random_contents(name), of_equal_contents(name)
     distance = np.arange(N)
     axes.axhline(1 / N, color=style.GREY, lw=1, ls=":")
     axes.fill_between(
-        distance, *np.quantile(texts, (0.1, 0.9), axis=0), color=style.BLUE, alpha=0.2, lw=0
+        distance, *np.quantile(random, (0.1, 0.9), axis=0), color=style.BLUE, alpha=0.2, lw=0
     )
-    lines = {"random contents": texts.mean(0), "equal contents": equal}
+    lines = {"random contents": random.mean(0), "equal contents": equal}
     for number, (label, line) in enumerate(lines.items()):
         look: dict[str, Any] = {"color": style.PALETTE[number], "dashes": style.DASHES[number]}
         axes.plot(distance, line, **look, lw=1.8, label=label)

@@ -18,7 +18,7 @@ from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_count
 from attention_limits.models.architecture import KINDS, NORMS, Architecture
 from attention_limits.models.convolutional import Convolutional
-from attention_limits.models.layers import Dice
+from attention_limits.models.layers import Initializer
 from attention_limits.models.recurrent import CELLS, Recurrent
 from attention_limits.models.transformer import Transformer
 
@@ -51,7 +51,7 @@ def build(
     """
     check_count("vocabulary", vocabulary, least=1)
     check_count("classes", classes, least=1)
-    return CLASSES[architecture.kind](Dice(seeds), architecture, vocabulary, classes)
+    return CLASSES[architecture.kind](Initializer(seeds), architecture, vocabulary, classes)
 
 
 def parameters(model: nn.Module) -> int:

@@ -2,16 +2,17 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
 import numpy as np
-import torch
 
 from attention_limits.attention import MECHANISMS
 from attention_limits.baselines.convolution import check_centre
 from attention_limits.checks import check_choice, check_count
+from attention_limits.models.encodings import ENCODINGS
+from attention_limits.models.options import check_names, check_values, options_of
 from attention_limits.positions import POSITIONS
 
 KINDS = ("transformer", "rnn", "gru", "lstm", "convolution")
@@ -98,9 +99,9 @@ class Architecture:
         names = inspect.signature(self.attention.attend).parameters
         return tuple(name for name in names if name in ("log_decay", "beta"))
 
-    def fitting(self, door: str) -> dict[str, object]:
-        """Those of the options that one of the mechanism's doors takes, ``causal`` among them."""
-        takes = _options_of(getattr(self.attention, door))
+    def fitting(self, function: str) -> dict[str, object]:
+        """Those of the options that a function of the mechanism takes, ``causal`` among them."""
+        takes = options_of(getattr(self.attention, function))
         given = {**self.options, "causal": self.causal}
         if "layout" in given:
             given["layout"] = np.array(given["layout"])
@@ -111,7 +112,6 @@ class Architecture:
             raise ValueError(
                 f"heads must divide d_model = {self.d_model}, which they share, got {self.heads}"
             )
-        takes = _options_of(self.attention.attend)
         for name, wanted in (
             ("position", self.position in NEED_BIAS),
             ("qk_norm", self.qk_norm),
@@ -121,28 +121,24 @@ class Architecture:
                     f"{name} must suit the mechanism {self.mechanism}, but {getattr(self, name)!r} "
                     "changes scores as only 'dense' lets one"
                 )
+        self._check_options()
+        self._check_position_options()
+
+    def _check_options(self) -> None:
+        takes = options_of(self.attention.attend)
         if not self.causal and "causal" not in takes:
             raise ValueError(f"causal must be True: {self.mechanism} never sees what is to come")
         hidden = NO_OPTIONS | ({"scale"} if self.qk_norm else set())  # a scale that is learned
-        takes |= _options_of(self.attention.cost)
+        takes |= options_of(self.attention.cost)
         takes = {name: default for name, default in takes.items() if name not in hidden}
-        _check_options("options", self.options, self.mechanism, takes)
-        from attention_limits.models.encodings import ENCODINGS  # which imports this module
+        check_names("options", self.options, self.mechanism, takes)
+        check_values(self.options, heads=self.heads, causal=self.causal)
 
-        takes = _options_of(ENCODINGS[self.position])
-        _check_options("position_options", self.position_options, self.position, takes)
-        self._try()
-
-    def _try(self) -> None:
-        """Fail now where a first text would: what uses an option checks it."""
-        from attention_limits.models import build  # which imports this module
-
-        n = 1
-        if "layout" in self.options:  # of a length that it alone fits
-            n = len(self.options["layout"]) * self.options["block"]
-        with torch.device("cpu"), torch.no_grad():
-            tokens = torch.zeros(1, 1, n, dtype=torch.long)
-            build(self, vocabulary=1, classes=1)(tokens, times=tokens)
+    def _check_position_options(self) -> None:
+        encoding = ENCODINGS[self.position]
+        takes = options_of(encoding)
+        check_names("position_options", self.position_options, self.position, takes)
+        encoding.check(self, **{**takes, **self.position_options})
 
     def _check_other(self) -> None:
         for name in OF_TRANSFORMERS:
@@ -154,22 +150,6 @@ class Architecture:
                 )
         if self.kind == "convolution":
             check_centre("width", self.width, self.causal)
-
-
-def _options_of(door: Callable) -> dict[str, object]:
-    """What a door takes by name only, each with its default: ``Parameter.empty`` if it has none."""
-    parameters = inspect.signature(door).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def _check_options(name: str, given: Mapping, owner: str, takes: Mapping) -> None:
-    for option in given:
-        if option not in takes:
-            known = ", ".join(takes) or "none"
-            raise ValueError(f"{name} must be among those of {owner}, {known}, got {option!r}")
-    for option, default in takes.items():
-        if default is inspect.Parameter.empty and option not in given:
-            raise ValueError(f"{name} must say {option} for {owner}, got {given}")
 
 
 def _plain(x: object) -> object:

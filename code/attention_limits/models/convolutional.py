@@ -5,21 +5,23 @@ from torch import nn
 from torch.nn.functional import pad
 
 from attention_limits.models.architecture import Architecture
-from attention_limits.models.layers import Dice, Embedding, Linear, Norm
+from attention_limits.models.layers import Embedding, Initializer, Linear, Norm
 
 
 class Convolutional(nn.Module):
     """Tokens to logits, (s, batch, n) to (s, batch, n, classes)."""
 
-    def __init__(self, dice: Dice, architecture: Architecture, vocabulary: int, classes: int):
+    def __init__(
+        self, initializer: Initializer, architecture: Architecture, vocabulary: int, classes: int
+    ):
         super().__init__()
         d, self.width, self.causal = architecture.d_model, architecture.width, architecture.causal
-        self.embedding = Embedding(dice, vocabulary, d)
+        self.embedding = Embedding(initializer, vocabulary, d)
         layers = range(architecture.layers)
-        self.norms = nn.ModuleList(Norm(dice, d) for _ in layers)
-        self.kernels = nn.ModuleList(Linear(dice, self.width * d, d) for _ in layers)
-        self.norm = Norm(dice, d)
-        self.head = Linear(dice, d, classes)
+        self.norms = nn.ModuleList(Norm(initializer, d) for _ in layers)
+        self.kernels = nn.ModuleList(Linear(initializer, self.width * d, d) for _ in layers)
+        self.norm = Norm(initializer, d)
+        self.head = Linear(initializer, d, classes)
 
     def forward(
         self,

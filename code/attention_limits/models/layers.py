@@ -14,7 +14,7 @@ from torch.nn.functional import layer_norm
 from attention_limits.checks import check_count
 
 
-class Dice:
+class Initializer:
     """First weights, those of each seed from a generator of its own.
 
     Drawn on the CPU, they are the same for every device, and whatever other seeds are there.
@@ -41,10 +41,10 @@ class Dice:
 class Linear(nn.Module):
     """y = W x + b, with W of deviation 1/√d_in at first and b = 0."""
 
-    def __init__(self, dice: Dice, d_in: int, d_out: int, *, bias: bool = True):
+    def __init__(self, initializer: Initializer, d_in: int, d_out: int, *, bias: bool = True):
         super().__init__()
-        self.weight = dice.normal(d_out, d_in, deviation=1 / math.sqrt(d_in))
-        self.bias = dice.constant(1, d_out) if bias else None
+        self.weight = initializer.normal(d_out, d_in, deviation=1 / math.sqrt(d_in))
+        self.bias = initializer.constant(1, d_out) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(s, ..., d_in) to (s, ..., d_out)."""
@@ -59,9 +59,9 @@ class Linear(nn.Module):
 class Embedding(nn.Module):
     """A row for each token."""
 
-    def __init__(self, dice: Dice, vocabulary: int, d: int):
+    def __init__(self, initializer: Initializer, vocabulary: int, d: int):
         super().__init__()
-        self.table = dice.normal(vocabulary, d, deviation=1.0)
+        self.table = initializer.normal(vocabulary, d, deviation=1.0)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """(s, batch, n) to (s, batch, n, d)."""
@@ -78,10 +78,10 @@ class Embedding(nn.Module):
 class Norm(nn.Module):
     """Each token's entries brought to mean 0 and variance 1, then scaled and shifted."""
 
-    def __init__(self, dice: Dice, d: int):
+    def __init__(self, initializer: Initializer, d: int):
         super().__init__()
-        self.gain = dice.constant(1, 1, d, value=1.0)
-        self.shift = dice.constant(1, 1, d)
+        self.gain = initializer.constant(1, 1, d, value=1.0)
+        self.shift = initializer.constant(1, 1, d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(s, batch, n, d) to the same."""

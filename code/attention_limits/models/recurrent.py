@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from attention_limits.models.architecture import Architecture
-from attention_limits.models.layers import Dice, Embedding, Linear
+from attention_limits.models.layers import Embedding, Initializer, Linear
 
 State = tuple[torch.Tensor, ...]  # its first tensor is what a layer passes on
 
@@ -50,15 +50,17 @@ CELLS: dict[str, tuple[Callable, int, int]] = {  # the step, gates, and tensors 
 class Recurrent(nn.Module):
     """Tokens to logits, (s, batch, n) to (s, batch, n, classes)."""
 
-    def __init__(self, dice: Dice, architecture: Architecture, vocabulary: int, classes: int):
+    def __init__(
+        self, initializer: Initializer, architecture: Architecture, vocabulary: int, classes: int
+    ):
         super().__init__()
         d = architecture.d_model
         self.cell, gates, self.parts = CELLS[architecture.kind]
-        self.embedding = Embedding(dice, vocabulary, d)
+        self.embedding = Embedding(initializer, vocabulary, d)
         layers = range(architecture.layers)
-        self.inward = nn.ModuleList(Linear(dice, d, gates * d) for _ in layers)
-        self.back = nn.ModuleList(Linear(dice, d, gates * d) for _ in layers)
-        self.head = Linear(dice, d, classes)
+        self.inward = nn.ModuleList(Linear(initializer, d, gates * d) for _ in layers)
+        self.back = nn.ModuleList(Linear(initializer, d, gates * d) for _ in layers)
+        self.head = Linear(initializer, d, classes)
 
     def forward(
         self,

@@ -6,7 +6,7 @@ from torch.nn.functional import logsigmoid
 
 from attention_limits.models.architecture import Architecture
 from attention_limits.models.encodings import ENCODINGS, Shaw, Where
-from attention_limits.models.layers import Dice, Embedding, Linear, Norm
+from attention_limits.models.layers import Embedding, Initializer, Linear, Norm
 from attention_limits.tensors import without_autocast
 
 SLOW = 3.0  # gates start at a decay of σ(3) = 0.95 a token
@@ -15,15 +15,19 @@ SLOW = 3.0  # gates start at a decay of σ(3) = 0.95 a token
 class Transformer(nn.Module):
     """Tokens to logits, (s, batch, n) to (s, batch, n, classes)."""
 
-    def __init__(self, dice: Dice, architecture: Architecture, vocabulary: int, classes: int):
+    def __init__(
+        self, initializer: Initializer, architecture: Architecture, vocabulary: int, classes: int
+    ):
         super().__init__()
         d = architecture.d_model
-        self.embedding = Embedding(dice, vocabulary, d)
+        self.embedding = Embedding(initializer, vocabulary, d)
         encoding = ENCODINGS[architecture.position]
-        self.encoding = encoding(dice, architecture, **architecture.position_options)
-        self.layers = nn.ModuleList(Layer(dice, architecture) for _ in range(architecture.layers))
-        self.norm = Norm(dice, d) if architecture.norm == "pre" else nn.Identity()
-        self.head = Linear(dice, d, classes)
+        self.encoding = encoding(initializer, architecture, **architecture.position_options)
+        self.layers = nn.ModuleList(
+            Layer(initializer, architecture) for _ in range(architecture.layers)
+        )
+        self.norm = Norm(initializer, d) if architecture.norm == "pre" else nn.Identity()
+        self.head = Linear(initializer, d, classes)
 
     def forward(
         self,
@@ -53,15 +57,17 @@ class Transformer(nn.Module):
 class Layer(nn.Module):
     """Attention and, if it is there, an MLP, each added to the stream."""
 
-    def __init__(self, dice: Dice, architecture: Architecture):
+    def __init__(self, initializer: Initializer, architecture: Architecture):
         super().__init__()
         d, wide = architecture.d_model, architecture.mlp * architecture.d_model
         self.order = architecture.norm
-        self.attention = Attention(dice, architecture)
-        parts = [Linear(dice, d, wide), nn.ReLU(), Linear(dice, wide, d)] if wide else []
+        self.attention = Attention(initializer, architecture)
+        parts = (
+            [Linear(initializer, d, wide), nn.ReLU(), Linear(initializer, wide, d)] if wide else []
+        )
         self.mlp = nn.Sequential(*parts) if parts else None
         norms = 0 if self.order == "none" else 1 + bool(parts)
-        self.norms = nn.ModuleList(Norm(dice, d) for _ in range(norms))
+        self.norms = nn.ModuleList(Norm(initializer, d) for _ in range(norms))
 
     def forward(self, x, encoding, where, bias, number) -> torch.Tensor:
         """(s, batch, n, d_model) to the same; the others are the model's."""
@@ -81,20 +87,22 @@ class Layer(nn.Module):
 class Attention(nn.Module):
     """Heads side by side, and the gates that their mechanism wants."""
 
-    def __init__(self, dice: Dice, architecture: Architecture):
+    def __init__(self, initializer: Initializer, architecture: Architecture):
         super().__init__()
         d, heads = architecture.d_model, architecture.heads
         self.heads = heads
         self.attend = architecture.attention.attend
         self.options = architecture.fitting("attend")
-        self.project = Linear(dice, d, 3 * d, bias=False)
-        self.merge = Linear(dice, d, d, bias=False)
+        self.project = Linear(initializer, d, 3 * d, bias=False)
+        self.merge = Linear(initializer, d, d, bias=False)
         per_channel = architecture.options.get("per_channel", False)
         wide = {"log_decay": d if per_channel else heads, "beta": heads}
-        gates = {name: Linear(dice, d, wide[name]) for name in architecture.gates}
+        gates = {name: Linear(initializer, d, wide[name]) for name in architecture.gates}
         self.gates = nn.ModuleDict(gates)
         start = (d / heads) ** 0.5  # as without qk_norm for entries of variance 1
-        self.scale = dice.constant(1, heads, 1, 1, value=start) if architecture.qk_norm else None
+        self.scale = (
+            initializer.constant(1, heads, 1, 1, value=start) if architecture.qk_norm else None
+        )
 
     def forward(self, x, encoding, where, bias, number) -> torch.Tensor:
         """(s, batch, n, d_model) to the same."""

@@ -5,20 +5,20 @@
     q, k = rotary.apply(q), rotary.apply(k)
 
 Without one, attention takes a sequence for a set. Where in a layer the order comes in is the
-module's ``PLACE``, and the doors are those of that place:
+module's ``PLACE``, and the interface is that of its place:
 
 - ``"inputs"``: ``define(x, …)`` and ``apply(x, …)`` add something to each token, x (..., n, d);
-- ``"queries and keys"``: the same doors, called on queries and on keys alike, before they meet;
+- ``"queries and keys"``: the same functions, called on queries and on keys alike, before they meet;
 - ``"scores"``: ``bias(…)`` is what goes on top of the scores, for ``dense.attend(…, bias=…)``;
   ``define(scores, …)`` and ``apply(scores, …)`` add it, scores (..., h, n_q, n_k), the queries
   being the last n_q of n_k positions. Whether a query may look ahead is not a bias's business.
 
 ``define`` is the equation, in NumPy; ``apply`` the computation, in PyTorch, differentiable;
-``cost(…)`` a ``price.Price``. At inputs, queries and keys, tokens are counted from ``start``, the
-number of those that a stream had before, or lie at ``positions``, where these are given.
+``cost(…)`` a ``cost.EncodingCost``. At inputs, queries and keys, tokens are counted from ``start``,
+the number of those that a stream had before, or lie at ``positions``, where these are given.
 
-``tests/positions/test_positions_contract.py`` holds every name in ``POSITIONS`` to what these
-doors promise.
+``tests/positions/test_contract.py`` holds every name in ``POSITIONS`` to what this interface
+promises.
 """
 
 POSITIONS = (

@@ -35,8 +35,13 @@ import torch
 from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
-from attention_limits.positions.inputs import check_positions
-from attention_limits.positions.price import Price
+from attention_limits.positions.cost import EncodingCost
+from attention_limits.positions.inputs import (
+    check_device,
+    check_per_head,
+    check_positions,
+    falling,
+)
 from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
@@ -99,10 +104,10 @@ def bias(
     Raises:
         ValueError: naming the argument, if it does not fit.
     """
-    _check_per_head("slopes", slopes)
+    check_per_head("slopes", slopes)
     distance = differences(n_q, n_k, positions_q, positions_k, slopes.device).abs()
     check_leads(slopes=slopes.shape[:-1], positions=distance.shape[:-2])
-    return _falling(distance, slopes)
+    return falling(distance, slopes)
 
 
 def slopes(
@@ -120,10 +125,10 @@ def slopes(
     return 2.0 ** -torch.tensor(exponents, dtype=dtype, device=device)
 
 
-def cost() -> Price:
+def cost() -> EncodingCost:
     """A slope for each head, if they are learned; a product and a sum for each pair and head."""
     n, h = symbols.n, symbols.h
-    return Price(
+    return EncodingCost(
         parameters=Formula(h, "numbers", "parameters of ALiBi"),
         flops=Formula(2 * h * n**2, "FLOPs", "added by ALiBi"),
     )
@@ -148,15 +153,9 @@ def differences(
     return i[..., :, None] - j[..., None, :]
 
 
-def _falling(distance: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
-    """−m times distances (..., n_q, n_k), as (..., h, n_q, n_k), in float32 at the least."""
-    wide = torch.promote_types(slopes.dtype, torch.float32)
-    return -slopes.to(wide)[..., None, None] * distance.to(wide)[..., None, :, :]
-
-
 def added(scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """The bias on top of scores that were made for it, in their dtype."""
-    _check_device("scores", scores, bias.device)
+    check_device("scores", scores, bias.device)
     if scores.shape[-3:] != bias.shape[-3:]:
         wanted = ", ".join(map(str, bias.shape[-3:]))
         raise ValueError(f"scores must have the shape (..., {wanted}), got {shape_of(scores)}")
@@ -177,23 +176,10 @@ def _positions(
     if given is None:
         return torch.arange(first, first + n, device=device)
     check_positions(name, given)
-    _check_device(name, given, device)
+    check_device(name, given, device)
     if given.shape[-1:] != (n,):
         raise ValueError(f"{name} must have the shape (..., {n}), got {shape_of(given)}")
     return given.long()
-
-
-def _check_per_head(name: str, x: torch.Tensor) -> None:
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        kind = getattr(x, "dtype", type(x))
-        raise ValueError(f"{name} must be a floating-point tensor, got {kind}")
-    if not x.ndim:
-        raise ValueError(f"{name} must have one number a head, (..., h), got a single one")
-
-
-def _check_device(name: str, x: torch.Tensor, device: torch.device) -> None:
-    if x.device != device:
-        raise ValueError(f"{name} must be on the device {device}, got {x.device}")
 
 
 def check_leads(**leads: torch.Size) -> None:

@@ -79,3 +79,24 @@ def distances(n_q: int, n_k: int, device: torch.device | str | None = None) -> t
     check_count("n_k", n_k)
     i = torch.arange(n_k - n_q, n_k, device=device)
     return i[:, None] - torch.arange(n_k, device=device)
+
+
+def check_per_head(name: str, x: torch.Tensor) -> None:
+    """Refuse what is no tensor of floats, one a head in its last axis."""
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        kind = getattr(x, "dtype", type(x))
+        raise ValueError(f"{name} must be a floating-point tensor, got {kind}")
+    if not x.ndim:
+        raise ValueError(f"{name} must have one number a head, (..., h), got a single one")
+
+
+def check_device(name: str, x: torch.Tensor, device: torch.device) -> None:
+    """Refuse a tensor that lies elsewhere."""
+    if x.device != device:
+        raise ValueError(f"{name} must be on the device {device}, got {x.device}")
+
+
+def falling(distance: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
+    """−m times distances (..., n_q, n_k), as (..., h, n_q, n_k), in float32 at the least."""
+    wide = torch.promote_types(slopes.dtype, torch.float32)
+    return -slopes.to(wide)[..., None, None] * distance.to(wide)[..., None, :, :]

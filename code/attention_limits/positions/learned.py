@@ -23,8 +23,8 @@ from torch.nn.functional import embedding
 
 from attention_limits import symbols
 from attention_limits.formula import Formula
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import resolve
-from attention_limits.positions.price import Price
 from attention_limits.tensors import check_like, joined, shape_of
 
 PLACE = "inputs"
@@ -80,10 +80,10 @@ def apply(
     return x + embedding(rows, table.reshape(-1, table.shape[-1]))
 
 
-def cost() -> Price:
+def cost() -> EncodingCost:
     """A row for each position that was learned; one addition for each number of the inputs."""
     n, d, n_max = symbols.n, symbols.d, symbols.n_max
-    return Price(
+    return EncodingCost(
         parameters=Formula(n_max * d, "numbers", "parameters of the learned encoding"),
         flops=Formula(n * d, "FLOPs", "added by the learned encoding"),
     )

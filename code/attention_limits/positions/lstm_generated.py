@@ -38,7 +38,7 @@ from attention_limits.baselines.recurrent import check_rows, check_tensors
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.alibi import check_leads
-from attention_limits.positions.price import Price
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.tensors import shape_of
 
 PLACE = "inputs"
@@ -147,14 +147,14 @@ def step(
     return _walk(lead, state, x, w_x, w_h, bias, w_out)
 
 
-def cost(*, hidden: int) -> Price:
+def cost(*, hidden: int) -> EncodingCost:
     """With states ``hidden`` wide: the products of n steps, and what is added and multiplied."""
     check_count("hidden", hidden, least=1)
     n, d, m = symbols.n, symbols.d, hidden
     weights = 4 * m * (d + m) + m * d
     # Products, their sum with each other and the bias, three a cell, one a state, the inputs'.
     token = 2 * weights + 2 * 4 * m + 3 * m + m + d
-    return Price(
+    return EncodingCost(
         parameters=Formula(weights + 4 * m, "numbers", "parameters of the generated encoding"),
         flops=Formula(n * token, "FLOPs", "added by the generated encoding"),
     )

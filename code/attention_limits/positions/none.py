@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from attention_limits.formula import Formula
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import resolve
-from attention_limits.positions.price import Price
 
 PLACE = "inputs"
 
@@ -52,9 +52,9 @@ def apply(
     return x
 
 
-def cost() -> Price:
+def cost() -> EncodingCost:
     """Nothing to learn, nothing to compute."""
-    return Price(
+    return EncodingCost(
         parameters=Formula(0, "numbers", "parameters of no encoding"),
         flops=Formula(0, "FLOPs", "added by no encoding"),
     )

@@ -42,8 +42,9 @@ from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.alibi import added, check_leads, differences, sizes
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import INTEGERS
-from attention_limits.positions.price import Price
+from attention_limits.positions.options import buckets_a_side
 from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
@@ -60,7 +61,7 @@ def define(
     positions_k: np.ndarray | None = None,
 ) -> np.ndarray:
     """The equations above, word for word, on (h, n_q, n_k) arrays; leading axes broadcast."""
-    B = _on_one_side(causal, buckets, max_distance)
+    B = buckets_a_side(causal, buckets, max_distance)
     E, D = B // 2, max_distance
     L = B - E
 
@@ -166,7 +167,7 @@ def bucket(
     if not isinstance(distance, torch.Tensor) or distance.dtype not in INTEGERS:
         kind = getattr(distance, "dtype", type(distance))
         raise ValueError(f"distance must be a torch tensor of integers, got {kind}")
-    side = _on_one_side(causal, buckets, max_distance)
+    side = buckets_a_side(causal, buckets, max_distance)
     borders = torch.tensor(_borders(side, max_distance), device=distance.device)
     distance = distance.long()  # of narrower integers, the least has no absolute value
     if causal:
@@ -174,11 +175,11 @@ def bucket(
     return torch.bucketize(distance.abs(), borders, right=True) + side * (distance < 0)
 
 
-def cost(*, buckets: int = 32) -> Price:
+def cost(*, buckets: int = 32) -> EncodingCost:
     """A number for each head and bucket; an addition for each pair and head."""
     check_count("buckets", buckets, least=1)
     n, h = symbols.n, symbols.h
-    return Price(
+    return EncodingCost(
         parameters=Formula(buckets * h, "numbers", "parameters of the relative bias"),
         flops=Formula(h * n**2, "FLOPs", "added by the relative bias"),
     )
@@ -194,13 +195,3 @@ def _borders(side: int, max_distance: int) -> tuple[int, ...]:
         root, is_exact = sp.integer_nthroot(exact ** (far - k) * max_distance**k, far)
         borders.append(root if is_exact else root + 1)
     return tuple(borders)
-
-
-def _on_one_side(causal: bool, buckets: int, max_distance: int) -> int:
-    """How many buckets there are for the keys behind, if the options fit; else ValueError."""
-    check_count("buckets", buckets, least=2 if causal else 4)
-    if not causal and buckets % 2:
-        raise ValueError(f"buckets must be even unless causal, for two sides, got {buckets}")
-    side = buckets if causal else buckets // 2
-    check_count("max_distance", max_distance, least=side // 2 + 1)
-    return side

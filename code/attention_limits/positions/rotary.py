@@ -40,7 +40,6 @@ for.  Taught in: "Positional encodings".
 """
 
 import math
-from numbers import Real
 
 import numpy as np
 import torch
@@ -49,8 +48,9 @@ from attention_limits import symbols
 from attention_limits.checks import check_choice, check_count
 from attention_limits.formula import Formula
 from attention_limits.positions import sinusoidal
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import REALS, check_pairs, resolve
-from attention_limits.positions.price import Price
+from attention_limits.positions.options import check_factor
 from attention_limits.tensors import shape_of
 
 PLACE = "queries and keys"
@@ -128,9 +128,9 @@ def apply(
     return y.to(x.dtype)
 
 
-def cost() -> Price:
+def cost() -> EncodingCost:
     """Four multiplications and two additions a pair: of the queries, and again of the keys."""
-    return Price(
+    return EncodingCost(
         parameters=Formula(0, "numbers", "parameters of the rotary encoding"),
         flops=Formula(3 * symbols.n * symbols.d, "FLOPs", "added by the rotary encoding"),
     )
@@ -158,7 +158,7 @@ def interpolated(frequencies: torch.Tensor, factor: float) -> torch.Tensor:
     Raises:
         ValueError: if ``factor`` is less than 1.
     """
-    _check_factor(factor)
+    check_factor(factor)
     return frequencies / factor
 
 
@@ -172,7 +172,7 @@ def ntk_aware(
             ``factor`` is less than 1, or as for ``frequencies``.
     """
     check_count("d", d, least=4)
-    _check_factor(factor)
+    check_factor(factor)
     return frequencies(d, base=base * factor ** (d / (d - 2)), device=device)
 
 
@@ -212,7 +212,7 @@ def yarn(
     Raises:
         ValueError: naming the argument, if it is out of its range.
     """
-    _check_factor(factor)
+    check_factor(factor)
     check_count("context", context, least=1)
     if not 0 <= low < high:
         raise ValueError(f"low must be at least 0 and less than high = {high}, got {low}")
@@ -231,13 +231,8 @@ def yarn_temperature(factor: float) -> float:
     Raises:
         ValueError: if ``factor`` is less than 1.
     """
-    _check_factor(factor)
+    check_factor(factor)
     return 0.1 * math.log(factor) + 1
-
-
-def _check_factor(factor: float) -> None:
-    if not isinstance(factor, Real) or not 1 <= factor < math.inf:
-        raise ValueError(f"factor must be a finite number of at least 1, got {factor!r}")
 
 
 def _check_frequencies(frequencies: torch.Tensor, x: torch.Tensor) -> None:

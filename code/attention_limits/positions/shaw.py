@@ -12,7 +12,7 @@ r"""Relative vectors: keys and values are displaced by a vector learned for thei
 
 Other than a number on top of a score, q_i · a hangs on the query, which can ask for a place: the
 key three back, say.  And the values are displaced, too, so that the output tells from where.  This
-is why the doors are those of a whole attention, and not only those of its scores: the first needs
+is why the interface is that of a whole attention, and not only those of its scores: the first needs
 the queries, the second the weights.  ``bias`` is the first half alone, on top of the scores of any
 attention that takes one.
 
@@ -33,8 +33,8 @@ import torch
 from attention_limits import symbols, tensors
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import distances
-from attention_limits.positions.price import Price
 from attention_limits.tensors import check_like, joined, shape_of
 
 PLACE = "scores"
@@ -170,14 +170,14 @@ def mix(weights: torch.Tensor, v: torch.Tensor, table: torch.Tensor) -> torch.Te
     return weights @ v + by_offset.to(v.dtype) @ table
 
 
-def cost(*, reach: int) -> Price:
-    """Of keys and values, each with a table for the offsets −reach to reach that heads share."""
-    check_count("reach", reach)
+def cost(*, max_distance: int) -> EncodingCost:
+    """Of keys and values, each with a table for offsets up to ±max_distance that heads share."""
+    check_count("max_distance", max_distance)
     n, d, h = symbols.n, symbols.d, symbols.h
-    rows = 2 * reach + 1
+    rows = 2 * max_distance + 1
     keys = 2 * n * rows * d + n * rows + n**2  # products, their scale, on top of the scores
     values = n**2 + 2 * n * rows * d + n * d  # weights summed, products, on top of the output
-    return Price(
+    return EncodingCost(
         parameters=Formula(2 * rows * d, "numbers", "parameters of relative vectors"),
         flops=Formula(h * (keys + values), "FLOPs", "added by relative vectors"),
     )

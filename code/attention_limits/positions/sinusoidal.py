@@ -27,9 +27,6 @@ seen.  Use it where a fixed encoding at the inputs is enough: on lengths that tr
 Source: :cite:t:`vaswani2017attention`.  Taught in: "Positional encodings".
 """
 
-import math
-from numbers import Real
-
 import numpy as np
 import torch
 
@@ -37,8 +34,9 @@ from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.devices import widest_float
 from attention_limits.formula import Formula
+from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import check_pairs, check_positions, resolve
-from attention_limits.positions.price import Price
+from attention_limits.positions.options import check_base
 
 PLACE = "inputs"
 
@@ -84,9 +82,9 @@ def apply(
     return x + encoding(positions, x.shape[-1], base=base).to(x.dtype)
 
 
-def cost() -> Price:
+def cost() -> EncodingCost:
     """One addition for each number of the inputs."""
-    return Price(
+    return EncodingCost(
         parameters=Formula(0, "numbers", "parameters of the sinusoidal encoding"),
         flops=Formula(symbols.n * symbols.d, "FLOPs", "added by the sinusoidal encoding"),
     )
@@ -114,8 +112,7 @@ def frequencies(
     check_count("d", d, least=2)
     if d % 2:
         raise ValueError(f"d must be even, a pair for each frequency, got {d}")
-    if not isinstance(base, Real) or not 1 <= base < math.inf:
-        raise ValueError(f"base must be a finite number of at least 1, got {base!r}")
+    check_base(base)
     device = torch.get_default_device() if device is None else torch.device(device)
     i = torch.arange(d // 2, dtype=widest_float(device), device=device)
     return base ** (-2 * i / d)

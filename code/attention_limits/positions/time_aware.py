@@ -34,15 +34,17 @@ from attention_limits.checks import check_count
 from attention_limits.devices import widest_float
 from attention_limits.formula import Formula
 from attention_limits.positions import rotary
-from attention_limits.positions.alibi import (
-    _check_device,
-    _check_per_head,
-    _falling,
-    added,
-    check_leads,
+from attention_limits.positions.alibi import added, check_leads
+from attention_limits.positions.cost import EncodingCost
+from attention_limits.positions.inputs import (
+    REALS,
+    check_device,
+    check_pairs,
+    check_per_head,
+    check_positions,
+    falling,
 )
-from attention_limits.positions.inputs import REALS, check_pairs, check_positions
-from attention_limits.positions.price import Price
+from attention_limits.positions.options import check_periods
 from attention_limits.tensors import check_tensor, shape_of
 
 PLACE = "scores"
@@ -109,7 +111,7 @@ def bias(
         ValueError: naming the argument, if it does not fit, or if a time is less than the one
             before it.
     """
-    _check_per_head("slopes", slopes)
+    check_per_head("slopes", slopes)
     times_q = _times("times_q", times_q, slopes.device)
     times_k = _times("times_k", times_k, slopes.device)
     leads = {"slopes": slopes.shape[:-1], "times_q": times_q.shape[:-1]}
@@ -120,7 +122,7 @@ def bias(
         leads |= {"knots": knots.shape[:-2], "changes": changes.shape[:-2]}
     check_leads(**leads)
     elapsed = (times_q[..., :, None] - times_k[..., None, :]).abs()
-    line = _falling(elapsed, slopes)
+    line = falling(elapsed, slopes)
     if not bent:
         return line
     elapsed = elapsed.to(line.dtype)[..., None, :, :]
@@ -153,7 +155,7 @@ def rotate(x: torch.Tensor, times: torch.Tensor, *, periods: torch.Tensor) -> to
     if not isinstance(periods, torch.Tensor) or periods.dtype not in REALS:
         kind = getattr(periods, "dtype", type(periods))
         raise ValueError(f"periods must be a tensor of float32 or float64, got {kind}")
-    _check_device("periods", periods, x.device)
+    check_device("periods", periods, x.device)
     if periods.shape != (x.shape[-1] // 2,):
         raise ValueError(
             f"periods must be one a pair, ({x.shape[-1] // 2},), got {shape_of(periods)}"
@@ -179,18 +181,17 @@ def geometric(
     check_count("d", d, least=2)
     if d % 2:
         raise ValueError(f"d must be even, for pairs, got {d}")
-    if not 0 < shortest <= longest < math.inf:
-        raise ValueError(f"shortest must be more than 0, up to longest = {longest}, got {shortest}")
+    check_periods(shortest, longest)
     like = {"device": device, "dtype": widest_float(torch.empty(0, device=device).device)}
     return torch.linspace(math.log(shortest), math.log(longest), d // 2, **like).exp()
 
 
-def cost(*, knots: int = 0) -> Price:
+def cost(*, knots: int = 0) -> EncodingCost:
     """Of the bias, its knots shared by the heads; the differences of times count as well."""
     check_count("knots", knots)
     n, h = symbols.n, symbols.h
     each = 1 + 2 * h + knots * (2 * h + 1)
-    return Price(
+    return EncodingCost(
         parameters=Formula(h + knots * (h + 1), "numbers", "parameters of the time-aware bias"),
         flops=Formula(each * n**2, "FLOPs", "added by the time-aware bias"),
     )
@@ -199,7 +200,7 @@ def cost(*, knots: int = 0) -> Price:
 def _times(name: str, times: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The times, if they fit; integers as int64, in which differences are safe."""
     check_positions(name, times, real=True)
-    _check_device(name, times, device)
+    check_device(name, times, device)
     times = times if times.is_floating_point() else times.long()
     if times.is_meta:  # there is nothing to look at
         return times
@@ -216,8 +217,8 @@ def _check_knots(
     for name, x in {"knots": knots, "changes": changes}.items():
         if x is None:
             raise ValueError("knots must be given where changes are, and the other way round")
-        _check_per_head(name, x)
-        _check_device(name, x, slopes.device)
+        check_per_head(name, x)
+        check_device(name, x, slopes.device)
     wanted = (*slopes.shape[-1:], *knots.shape[-1:])
     if changes.shape[-2:] != wanted:
         raise ValueError(

@@ -5,15 +5,16 @@
     task = tasks.make("recall", pairs=4)
     batch = task.sample(seed=(0, 17), count=32, n=64)
 
-Every one of them is a frozen dataclass, whose fields are its knobs, with the same doors:
+Every one of them is a frozen dataclass, whose fields are its parameters, with the same interface:
 
-- ``sample(seed, count, n, *, reach=None)``: a ``Batch`` of tokens, answers and positions;
+- ``sample(seed, count, n, *, max_position=None)``: a ``Batch`` of tokens, answers and positions;
 - ``oracle(batch)``: the answers again, by a program that reads the tokens one by one;
 - ``vocabulary``, ``classes``: how many tokens and how many answers there are;
 - ``chance``: how often the best constant answer is right;
 - ``shortest``: the least n.
 
-``tests/tasks/test_tasks_contract.py`` holds every name in ``TASKS`` to what these doors promise.
+``tests/tasks/test_contract.py`` holds every name in ``TASKS`` to what this interface
+promises.
 """
 
 import importlib
@@ -52,11 +53,11 @@ def find(name: str) -> type[Task]:
     return getattr(importlib.import_module(f"{__name__}.{module}"), class_name)
 
 
-def make(name: str, **knobs: object) -> Task:
-    """A task with these knobs, the others as its class has them.
+def make(name: str, **parameters: object) -> Task:
+    """A task with these parameters, the others as its class has them.
 
     Raises:
-        ValueError: if there is no task of that name, or a knob has no sensible value.
-        TypeError: if the task has no such knob.
+        ValueError: if there is no task of that name, or a parameter has no sensible value.
+        TypeError: if the task has no such parameter.
     """
-    return find(name)(**knobs)
+    return find(name)(**parameters)

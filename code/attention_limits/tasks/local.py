@@ -7,7 +7,7 @@ the end:
 
     y_{n-1} = [\, \exists i : x_i \cdots x_{i + \ell - 1} = m_0 \cdots m_{\ell - 1} \,]
 
-A text without it holds, at a place as random, the same letters in another order: which letters
+A sequence without it holds, at a place as random, the same letters in another order: which letters
 there are says nothing, only their order does.  It probes how many examples it takes to find out
 that neighbours matter.
 
@@ -43,7 +43,7 @@ from attention_limits.tasks.task import (
     scattered,
 )
 
-FEWEST_STRINGS = 2**16  # among fewer, long texts can hardly be kept free of the motif
+FEWEST_STRINGS = 2**16  # among fewer, long sequences can hardly be kept free of the motif
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ class Motif(Task):
     def _draw(self, rng: np.random.Generator, count: int, n: int) -> tuple[np.ndarray, ...]:
         answers = rng.integers(2, size=count)
         body = self._texts(rng, answers, n - 1)
-        # Among many letters the motif also comes about by chance; such texts are drawn again.
+        # Among many letters the motif also comes about by chance; such sequences are drawn again.
         while len(wrong := np.flatnonzero(self._occurs(body) != answers)):
             body[wrong] = self._texts(rng, answers[wrong], n - 1)
         return asked_at_the_end(body, self.letters + 1, answers)
 
     def _texts(self, rng: np.random.Generator, answers: np.ndarray, width: int) -> np.ndarray:
-        """Texts that hold the motif where the answer is 1, and its letters where it is 0."""
+        """Sequences that hold the motif where the answer is 1, and its letters where it is 0."""
         which = np.where(answers == 1, 0, rng.integers(1, len(self._orders), size=len(answers)))
         others = rng.integers(self.letters, size=(len(answers), width - self.length))
         others = scattered(rng, others, self.distractors, self.letters)

@@ -5,10 +5,11 @@ time and answers before it gets the next.  That both agree says that the answers
 that none of them hangs on a token to come.
 
 Three numbers make a task longer, and they are kept apart: how many tokens there are (n), how many
-of them distract (a knob ``distractors``, where there is one question only; neutral blanks fill the
-rest), and how far apart their positions lie (``reach``).  Positions drawn at random from a range
-that is longer than the text are those of :cite:t:`ruoss2023randomized`; they are also what is left
-of a text of length ``reach`` in which all other tokens are blanks that nobody sees.
+of them distract (a parameter ``distractors``, where there is one question only; neutral blanks fill
+the rest), and how far apart their positions lie (``max_position``).  Positions drawn at random from
+a range that is longer than the sequence are those of :cite:t:`ruoss2023randomized`; they are also
+what is left of a sequence of length ``max_position`` in which all other tokens are blanks that
+nobody sees.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +25,7 @@ IGNORE = -100  # what PyTorch's cross_entropy ignores
 
 
 class Batch(NamedTuple):
-    """Texts with their answers, one a row.
+    """Sequences with their answers, one a row.
 
     Attributes:
         inputs: (count, n) tokens, integers below the task's ``vocabulary``.
@@ -42,7 +43,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A rule that makes answers of tokens; its fields are the knobs."""
+    """A rule that makes answers of tokens; its fields are its parameters."""
 
     @property
     @abstractmethod
@@ -57,27 +58,28 @@ class Task(ABC):
     @property
     @abstractmethod
     def shortest(self) -> int:
-        """The least n with room for all that the knobs ask for."""
+        """The least n with room for all that the parameters ask for."""
 
     @property
     def chance(self) -> float:
-        """How often the best answer is right that does not look at the text.
+        """How often the best answer is right that does not look at the sequence.
 
         Unless a task says otherwise, its answers are uniform at every place that is asked.
         """
         return 1 / self.classes
 
     def sample(
-        self, seed: int | Sequence[int], count: int, n: int, *, reach: int | None = None
+        self, seed: int | Sequence[int], count: int, n: int, *, max_position: int | None = None
     ) -> Batch:
         """A batch, always the same for the same arguments.
 
         Args:
             seed: a non-negative integer, or several, such as (seed, step).
-            count: how many texts.
+            count: how many sequences.
             n: how many tokens each has.
-            reach: where positions are drawn from: each text gets n of 0 … reach − 1, in order.
-                None means 0 … n − 1.  Tokens and answers do not depend on it.
+            max_position: where the range of positions ends: each sequence gets n of
+                0 … max_position − 1, in order.  None means 0 … n − 1.  Tokens and answers do not
+                depend on it.
 
         Raises:
             ValueError: naming the argument, if one of them has no sensible value.
@@ -86,12 +88,12 @@ class Task(ABC):
         check_count("n", n, least=1)
         if n < self.shortest:
             raise ValueError(f"n must be at least {self.shortest} for {self}, got {n}")
-        if reach is not None:
-            check_count("reach", reach, least=n)
+        if max_position is not None:
+            check_count("max_position", max_position, least=n)
         rng = _generator(seed)
         inputs, targets, *times = self._draw(rng, count, n)
         # After the tokens, which must not change with them.
-        positions = subsets(rng, count, n, n if reach is None else reach).nonzero()[1]
+        positions = subsets(rng, count, n, n if max_position is None else max_position).nonzero()[1]
         return Batch(inputs, targets, positions.reshape(count, n), *times)
 
     def oracle(self, batch: Batch) -> np.ndarray:

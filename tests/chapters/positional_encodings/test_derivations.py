@@ -46,8 +46,8 @@ def test_the_new_base_is_that_of_the_code():
 def test_reach_and_window_are_those_of_the_weights(slope):
     """One key more or less than the window leaves another share out."""
     weights = torch.softmax(alibi.bias(1, 20000, torch.tensor([slope]).double())[0, 0], -1).flip(-1)
-    reach = derived.REACH(slope=slope)
-    assert weights[round(reach)] / weights[0] == pytest.approx(math.exp(-1))
+    distance = derived.E_FOLDING_DISTANCE(slope=slope)
+    assert weights[round(distance)] / weights[0] == pytest.approx(math.exp(-1))
     window = derived.WINDOW(slope=slope, epsilon=0.01)
     held = weights.cumsum(0)
     assert held[math.floor(window) - 1] <= 0.99 <= held[math.ceil(window) - 1]

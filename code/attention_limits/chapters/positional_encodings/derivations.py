@@ -91,7 +91,7 @@ NTK_BASE = Formula(base * factor ** (frequencies / (frequencies - 1)), "", "NTK-
 # where weights have fallen to 1/e, and how many keys hold all of the weight but a share.
 NEAREST = Formula((1 - sp.exp(-slope)) / (1 - sp.exp(-slope * n)), "", "weight of the nearest key")
 NEAREST_EVER = Formula(1 - sp.exp(-slope), "", "weight of the nearest of any number")
-REACH = Formula(1 / slope, "tokens", "distance at which weights are 1/e")
+E_FOLDING_DISTANCE = Formula(1 / slope, "tokens", "distance at which weights are 1/e")
 WINDOW = Formula(sp.log(1 / epsilon) / slope, "tokens", "effective window")
 
 # The slopes of h heads, h a power of two, and how many of them have windows as long as a text:
@@ -399,7 +399,7 @@ def alibi_nearest() -> Derivation:
         ),
         Step(
             "How far it reaches",
-            sp.Subs(sp.exp(-slope * delta), delta, REACH.expr),
+            sp.Subs(sp.exp(-slope * delta), delta, E_FOLDING_DISTANCE.expr),
             sp.exp(-1),
             "A weight has fallen to $1/e$ at the distance $1/m$.",
         ),

@@ -99,7 +99,7 @@ class TrainIt(Panel[length.Config]):
             self.bar.value = (number + share) / len(config.encodings)
             self._write([*self.remarks, f"{name}: {words}", STOP])
 
-        def look(trained: Trained) -> None:
+        def on_eval(trained: Trained) -> None:
             step = max(trained.steps)
             if step in _asked_at(config.steps):
                 self._ask(cell, config, trained)
@@ -115,7 +115,7 @@ class TrainIt(Panel[length.Config]):
                 rates=self._rate(cell),
                 device=config.device,
                 progress=hear,
-                look=look,
+                on_eval=on_eval,
             )
             self._ask(cell, config, trained)
         except (ValueError, RuntimeError) as error:  # of a device, say, that lacks an operation

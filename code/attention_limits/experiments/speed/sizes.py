@@ -31,7 +31,7 @@ class Sizes:
         """Which blocks each sees: itself, two before it, the first, and random ones of its past."""
         number = n // self.block
         past = np.tri(number, dtype=bool)
-        planned = block_sparse.local(number, width=3) | block_sparse.hubs(number, first=1)
+        planned = block_sparse.local(number, width=3) | block_sparse.global_blocks(number, first=1)
         # The future is taken as planned, so that all that is drawn is seen.
         drawn = block_sparse.random(
             number, per_row=self.blocks - 4, seed=0, besides=planned | ~past

@@ -57,8 +57,8 @@ def faster(p, d, *, base=10000.0):
     [
         (positions.a_shift_is_a_rotation, warped),
         (positions.a_shift_is_a_rotation, faster),
-        (positions.inner_products_hang_on_the_distance, warped),
-        (positions.inner_products_hang_on_the_distance, faster),
+        (positions.inner_products_depend_on_the_distance, warped),
+        (positions.inner_products_depend_on_the_distance, faster),
         (positions.the_kernel_rises_again, decaying),
         (positions.the_kernel_first_rises_where_the_formula_does, faster),
         (positions.the_kernel_first_rises_where_the_formula_does, decaying),
@@ -107,7 +107,7 @@ def test_only_what_comes_before_is_shuffled():
 @pytest.mark.parametrize("turn", [positions.coarse, sinusoidal.apply, lambda x, start=0: x + start])
 def test_another_rotation_is_not_relative(turn, monkeypatch):
     monkeypatch.setattr(rotary, "apply", turn)
-    assert not positions.rotary_scores_hang_on_the_distance().holds
+    assert not positions.rotary_scores_depend_on_the_distance().holds
 
 
 def test_exact_angles_keep_relativity(monkeypatch):

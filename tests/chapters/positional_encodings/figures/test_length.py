@@ -240,9 +240,9 @@ def what_is_new(setting, way):
     """What a model has not met in training, looked up in the texts themselves."""
     task, trained = SETTINGS[setting].under(way.condition), TRAINED[1]
     drawn = LONGEST if "random" in way.condition else None
-    seen = task.sample(0, 500, trained, reach=drawn)
-    n, reach = (trained, LONGEST) if way.asked == "stretched" else (LONGEST, drawn)
-    asked = task.sample(1, 500, n, reach=reach)
+    seen = task.sample(0, 500, trained, max_position=drawn)
+    n, drawn = (trained, LONGEST) if way.asked == "stretched" else (LONGEST, drawn)
+    asked = task.sample(1, 500, n, max_position=drawn)
     blank = task.vocabulary - 2
     new = {
         "more tokens": n > trained,

@@ -54,7 +54,7 @@ def a_shift_is_a_rotation() -> Evidence:
 
 
 @evidence
-def inner_products_hang_on_the_distance() -> Evidence:
+def inner_products_depend_on_the_distance() -> Evidence:
     """PE(p) · PE(p − Δ) against the kernel of Δ: the largest difference."""
     distance = torch.arange(100)
     kernel = _kernel(distance)
@@ -228,7 +228,7 @@ def _shuffled(what: str) -> str:
 
 
 @evidence
-def rotary_scores_hang_on_the_distance(offset: int = 10**6) -> Evidence:
+def rotary_scores_depend_on_the_distance(offset: int = 10**6) -> Evidence:
     """The change of any score when queries and keys both move on by an offset."""
     q, k = draw(0, 64, WIDTH), draw(1, 64, WIDTH)
     gap = _scores(rotary.apply, q, k, start=offset) - _scores(rotary.apply, q, k)

@@ -210,7 +210,7 @@ def _conventions(run: Run) -> str:
 # --- at the longest -----------------------------------------------------------------------------
 
 BRACKETS = f" In brackets: less than {LEARNED} already at {TRAINED[1]} tokens."
-REACH = 0.8  # of a cell's width is the axis from 0 to 1 on which its range is drawn
+AXIS_SHARE = 0.8  # of a cell's width is the axis from 0 to 1 on which its range is drawn
 
 
 def controls(run: Run | None = None) -> style.Figure:
@@ -306,7 +306,7 @@ def _write_cell(axes: Axes, row: int, column: int, cell: _Cell) -> None:
     """The mean in digits, and below it with its range on an axis of the cell's own."""
     mean = np.mean(cell.values)
     least, middle, most = (
-        column + REACH * (x - 0.5) for x in (min(cell.values), mean, max(cell.values))
+        column + AXIS_SHARE * (x - 0.5) for x in (min(cell.values), mean, max(cell.values))
     )
     text = f"{mean:.2f}" if cell.learned else f"({mean:.2f})"
     axes.text(column, row - 0.1, text, ha="center", va="center", size=10.5)

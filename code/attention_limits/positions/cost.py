@@ -11,7 +11,7 @@ from attention_limits.formula import Formula
 
 
 @dataclass(frozen=True)
-class Price:
+class EncodingCost:
     """What an encoding costs on n tokens of width d.
 
     Attributes:

@@ -1,0 +1,68 @@
+"""Encodings that add something to each token, once."""
+
+import torch
+from typing_extensions import override
+
+from attention_limits.checks import check_count
+from attention_limits.models.encodings.encoding import Encoding, Sizes, Where, check_even
+from attention_limits.models.layers import Initializer
+from attention_limits.positions import learned, lstm_generated, options, sinusoidal
+
+
+class Sinusoidal(Encoding):
+    """Option: ``base``."""
+
+    def __init__(self, initializer: Initializer, sizes: Sizes, *, base: float = 10000.0):
+        super().__init__(initializer, sizes)
+        self.base = base
+
+    @staticmethod
+    @override
+    def check(sizes: Sizes, *, base: float) -> None:
+        check_even("d_model", sizes.d_model)
+        options.check_base(base)
+
+    @override
+    def at_inputs(self, x: torch.Tensor, where: Where) -> torch.Tensor:
+        return sinusoidal.apply(x, base=self.base, positions=where.positions)
+
+
+class Learned(Encoding):
+    """Option: ``n_max``, the length of its table."""
+
+    def __init__(self, initializer: Initializer, sizes: Sizes, *, n_max: int = 256):
+        super().__init__(initializer, sizes)
+        self.table = initializer.normal(1, n_max, sizes.d_model, deviation=1.0)
+
+    @staticmethod
+    @override
+    def check(sizes: Sizes, *, n_max: int) -> None:
+        check_count("n_max", n_max, least=1)
+
+    @override
+    def at_inputs(self, x: torch.Tensor, where: Where) -> torch.Tensor:
+        return learned.apply(x, self.table, positions=where.positions)
+
+
+class LstmGenerated(Encoding):
+    """Option: ``hidden``, the width of its state; ``d_model`` if not given."""
+
+    takes_positions = False  # it makes them
+
+    def __init__(self, initializer: Initializer, sizes: Sizes, *, hidden: int | None = None):
+        super().__init__(initializer, sizes)
+        d, m = sizes.d_model, sizes.d_model if hidden is None else hidden
+        self.w_x = initializer.normal(1, 4 * m, d, deviation=d**-0.5)
+        self.w_h = initializer.normal(1, 4 * m, m, deviation=m**-0.5)
+        self.gates = initializer.constant(1, 4 * m)
+        self.w_out = initializer.normal(1, d, m, deviation=m**-0.5)
+
+    @staticmethod
+    @override
+    def check(sizes: Sizes, *, hidden: int | None) -> None:
+        if hidden is not None:
+            check_count("hidden", hidden, least=1)
+
+    @override
+    def at_inputs(self, x: torch.Tensor, where: Where) -> torch.Tensor:
+        return lstm_generated.apply(x, self.w_x, self.w_h, self.gates, self.w_out)

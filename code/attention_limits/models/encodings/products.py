@@ -1,0 +1,43 @@
+"""The encoding that turns queries and keys before they meet, in each layer."""
+
+import torch
+from typing_extensions import override
+
+from attention_limits.models.encodings.encoding import (
+    Encoding,
+    Sizes,
+    Where,
+    check_even,
+    for_all_heads,
+)
+from attention_limits.models.layers import Initializer
+from attention_limits.positions import options, rotary
+
+
+class Rotary(Encoding):
+    """Options: ``base``; ``factor``, by which positions are interpolated.
+
+    Scores depend on distances alone unless something comes between the rotation and the inner
+    product, such as the feature map of ``linear`` or, with one for each channel, a decay.
+    """
+
+    def __init__(
+        self, initializer: Initializer, sizes: Sizes, *, base: float = 10000.0, factor: float = 1
+    ):
+        super().__init__(initializer, sizes)
+        self.base, self.factor = base, factor
+
+    @staticmethod
+    @override
+    def check(sizes: Sizes, *, base: float, factor: float) -> None:
+        check_even("d_model / heads", sizes.d_model // sizes.heads)
+        options.check_base(base)
+        options.check_factor(factor)
+
+    @override
+    def turned(self, x: torch.Tensor, where: Where) -> torch.Tensor:
+        theta = rotary.frequencies(x.shape[-1], base=self.base, device=x.device)
+        theta = rotary.interpolated(theta, self.factor)
+        # In halves, which lie together in memory: as good as interleaved, and faster.
+        positions = for_all_heads(where.positions)
+        return rotary.apply(x, frequencies=theta, positions=positions, layout="half")

@@ -1,0 +1,42 @@
+"""The state of a training in a file: whole or not at all, and of this training or refused."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def write(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state; a kill leaves the file before or the file after, never half of one."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(buffer.getvalue())
+    partial.replace(path)
+
+
+def read(path: Path, made: Mapping[str, str], device: torch.device) -> dict[str, Any]:
+    """The state in a file.
+
+    Args:
+        path: of the file.
+        made: what it must have been made with, under "made".
+        device: where its tensors go.
+
+    Raises:
+        ValueError: if it is no checkpoint, or one of another training.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        other = [name for name, value in made.items() if state["made"].get(name) != value]
+    except Exception as error:  # a torn file fails in as many ways as it has bytes
+        kind = type(error).__name__
+        raise ValueError(f"checkpoint {path.name} is corrupted; delete it ({kind})") from error
+    if other:
+        raise ValueError(
+            f"checkpoint {path.name} must be of this training, but has another "
+            f"{' and another '.join(other)}; delete it to start anew"
+        )
+    return state
