@@ -17,9 +17,9 @@ from attention_limits import processes
 from attention_limits.cli import main
 from attention_limits.experiments import registry, roofline
 from attention_limits.experiments.registry import find
-from attention_limits.runs import provenance, records, runner, store
+from attention_limits.runs import cell_store, provenance, records, runner
+from attention_limits.runs.cell_store import LeftoverError
 from attention_limits.runs.records import UnwritableError
-from attention_limits.runs.store import LeftoverError
 
 CONFIG = Config()
 STEPS = 2 * 2 * CONFIG.schedule.steps
@@ -160,7 +160,7 @@ def test_what_goes_on_says_when_it_was_begun_and_each_cell_where_it_was_measured
     begun = json.loads((interrupted / PARTIAL / "run.json").read_text())["provenance"]
     later = {**begun, "commit": "f" * 40, "device": "Another chip", "torch": "9.9.9"}
     monkeypatch.setattr(records, "provenance", lambda *_: later)
-    monkeypatch.setattr(store, "now", lambda: "2100-01-01T00:00:00Z")
+    monkeypatch.setattr(cell_store, "now", lambda: "2100-01-01T00:00:00Z")
     run = runner.run(small_cells, CONFIG, interrupted)
     of_cells = run.provenance["cells"]
     assert {**run.provenance, "cells": {}} == {**begun, "cells": {}}
@@ -292,9 +292,9 @@ def test_other_code_is_refused_and_another_commit_of_the_same_is_not(
     interrupted, monkeypatch, whole
 ):
     """A model was mended in the middle of its training; or a chapter was, and that was enough."""
-    digest = store.code(small_cells)
+    digest = cell_store.code(small_cells)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "code", lambda _: "0123456789abcdef")
+        patch.setattr(cell_store, "code", lambda _: "0123456789abcdef")
         refused(interrupted, f"code {digest}, not 0123456789abcdef")
     monkeypatch.setattr(provenance, "_commit", lambda: {"commit": "f" * 40, "dirty": None})
     assert runner.run(small_cells, CONFIG, interrupted).records == whole

@@ -16,8 +16,8 @@ from helpers.small_runs import Gate, came_once_but_for_the_killed, first_of_two_
 from attention_limits.cli import main
 from attention_limits.experiments import scaling
 from attention_limits.runs import cells, records, runner, workers
+from attention_limits.runs.cell_store import CellStore, LeftoverError
 from attention_limits.runs.cluster import across, client_of
-from attention_limits.runs.store import LeftoverError, Store
 from attention_limits.runs.workers import LostWorkersError, TeamError
 
 CONFIG = Config()
@@ -118,7 +118,7 @@ def test_an_interrupt_stops_all_workers_and_keeps_what_they_finished(tmp_path, w
 
 def test_a_worker_of_other_code_is_refused(tmp_path):
     """A worker of yesterday's code measured half of the rows."""
-    store = Store(small_cells, CONFIG, tmp_path)
+    store = CellStore(small_cells, CONFIG, tmp_path)
     head = {**store.head, "code": "0123456789abcdef"}
     with pytest.raises(
         LeftoverError, match=r"worker must measure the same .* 0123456789abcdef, no"
@@ -128,30 +128,32 @@ def test_a_worker_of_other_code_is_refused(tmp_path):
 
 def test_what_others_measure_is_not_thrown_away(tmp_path, monkeypatch):
     """`--fresh` deleted the cells of a run that was under way in another terminal."""
-    store = Store(small_cells, CONFIG, tmp_path)
+    store = CellStore(small_cells, CONFIG, tmp_path)
     store.begin(fresh=False)
     with store.claimed("attention, seed 0", wait=False) as is_mine:
         assert is_mine
         with pytest.raises(LeftoverError, match="another process measures 'attention, seed 0'"):
             runner.run(small_cells, CONFIG, tmp_path, fresh=True)
-        with Store(small_cells, CONFIG, tmp_path).claimed("attention, seed 0", wait=False) as too:
+        with CellStore(small_cells, CONFIG, tmp_path).claimed(
+            "attention, seed 0", wait=False
+        ) as too:
             assert not too
     assert runner.run(small_cells, CONFIG, tmp_path, fresh=True).complete
 
 
 def test_a_run_that_was_thrown_away_or_finished_meanwhile_is_noticed(tmp_path, whole):
     """A process that came late measured all again, or wrote cells into a run of other settings."""
-    late = Store(small_cells, CONFIG, tmp_path)
+    late = CellStore(small_cells, CONFIG, tmp_path)
     late.begin(fresh=False)
     finished = runner.run(small_cells, CONFIG, tmp_path)
     with late.claimed("attention, seed 0", wait=True) as is_mine:
         assert not is_mine
     assert late.finish(()) == finished
-    Store(small_cells, replace(CONFIG, seeds=(7,)), tmp_path).begin(fresh=True)
+    CellStore(small_cells, replace(CONFIG, seeds=(7,)), tmp_path).begin(fresh=True)
     with late.claimed("attention, seed 0", wait=True) as is_mine:
         assert not is_mine
     other = replace(CONFIG, seeds=(8,))
-    store = Store(small_cells, other, tmp_path)
+    store = CellStore(small_cells, other, tmp_path)
     with pytest.raises(LeftoverError, match="was thrown away meanwhile"):
         store.finish(())
 
@@ -160,7 +162,7 @@ def test_a_cell_that_was_finished_while_one_waited_for_it_is_not_measured_again(
     tmp_path, monkeypatch
 ):
     """The last cell of another process was measured by everybody who had waited for it."""
-    store = Store(small_cells, CONFIG, tmp_path)
+    store = CellStore(small_cells, CONFIG, tmp_path)
     store.begin(fresh=False)
 
     class Waits(FileLock):
@@ -168,7 +170,7 @@ def test_a_cell_that_was_finished_while_one_waited_for_it_is_not_measured_again(
             store.keep("attention, seed 0", {"rows": [], "provenance": {}})
             return super().acquire(**how)
 
-    monkeypatch.setattr("attention_limits.runs.store.FileLock", Waits)
+    monkeypatch.setattr("attention_limits.runs.cell_store.FileLock", Waits)
     with store.claimed("attention, seed 0", wait=True) as is_mine:
         assert not is_mine
 
@@ -265,7 +267,7 @@ def test_a_cluster_shares_cells_and_takes_up_those_of_a_worker_that_is_killed(
 
 def test_a_cluster_that_does_not_see_the_folder_sends_cells_back(tmp_path, whole, cluster):
     """What was measured on another machine stayed there."""
-    store, todo = Store(small_cells, CONFIG, tmp_path), cells.named(small_cells.cells(CONFIG))
+    store, todo = CellStore(small_cells, CONFIG, tmp_path), cells.named(small_cells.cells(CONFIG))
     store.begin(fresh=False)
     store.folder = tmp_path / "elsewhere"  # which is what workers are told
     with client_of(cluster.scheduler_address) as client:
@@ -277,7 +279,7 @@ def test_a_cluster_that_does_not_see_the_folder_sends_cells_back(tmp_path, whole
 def test_a_cluster_waits_for_what_another_process_measures(tmp_path, whole, cluster):
     """The run was recorded without the cell that somebody else had, or that was measured twice."""
     other, finished = ExitStack(), []
-    store = Store(small_cells, CONFIG, tmp_path)
+    store = CellStore(small_cells, CONFIG, tmp_path)
     store.begin(fresh=False)
     assert other.enter_context(store.claimed("attention, seed 1", wait=False))
 

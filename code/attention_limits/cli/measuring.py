@@ -34,9 +34,9 @@ def config_of(name: str, args: argparse.Namespace, **changes: object) -> object:
 
 def recorded(command: str, name: str, config: object, args: argparse.Namespace, **how) -> int:
     """The exit status of measuring and saving a run."""
+    from attention_limits.runs.cell_store import LeftoverError
     from attention_limits.runs.records import UnwritableError
     from attention_limits.runs.runner import TeamError
-    from attention_limits.runs.store import LeftoverError
     from attention_limits.runs.workers import LostWorkersError
 
     try:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attention_limits.runs.cell_store import CellStore
 from attention_limits.runs.cells import Cell, Shares
 from attention_limits.runs.progress import Progress
-from attention_limits.runs.store import Store
 from attention_limits.runs.workers import LostWorkersError, TeamError, joined
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def client_of(address: str) -> Iterator["Client"]:
         yield client
 
 
-def across(client: "Client", store: Store, todo: Mapping[str, Cell], progress: Progress) -> None:
+def across(
+    client: "Client", store: CellStore, todo: Mapping[str, Cell], progress: Progress
+) -> None:
     """Measure cells on the cluster; an error in one, or an interrupt, cancels those that wait.
 
     Raises:
@@ -96,7 +98,7 @@ def measure(
         and there is no run under way.
 
     Raises:
-        store.LeftoverError: if the worker has other code or, of what is timed, is another machine.
+        cell_store.LeftoverError: if the worker has other code or, of what is timed, is another machine.
     """
     with _TURN:
         store = joined(name, config, folder, head)

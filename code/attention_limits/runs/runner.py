@@ -8,10 +8,10 @@ from types import ModuleType
 from typing import Any
 
 from attention_limits.runs import cells, cluster, records
+from attention_limits.runs.cell_store import CellStore, head_of, is_timed, locked
 from attention_limits.runs.cells import Shares
 from attention_limits.runs.progress import Progress, silent
 from attention_limits.runs.records import Run
-from attention_limits.runs.store import Store, head_of, is_timed, locked
 from attention_limits.runs.workers import Hands, TeamError, alone, together
 
 
@@ -50,7 +50,7 @@ def run(
     Raises:
         ValueError: if cells or rows are not what they must be.
         workers.TeamError: naming ``workers`` or ``scheduler``, if there cannot be any.
-        store.LeftoverError: if there is an unfinished run of another config or code or, of what is
+        cell_store.LeftoverError: if there is an unfinished run of another config or code or, of what is
             timed, another machine; or a file in its place that is none.
         records.UnwritableError: if the folder cannot keep a run, or no longer can. Whatever was
             saved before is still there.
@@ -131,7 +131,7 @@ def _run_cells(
     fresh: bool,
 ) -> Run:
     todo = cells.named(experiment.cells(config))
-    store = Store(experiment, config, folder)
+    store = CellStore(experiment, config, folder)
     if recorded := store.begin(fresh=fresh):
         path = folder / f"{recorded.experiment}.json"
         progress(None, f"{path} is there, {recorded.stamp}; --fresh measures it anew")

@@ -13,12 +13,12 @@ from typing import Any
 
 from attention_limits import processes
 from attention_limits.runs import cells
+from attention_limits.runs.cell_store import CellStore
 from attention_limits.runs.cells import Cell, Shares, Tell
 from attention_limits.runs.progress import Progress
-from attention_limits.runs.store import Store
 
 # Who measures all cells of a store, and tells how far that is.
-Hands = Callable[[Store, Mapping[str, Cell], Progress], None]
+Hands = Callable[[CellStore, Mapping[str, Cell], Progress], None]
 
 
 class TeamError(ValueError):
@@ -29,12 +29,12 @@ class LostWorkersError(RuntimeError):
     """All workers were killed, and cells are left."""
 
 
-def alone(store: Store, todo: Mapping[str, Cell], progress: Progress) -> None:
+def alone(store: CellStore, todo: Mapping[str, Cell], progress: Progress) -> None:
     """Measure in this process."""
     _measure(store, todo, Shares(todo, filter(store.has, todo), progress))
 
 
-def together(store: Store, todo: Mapping[str, Cell], progress: Progress, *, count: int) -> None:
+def together(store: CellStore, todo: Mapping[str, Cell], progress: Progress, *, count: int) -> None:
     """Measure in so many processes of one core each, as far as there are cells.
 
     The cell of one that is killed is taken up by the others. An error in a cell, or an interrupt,
@@ -63,7 +63,7 @@ def together(store: Store, todo: Mapping[str, Cell], progress: Progress, *, coun
         raise LostWorkersError(f"all workers died, and {len(left)} cells are not measured yet")
 
 
-def _measure(store: Store, todo: Mapping[str, Cell], tell: Tell) -> None:
+def _measure(store: CellStore, todo: Mapping[str, Cell], tell: Tell) -> None:
     """Measure what nobody else does; then wait for the others, and take up what they leave."""
     for is_waiting in (False, True):
         for name, cell in todo.items():
@@ -106,13 +106,13 @@ def _work(name: str, config: Any, folder: Path, head: dict[str, Any], theirs: Co
             theirs.send(_portable(error))
 
 
-def joined(name: str, config: Any, folder: Path, head: dict[str, Any]) -> Store:
+def joined(name: str, config: Any, folder: Path, head: dict[str, Any]) -> CellStore:
     """The store of a run that another process has begun, for an experiment by its full name.
 
     Raises:
-        store.LeftoverError: if this process would measure something else.
+        cell_store.LeftoverError: if this process would measure something else.
     """
-    store = Store(resolve_name(name), config, folder)
+    store = CellStore(resolve_name(name), config, folder)
     store.join(head)
     return store
 

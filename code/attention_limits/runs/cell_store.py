@@ -38,7 +38,7 @@ class LeftoverError(ValueError):
     """Something that an earlier run left behind, and that this one cannot go on from."""
 
 
-class Store:
+class CellStore:
     """The cells of one run, on the disk.
 
     Args:

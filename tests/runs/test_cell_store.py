@@ -4,7 +4,7 @@ import pytest
 
 from attention_limits import closure
 from attention_limits.experiments import commutant, learned, length, scaling
-from attention_limits.runs import store
+from attention_limits.runs import cell_store
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def rests_on(monkeypatch):
 
     def ask(experiment):
         hashed.clear()
-        store.code.__wrapped__(experiment)
+        cell_store.code.__wrapped__(experiment)
         assert experiment.__doc__.splitlines()[0] in hashed[1]  # its own text
         return {path.relative_to(package).as_posix() for path in hashed[2:]}
 
@@ -29,7 +29,13 @@ def test_the_code_of_a_run_is_what_its_experiment_imports(rests_on, experiment):
     found = rests_on(experiment)
     assert ("training.py" in found) == ("tasks/recall.py" in found) == (experiment is not scaling)
     assert {"attention/dense.py", "runs/records.py"} <= found
-    others = {"cli.py", "claims.py", "experiments/registry.py", "runs/runner.py", "runs/store.py"}
+    others = {
+        "cli.py",
+        "claims.py",
+        "experiments/registry.py",
+        "runs/runner.py",
+        "runs/cell_store.py",
+    }
     assert not found & others
     assert not {name for name in found if name.startswith("chapters/")}
 
