@@ -98,7 +98,8 @@ def measure(
         and there is no run under way.
 
     Raises:
-        cell_store.LeftoverError: if the worker has other code or, of what is timed, is another machine.
+        cell_store.LeftoverError: if the worker has other code or, of what is timed, is another
+            machine.
     """
     with _TURN:
         store = joined(name, config, folder, head)

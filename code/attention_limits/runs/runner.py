@@ -50,8 +50,8 @@ def run(
     Raises:
         ValueError: if cells or rows are not what they must be.
         workers.TeamError: naming ``workers`` or ``scheduler``, if there cannot be any.
-        cell_store.LeftoverError: if there is an unfinished run of another config or code or, of what is
-            timed, another machine; or a file in its place that is none.
+        cell_store.LeftoverError: if there is an unfinished run of another config or code or, of
+            what is timed, another machine; or a file in its place that is none.
         records.UnwritableError: if the folder cannot keep a run, or no longer can. Whatever was
             saved before is still there.
         workers.LostWorkersError: if all workers were killed. Finished cells are kept.
