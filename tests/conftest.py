@@ -3,10 +3,10 @@
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
+from helpers.sources import tracked_files
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,16 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def tracked_files():
-    """What a commit of the working tree would hold, as paths relative to its root."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return sorted({Path(name) for name in names.split("\0") if name and (ROOT / name).is_file()})
-
-
 @pytest.fixture(scope="session")
 def tracked():
-    """The tracked files, or those that are about to be."""
+    """The files that git knows, relative to the root."""
     return tracked_files()
 
 

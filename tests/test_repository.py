@@ -12,16 +12,12 @@ import jupytext
 import nbformat
 import pytest
 import yaml
-from helpers.sources import HEADER
+from helpers.sources import HEADER, pages, tracked_files
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-PAGES = {
-    path.relative_to(ROOT).with_suffix("").as_posix(): path
-    for pages in ("index.md", "chapters/*.md", "library/*.md")
-    for path in sorted(ROOT.glob(pages))
-}
+PAGES = {"index": ROOT / "index.md", **pages("chapters", "library")}
 NOTEBOOKS = {
     name: path for name, path in PAGES.items() if "{code-cell}" in path.read_text(encoding="utf-8")
 }
@@ -47,11 +43,12 @@ def test_the_contents_are_the_pages_there_are():
     assert sorted([contents["root"], *(entry["file"] for entry in entries)]) == sorted(PAGES)
 
 
-def test_what_is_cited_is_in_the_bibliography():
+def test_what_is_cited_is_in_the_bibliography(tracked):
     """A reader meets a question mark where a source should be. (Claims: see test_claims.py.)"""
     keys = set(re.findall(r"^@\w+\{([^,\s]+),", text_of("references.bib"), flags=re.MULTILINE))
     role = re.compile(r"(?:\{cite(?::\w+)?\}|:cite(?::\w+)?:)`([^`]+)`")
-    sources = [*PAGES.values(), *(ROOT / "code").rglob("*.py")]
+    code = (ROOT / name for name in tracked if name.parts[0] == "code" and name.suffix == ".py")
+    sources = [*PAGES.values(), *code]
     cited = {
         (path.name, key.strip())
         for path in sources
@@ -66,6 +63,16 @@ def test_no_source_is_in_the_bibliography_twice():
     """Two entries share a key, and which of them the reader gets is chance."""
     keys = re.findall(r"^@\w+\{([^,\s]+),", text_of("references.bib"), flags=re.MULTILINE)
     assert sorted(keys) == sorted(set(keys))
+
+
+def test_what_lies_about_is_none_of_ours(tmp_path):
+    """A log or a note in the checkout, which git does not track, failed the tests of all files."""
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    for name in ("code/ours.py", "note.md", "chapters/draft.md", "code/run.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    subprocess.run(["git", "add", "code/ours.py"], cwd=tmp_path, check=True)
+    assert tracked_files(tmp_path) == [Path("code/ours.py")]
 
 
 # --- what has to say the same -------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 from bs4 import BeautifulSoup
 from helpers.small_book import EXTENSION, ROOT, Book
+from helpers.sources import pages
 
 from attention_limits.attention import MECHANISMS
 from attention_limits.gallery import library as figures
@@ -20,7 +21,8 @@ MODULES = {name: figures.module_of(name) for name in (*MECHANISMS, *figures.BASE
 ENCODINGS = {name: figures_of_positions.module_of(name) for name in POSITIONS}
 ALL = {**MODULES, **ENCODINGS}
 DIRECTIVE = re.compile(r"^```\{(mechanism|encoding)\} (\w+)$", re.MULTILINE)
-PAGES = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "library").glob("*.md"))}
+PAGES = {path: path.read_text(encoding="utf-8") for path in pages("library").values()}
+CHAPTERS = pages("chapters")
 PLACES = {name: path.stem for path, text in PAGES.items() for _, name in DIRECTIVE.findall(text)}
 
 
@@ -52,7 +54,7 @@ def test_a_docstring_without_a_name_is_refused():
         library._first_sentence(module)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.md")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", CHAPTERS.values(), ids=lambda path: path.stem)
 def test_links_from_chapters_say_what_they_lead_to(path):
     """A link was moved to another function and its text was not, or the function has gone."""
     text = path.read_text(encoding="utf-8")
@@ -67,7 +69,7 @@ def test_the_chapter_that_teaches_a_mechanism_links_to_it(name):
     """Who reads about a mechanism is not told where to look up how it is called."""
     module = ALL[name]
     title = library.TAUGHT_IN.search(inspect.getdoc(module))["chapter"]
-    for path in (ROOT / "chapters").glob("*.md"):
+    for path in CHAPTERS.values():
         text = path.read_text(encoding="utf-8")
         if re.search(rf"^# {re.escape(title)}$", text, re.MULTILINE):
             assert f"<{module.__name__}." in text

@@ -1,4 +1,9 @@
-"""What every text notebook of the book begins with."""
+"""The sources of the book: which files are its own, and what its text notebooks begin with."""
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 
 HEADER = """\
 ---
@@ -12,3 +17,23 @@ kernelspec:
   name: python3
 ---
 """
+
+
+def tracked_files(root: Path = ROOT) -> list[Path]:
+    """The files that git knows, relative to the root: no log or note that happens to lie there.
+
+    What somebody wrote and forgot to add is noticed where it is missed: the wheel is built of
+    these files alone, and what imports or lists the new one fails there.
+    """
+    command = ["git", "ls-files", "-z", "--cached"]
+    names = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    return sorted(Path(name) for name in names.split("\0") if name and (root / name).is_file())
+
+
+def pages(*folders: str) -> dict[str, Path]:
+    """The Markdown files of folders of the book, by name as in ``_toc.yml``."""
+    return {
+        name.with_suffix("").as_posix(): ROOT / name
+        for name in tracked_files()
+        if name.suffix == ".md" and name.parent.as_posix() in folders
+    }
