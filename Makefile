@@ -9,17 +9,27 @@ BIN := $(VENV)/bin
 # One process a core, each a file of tests at a time, in their order: the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: book test serve results bench clean
+.PHONY: book test unit deep lint serve results bench clean
 
 book: $(VENV)/installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html, or type: make serve"
 
-test: book
+test: book lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep" $(SIDE_BY_SIDE)
+
+# The loop while one writes: no built book, no browser, nothing that takes long.
+unit: $(VENV)/installed lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep and not slow and not browser" \
+		$(SIDE_BY_SIDE)
+
+# What takes longest: the whole book built twice and compared, and each page run outside of it.
+deep: book
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m deep
+
+lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone" $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest -m alone
 
 serve: book
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
@@ -34,6 +44,7 @@ bench: $(VENV)/installed
 	@echo "This takes about eight minutes, and rewrites code/attention_limits/results/speed.json"
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/peers.txt --constraint constraints.txt $(PIP_ARGS)
 	$(BIN)/attention-limits bench --out code/attention_limits/results
+	$(BIN)/python -m pytest -m alone
 
 clean:
 	rm -rf _build

@@ -182,7 +182,7 @@ def executed(tmp_path_factory):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_a_page_runs_outside_the_book_without_a_complaint(page, executed):
     """A reader runs the chapter in Jupyter and meets an exception, or a warning new to us."""

@@ -149,7 +149,7 @@ def test_evidence_that_does_not_hold_fails_every_build(book):
 # --- the same book twice ------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_two_clean_builds_of_the_book_are_the_same_to_the_byte(tmp_path, checkout):
     """A page depends on when, where or in which order it was built, and no one could check it."""
     one = built_elsewhere(checkout(tmp_path / "a longer name"), seed="1", zone="UTC-14")
