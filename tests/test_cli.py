@@ -14,6 +14,7 @@ from attention_limits.claims import Claim
 from attention_limits.cli import main
 from attention_limits.cli.verify import DEAR, STARTING, expected_seconds
 from attention_limits.evidence import Evidence
+from attention_limits.experiments import registry
 from attention_limits.experiments.registry import EXPERIMENTS
 
 LEDGER = claims.load()
@@ -487,4 +488,4 @@ def test_each_experiment_runs_in_seconds_as_a_smoke_test(name, tmp_path):
     from attention_limits.runs import records
 
     assert main(["run", name, "--preset", "smoke", "--device", "cpu", "--out", str(tmp_path)]) == 0
-    assert records.load(name, tmp_path).complete
+    assert records.load(registry.find(name), tmp_path).complete

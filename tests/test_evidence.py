@@ -215,7 +215,7 @@ def test_the_books_evidence_holds_and_its_tolerance_tests_something(claim, name)
     A tolerance ten or more times the deviation found is too wide: one that is right today turns
     this red when someone loosens it tenfold. Evidence that comes out exact asks for tolerance 0.
     """
-    evidence = claims.resolve(claim, "evidence", name)()
+    evidence = claims.resolve(LEDGER[claim], "evidence", name)()
     assert evidence.holds, str(evidence)
     assert evidence.slack is None or evidence.slack > 0.1, f"too wide a tolerance: {evidence}"
 
