@@ -77,5 +77,7 @@ def test_a_config_may_shorten_what_a_setting_says(monkeypatch):
     monkeypatch.setattr(grid.tuning, "train", lambda *given, **_: recipes.append(given[2]))
     for steps in (None, 7):
         config = Config(settings=("one",), steps=steps)
-        grid.train(None, Setting("parity", steps=30, lengths=(2, 9)), config, rates=(1,), reach=64)
-    assert recipes == [Recipe(steps=s, lengths=(2, 9), reach=64) for s in (30, 7)]
+        grid.train(
+            None, Setting("parity", steps=30, lengths=(2, 9)), config, rates=(1,), max_position=64
+        )
+    assert recipes == [Recipe(steps=s, lengths=(2, 9), max_position=64) for s in (30, 7)]

@@ -27,7 +27,9 @@ def rests_on(monkeypatch):
 def test_the_code_of_a_run_is_what_its_experiment_imports(rests_on, experiment):
     """An edit of a help text threw half of a sweep away; or one of the training did not."""
     found = rests_on(experiment)
-    assert ("training.py" in found) == ("tasks/recall.py" in found) == (experiment is not scaling)
+    assert (
+        ("training/loop.py" in found) == ("tasks/recall.py" in found) == (experiment is not scaling)
+    )
     assert {"attention/dense.py", "runs/records.py"} <= found
     others = {
         "cli.py",

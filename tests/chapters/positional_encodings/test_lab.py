@@ -31,7 +31,7 @@ def recorded():
 
 @pytest.fixture(autouse=True)
 def from_hand(recorded, monkeypatch):
-    monkeypatch.setattr(records, "load", lambda name: {"length": recorded}[name])
+    monkeypatch.setattr(records, "load", lambda experiment: {length: recorded}[experiment])
 
 
 @pytest.fixture(scope="module")

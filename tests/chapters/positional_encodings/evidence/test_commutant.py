@@ -4,7 +4,6 @@ import inspect
 
 import pytest
 
-from attention_limits import training
 from attention_limits.chapters.positional_encodings.evidence import commutant
 from attention_limits.evidence import Evidence
 from attention_limits.runs import records
@@ -106,6 +105,6 @@ def test_a_share_no_smaller_than_that_of_fast_training_does_not_hold(recorded):
 
 def test_slow_models_that_have_not_learned_do_not_hold(monkeypatch):
     """Without the commutant, and without the answer: that would be no counter-case."""
-    rows = [{"model": 0, "last": 0.99}, {"model": 1, "last": 0.3}]
-    monkeypatch.setattr(training, "evaluate", lambda *_, **__: rows)
+    found = {"right": [0.99, 0.3], "shares": [0.1, 0.1]}
+    monkeypatch.setattr(commutant, "_slow", lambda: found)
     assert not commutant.slow_training_finds_the_offset().holds
