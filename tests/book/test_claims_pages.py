@@ -52,7 +52,7 @@ def test_a_card_typesets_its_mathematics(card):
 def test_a_card_lists_each_piece_with_the_number_just_measured(card):
     """A verdict is shown without what it stands on, or with numbers of another day."""
     assert [words(piece) for piece in card.select("li")] == [
-        "✓ tiny.addition every step proven",
+        "✓ addition every step proven",
         "✓ tiny.four 4 apples (expected 4, exactly) · counted by hand",
     ]
 
