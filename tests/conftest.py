@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,17 @@ def chromium() -> str:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Every figure that a test recorded with ``record_property``."""
+    """Every figure that a test recorded with ``record_property``, and where the time went."""
     reports = [r for rs in terminalreporter.stats.values() for r in rs if hasattr(r, "when")]
     if figures := [pair for r in reports if r.when == "call" for pair in r.user_properties]:
         terminalreporter.section("measured")
         for name, value in figures:
             terminalreporter.line(f"{name}: {value}")
+    seconds = Counter()
+    for report in reports:
+        seconds[report.nodeid.partition("::")[0]] += report.duration
+    if len(seconds) > 1:
+        total = sum(seconds.values())
+        terminalreporter.section(f"ten slowest files, of {total:.0f} process-seconds in all")
+        for name, spent in seconds.most_common(10):
+            terminalreporter.line(f"{spent:7.1f} s  {name}")
