@@ -81,7 +81,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
         for name, value in figures:
             terminalreporter.line(f"{name}: {value}")
     seconds = Counter()
-    for report in reports:
+    for report in filter(lambda r: hasattr(r, "duration"), reports):
         seconds[report.nodeid.partition("::")[0]] += report.duration
     if len(seconds) > 1:
         total = sum(seconds.values())

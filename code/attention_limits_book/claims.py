@@ -4,7 +4,9 @@ Each build gathers the evidence anew when anything that it depends on has change
 verdict is not borne out.
 """
 
+import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from docutils import nodes
@@ -14,16 +16,19 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from attention_limits import claims
+from attention_limits_book.directive import Faces
+from attention_limits_book.notebooks.blocks import body, quote
+from attention_limits_book.notebooks.inline import inline
+from attention_limits_book.notebooks.page import Page, look_up
+from attention_limits_book.notebooks.syntax import Directive, error_at
 
 LOG = logging.getLogger(__name__)
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directives ``claim`` and ``verdict-table`` and the gates behind them."""
+    """Register the gates behind the directives ``claim`` and ``verdict-table``."""
     app.add_config_value("claims_file", None, "env", [str, type(None)])
     app.add_config_value("claims_jobs", None, "", [int, type(None)])  # None: one a core
-    app.add_directive("claim", ClaimCard)
-    app.add_directive("verdict-table", VerdictTable)
     app.connect("env-before-read-docs", _load, priority=400)  # before pages show some of it
 
 
@@ -143,3 +148,51 @@ def _pieces(results: list[dict]) -> nodes.Node:
         line += nodes.Text(f" {result['detail']}")
         items += nodes.list_item("", line)
     return items
+
+
+# --- In notebooks -------------------------------------------------------------------------------
+
+
+def _claim_in_notebook(directive: Directive, page: Page) -> str:
+    claim = look_up(page.book.claims, directive.argument, "claim", directive.line)
+    statement, reason = (
+        _claim_text(claim, part, directive.line, page) for part in ("statement", "reason")
+    )
+    return quote(
+        f"**Claim.** {statement}",
+        f"**Verdict: {claim['verdict']}.** {reason}".rstrip(),
+        body(directive, page),
+    )
+
+
+def _claim_text(claim: Mapping, part: str, line: int, page: Page) -> str:
+    return inline(" ".join((claim.get(part) or "").split()), line, page)
+
+
+def _verdicts_in_notebook(directive: Directive, page: Page) -> str:
+    if directive.argument or directive.options:
+        raise error_at(directive.line, "directive {verdict-table} takes no argument and no option")
+    rows = ["| Claim | Verdict | Why |", "|---|---|---|"]
+    for claim in page.book.claims.values():
+        statement, reason = (
+            _table_cell(_claim_text(claim, part, directive.line, page))
+            for part in ("statement", "reason")
+        )
+        rows.append(f"| {statement} | {claim['verdict']} | {reason} |")
+    return "\n".join(rows)
+
+
+def _table_cell(text: str) -> str:
+    r"""A bar would end the cell: in mathematics it becomes \vert, elsewhere it is escaped."""
+    pieces = text.split("$")
+    for i, piece in enumerate(pieces):
+        if i % 2:
+            piece = piece.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
+        pieces[i] = re.sub(r"(?<!\\)\|", r"\|", piece)
+    return "$".join(pieces)
+
+
+DIRECTIVES = {
+    "claim": Faces(ClaimCard, _claim_in_notebook),
+    "verdict-table": Faces(VerdictTable, _verdicts_in_notebook),
+}

@@ -8,8 +8,9 @@ import nbformat
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from attention_limits_book import notebooks
+from attention_limits_book import faces, notebooks
 from attention_limits_book.fingerprints import is_notebook
+from attention_limits_book.notebooks import references
 
 FOLDER = "notebooks"  # in the book's HTML
 
@@ -22,7 +23,7 @@ def setup(app: Sphinx) -> None:
 @functools.cache
 def _references(bibliography: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Short and long, once a build: parsing them takes longer than converting every page."""
-    return notebooks.short_references(bibliography), notebooks.long_references(bibliography)
+    return references.short(bibliography), references.long(bibliography)
 
 
 def _offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -44,6 +45,7 @@ def _write(app: Sphinx, pagename: str, source: Path) -> str:
     try:
         notebook = notebooks.convert(
             source.read_text(encoding="utf-8"),
+            faces=faces.IN_NOTEBOOKS,
             claims={claim.id: asdict(claim) for claim in app.env.claims.values()},
             references=short,
             bibliography=long,

@@ -23,6 +23,7 @@ from sphinx.util.nodes import make_refnode
 
 from attention_limits.attention import MECHANISMS
 from attention_limits.positions import POSITIONS
+from attention_limits_book.directive import Faces
 
 if TYPE_CHECKING:
     from attention_limits.attention.cost import Cost
@@ -42,13 +43,9 @@ TAUGHT_IN = re.compile(r'Taught in: "(?P<chapter>[^"]+)"')
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directives for mechanisms and encodings, and links to chapters."""
+    """Register what the directives for mechanisms and encodings rest on, and links to chapters."""
     for extension in ("autodoc", "napoleon", "viewcode"):
         app.setup_extension(f"sphinx.ext.{extension}")
-    app.add_directive("mechanism", Mechanism)
-    app.add_directive("mechanism-table", MechanismTable)
-    app.add_directive("encoding", Encoding)
-    app.add_directive("encoding-table", EncodingTable)
     app.add_role("chapter", XRefRole(innernodeclass=nodes.inline))
     app.connect("autodoc-process-docstring", _read_docstring)
     app.connect("missing-reference", _resolve_chapter)
@@ -369,3 +366,11 @@ def _pages_with_chapters(app: Sphinx, env: BuildEnvironment) -> list[str]:
     if before == env.library_chapters:
         return []
     return [page for page, notes in env.metadata.items() if "library" in notes]
+
+
+DIRECTIVES = {
+    "mechanism": Faces(Mechanism),
+    "mechanism-table": Faces(MechanismTable),
+    "encoding": Faces(Encoding),
+    "encoding-table": Faces(EncodingTable),
+}

@@ -10,7 +10,8 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from attention_limits_book.execution import is_notebook
+from attention_limits_book import exercises
+from attention_limits_book.fingerprints import is_notebook
 
 LOG = logging.getLogger(__name__)
 LONGEST_CELL = 15  # lines of code, which fit a phone's screen
@@ -84,6 +85,10 @@ def foreign(page: str) -> Iterator[str]:
 
 
 def _check_source(app: Sphinx, docname: str, source: list[str]) -> None:
+    try:
+        exercises.read(source[0])
+    except ValueError as error:
+        LOG.warning("%s", error, location=docname)
     if is_notebook(Path(app.env.doc2path(docname))):
         for line, length in long_cells(source[0]):
             LOG.warning(

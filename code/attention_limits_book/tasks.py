@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 
 from docutils import nodes
-from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from attention_limits import tasks
@@ -20,6 +19,7 @@ from attention_limits.checks import check_choice
 from attention_limits.tasks import IGNORE, Batch, Task
 from attention_limits.tasks.agreement import VERB, WORDS
 from attention_limits.tasks.states import elements
+from attention_limits_book.directive import Faces
 from attention_limits_book.library import (
     anchor_at_heading,
     drop_numbered_ids,
@@ -30,12 +30,6 @@ from attention_limits_book.library import (
 
 DIGITS, LETTERS = "0123456789", "abcdefghij"
 BLANK, QUERY = "·", "?"
-
-
-def setup(app: Sphinx) -> None:
-    """Register the directives ``tasks`` and ``task-table``."""
-    app.add_directive("tasks", Tasks)
-    app.add_directive("task-table", TaskTable)
 
 
 @dataclass(frozen=True)
@@ -220,3 +214,6 @@ class TaskTable(SphinxDirective):
             str(task.classes),
             str(Fraction(task.chance).limit_denominator(1000)),
         )
+
+
+DIRECTIVES = {"tasks": Faces(Tasks), "task-table": Faces(TaskTable)}

@@ -8,7 +8,9 @@ import nbformat
 import pytest
 from helpers.sources import HEADER
 
-from attention_limits_book.notebooks import SETUP, convert, long_references, short_references
+from attention_limits_book.faces import IN_NOTEBOOKS
+from attention_limits_book.notebooks import convert, references
+from attention_limits_book.notebooks.cells import SETUP
 
 HEADER_LINES = HEADER.count("\n")
 
@@ -33,6 +35,7 @@ LABELS = {"elsewhere": "A Section Elsewhere"}
 def notebook(source):
     return convert(
         HEADER + source,
+        faces=IN_NOTEBOOKS,
         claims=CLAIMS,
         references=REFERENCES,
         page_titles=PAGES,
@@ -54,7 +57,7 @@ def code_cells(source):
 # A page with everything in it; the tests of structure run on it.
 EVERYTHING = r"""
 (top)=
-# Title with {math}`n^2`
+# Title with {py:func}`~a.b`
 
 % a comment
 Prose {cite}`vaswani2017attention`, see {eq}`cost`, {ref}`top`, {doc}`locality`
@@ -71,15 +74,15 @@ x = 1
 
 [^note]: A remark by {cite:t}`dao2024`.
 
-::::{admonition} A title
-:class: dropdown
-:::{tip}
-Inner {kbd}`Home`.
+::::{exercise} Outer
+:label: outer
+:::{exercise}
+Inner {py:class}`a.B`.
 :::
 ::::
 
 - item
-  ```{note}
+  ```{claim} cost-backward
   In a list.
   ```
 - next
@@ -87,10 +90,11 @@ Inner {kbd}`Home`.
 ````{exercise} Count
 :label: one
 How many? {glue:text}`ratio:.2f`
-```{math}
+
+$$
 a &= b \\
 c &= d
-```
+$$
 ````
 
 ```{solution} one
@@ -204,8 +208,8 @@ class TestCells:
 
     def test_rule_at_the_top_of_a_cell_is_no_header(self):
         """A cell's text that begins with --- would be taken for front matter, and skipped."""
-        text = markdown("```{code-cell}\nx\n```\n\n---\n\n{kbd}`a`\n\n---\n")
-        assert text == "---\n\n<kbd>a</kbd>\n\n---"
+        text = markdown("```{code-cell}\nx\n```\n\n---\n\n{py:func}`a`\n\n---\n")
+        assert text == "---\n\n`a`\n\n---"
 
     def test_windows_line_ends(self):
         source = EVERYTHING.replace("\n", "\r\n")
@@ -226,50 +230,20 @@ class TestCells:
 
 DIRECTIVES = {
     # source: what the notebook says instead
-    "```{note}\nMind *this*.\n```": "> **Note**\n>\n> Mind *this*.",
-    "```{note} Mind this.\n```": "> **Note**\n>\n> Mind this.",
-    ":::{seealso}\nThat.\n:::": "> **See also**\n>\n> That.",
-    ":::{tip}\n:class: x\n\nA.\n\nB.\n:::": "> **Tip**\n>\n> A.\n>\n> B.",
-    "```{admonition} On $n$\n---\nclass: y\n---\nB.\n```": "> **On $n$**\n>\n> B.",
-    "```{admonition} T\n:class: dropdown\nB.\n```": (
-        "<details>\n<summary>T</summary>\n\nB.\n\n</details>"
-    ),
-    ":::{dropdown} Use `a<b`\nB.\n:::": (
-        "<details>\n<summary>Use <code>a&lt;b</code></summary>\n\nB.\n\n</details>"
-    ),
-    "```{margin}\nAside.\n```": "> Aside.",
-    "```{sidebar} Title\nAside.\n```": "> **Title**\n>\n> Aside.",
-    "```{epigraph}\nWords.\n\n-- A\n```": "> Words.\n>\n> -- A",
-    "```{rubric} Aside\n```": "**Aside**",
-    "::::{tab-set}\n:::{tab-item} NumPy\nB.\n:::\n::::": "> **NumPy**\n>\n> B.",
     "```{exercise}\nDo.\n```": "### Exercise 1\n\nDo.",
-    "```{exercise} T\n:label: e\nDo.\n```": "### Exercise: T\n\nDo.",
+    "```{exercise} T\n:label: e\n:points: 4\nDo.\n```": "### Exercise: T\n\nDo.",
+    "```{exercise} On $n$\n---\nlabel: e\n---\nDo.\n```": "### Exercise: On $n$\n\nDo.",
+    ":::{exercise}\n:label: e\n\nA.\n\nB.\n:::": "### Exercise 1\n\nA.\n\nB.",
     "```{exercise-start} T\n:label: e\n```\nDo.\n```{exercise-end}\n```": (
         "### Exercise: T\n\nDo."
     ),
-    "```{prf:theorem} Name\n:label: t\n$x$\n```": "> **Theorem 1** (Name)\n>\n> $x$",
-    "```{prf:definition}\n:nonumber:\nX.\n```": "> **Definition**\n>\n> X.",
-    "```{prf:proof}\nX.\n```": "> *Proof.*\n>\n> X.\n>\n> ∎",
-    "```{prf:proof} X.\n```": "> *Proof.*\n>\n> X.\n>\n> ∎",
-    "```{math}\nx = 1\n```": "$$\nx = 1\n$$",
-    "```{math} x = 1\n```": "$$\nx = 1\n$$",
-    "```{math}\na &= b \\\\\nc &= d\n```": (
+    "$$\na &= b \\\\\nc &= d\n$$": (
         "$$\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n$$"
     ),
-    "```{image} a.png\n:alt: A [b]\n```": "![A \\[b\\]](a.png)",
-    "```{figure} a.png\n:alt: A\n:name: f\nA {kbd}`b`.\n```": (
-        "![A](a.png)\n\n**Figure 1.** A <kbd>b</kbd>."
-    ),
-    "```{table} Costs\n| a |\n|---|\n| b |\n```": "**Table 1.** Costs\n\n| a |\n|---|\n| b |",
-    "```{code-block} python\nx = '{kbd}`a`'\n```": "```python\nx = '{kbd}`a`'\n```",
-    "```{glue:figure} fig\nSeen.\n```": "`fig`\n\nSeen.",
-    "```{toctree}\na\nb\n```": "",
-    "```{tableofcontents}\n```": "",
-    "```{raw} html\n<b>x</b>\n```": "",
     "```{eval-rst}\n.. autoclass:: a.B\n   :members: c\n\n.. autofunction:: a.d\n```": (
         '- `help("a.B")`\n- `help("a.d")`'
     ),
-    "```python\n{kbd}`a`\n```": "```python\n{kbd}`a`\n```",
+    "```python\n{py:func}`a`\n```": "```python\n{py:func}`a`\n```",
     "\\begin{align}\na\n\\end{align}": "$$\n\\begin{align}\na\n\\end{align}\n$$",
 }
 
@@ -314,29 +288,37 @@ class TestBlocks:
             "x",
         ]
 
+    def test_summary_is_html(self):
+        """Within the line that one clicks Markdown is not read."""
+        text = markdown(":::{exercise} Use `a<b`\n:label: e\nDo.\n:::\n\n:::{solution} e\nB.\n:::")
+        assert "<summary>Solution: Use <code>a&lt;b</code></summary>\n\nB.\n\n</details>" in text
+
     def test_nesting(self):
         """Fences of more backticks or colons hold others; each level is quoted once more."""
         source = (
-            "````{note}\n:::{tip}\n```{math}\nx\n```\n- a\n  ```{hint}\n  b\n  ```\n:::\nEnd.\n````"
+            "````{claim} cost-backward\n:::{claim} cost-backward\n- a\n"
+            "  ```{claim} cost-backward\n  b\n  ```\n:::\nEnd.\n````"
         )
-        assert markdown(source) == (
-            "> **Note**\n>\n> > **Tip**\n> >\n> > $$\n> > x\n> > $$\n> >\n> > - a\n> >\n"
-            "> >   > **Hint**\n> >   >\n> >   > b\n>\n> End."
-        )
+        head = ["**Claim.** back-propagation is a|cubic", "", "**Verdict: false.**", ""]
+        inner = ["- a", "", *(f"  > {row}".rstrip() for row in [*head, "b"])]
+        middle = [f"> {row}".rstrip() for row in [*head, *inner]]
+        outer = [f"> {row}".rstrip() for row in [*head, *middle, "", "End."]]
+        assert markdown(source).splitlines() == outer
 
     def test_what_follows_a_box_is_not_drawn_into_it(self):
         """A line right under a quotation belongs to it, in Markdown; under a fence it does not."""
-        assert markdown("Before.\n```{note}\nIn.\n```\nAfter.") == (
-            "Before.\n\n> **Note**\n>\n> In.\n\nAfter."
-        )
+        text = markdown("Before.\n```{claim} cost-backward\nIn.\n```\nAfter.")
+        assert text.startswith("Before.\n\n> **Claim.**")
+        assert text.endswith("> In.\n\nAfter.")
 
     def test_directive_that_opens_a_list_item(self):
-        assert markdown("1. ```{tip}\n   hi\n   ```\n2. two") == (
-            "1. > **Tip**\n   >\n   > hi\n\n2. two"
+        assert markdown("1. ```{exercise}\n   hi\n   ```\n2. two") == (
+            "1. ### Exercise 1\n\n   hi\n\n2. two"
         )
 
     def test_directive_in_a_quotation(self):
-        assert markdown("> a\n>\n> ```{tip}\n> hi\n> ```") == "> a\n>\n> > **Tip**\n> >\n> > hi"
+        source = "> a\n>\n> ```{exercise}\n> hi\n> ```"
+        assert markdown(source) == "> a\n>\n> ### Exercise 1\n>\n> hi"
 
     def test_bibliography_lists_what_the_page_cites(self):
         """Also what is cited below it, once each; in full where the full entry is known."""
@@ -380,10 +362,8 @@ class TestBlocks:
 
 ROLES = {
     "{cite}`vaswani2017attention`": "(Vaswani et al., 2017)",
-    "{cite:p}`vaswani2017attention, dao2024`": "(Vaswani et al., 2017; Dao, 2024)",
+    "{cite}`vaswani2017attention, dao2024`": "(Vaswani et al., 2017; Dao, 2024)",
     "{cite:t}`vaswani2017attention`": "Vaswani et al. (2017)",
-    "{glue}`ratio`": "`ratio`",
-    "{glue:}`ratio`": "`ratio`",
     "{glue:text}`ratio:.2f`": "`ratio`",
     "{doc}`locality`": "Locality",
     "{doc}`/chapters/locality`": "Locality",
@@ -391,30 +371,23 @@ ROLES = {
     "{doc}`there <locality>`": "there",
     "{ref}`there <anywhere>`": "there",
     "{ref}`elsewhere`": "A Section Elsewhere",
-    "{math}`x_{1}`": "$x_{1}$",
-    "{kbd}`Home`": "<kbd>Home</kbd>",
-    "{sub}`i`": "<sub>i</sub>",
-    "{abbr}`FLOP (floating-point operation)`": "FLOP (floating-point operation)",
-    "{term}`heads <head>`": "*heads*",
-    "{download}`data <../a.csv>`": "data",
-    "{code}`a < b`": "`a < b`",
-    "{func}`~attention_limits.cli.main`": "`main`",
+    "{py:func}`~attention_limits.cli.main`": "`main`",
     "{py:mod}`attention_limits`": "`attention_limits`",
     "{py:func}`dense.attend <attention_limits.attention.dense.attend>`": "`dense.attend`",
-    "**bold {kbd}`a`**": "**bold <kbd>a</kbd>**",
-    "`{kbd}` and \\{kbd}`a`": "`{kbd}` and \\{kbd}`a`",
-    "``{kbd}`a` ``": "``{kbd}`a` ``",
+    "**bold {py:func}`a`**": "**bold `a`**",
+    "`{py:func}` and \\{py:func}`a`": "`{py:func}` and \\{py:func}`a`",
+    "``{py:func}`a` ``": "``{py:func}`a` ``",
     "[text](other.md)": "text",
-    "[*text* {kbd}`a`](other.md#part)": "*text* <kbd>a</kbd>",
+    "[*text* {py:func}`a`](other.md#part)": "*text* `a`",
     "[text](#label)": "text",
     "[](locality.md)": "Locality",
     "[](#elsewhere)": "A Section Elsewhere",
     "[text](https://example.org/a_b)": "[text](https://example.org/a_b)",
     "<https://example.org>": "<https://example.org>",
     "[a][b]\n\n[b]: https://example.org": ("[a](https://example.org)\n\n[b]: https://example.org"),
-    "> over {abbr}`two\n> lines` and [a\n> link](x.md)": "> over two lines and a\n> link",
-    "| a | b |\n|---|---|\n| {kbd}`x` | {kbd}`y` |": (
-        "| a | b |\n|---|---|\n| <kbd>x</kbd> | <kbd>y</kbd> |"
+    "> over {ref}`two\n> lines <x>` and [a\n> link](x.md)": "> over two lines and a\n> link",
+    "| a | b |\n|---|---|\n| {py:func}`x` | {doc}`locality` |": (
+        "| a | b |\n|---|---|\n| `x` | Locality |"
     ),
 }
 
@@ -427,11 +400,8 @@ def test_role(source, expected):
 LANDMARKS = {
     "(l)=\n## A *title*\n": ("{ref}`L`", "A *title*"),
     "```{exercise} T\n:label: l\n```\n": ("{ref}`l`", "Exercise: T"),
-    "```{figure} a.png\n:name: l\nC.\n```\n": ("{numref}`l`", "Figure 1"),
-    "```{figure} b.png\n:name: l\n\nC.\n```\n": ("{numref}`Fig. %s <l>`", "Fig. 1"),
-    "```{prf:lemma}\n:label: l\nX.\n```\n": ("{prf:ref}`l`", "Lemma 1"),
-    "```{math}\n:label: l\nx\n```\n": ("{eq}`l`", "(1)"),
-    "(l)=\n```{note}\nX.\n```\n": ("{ref}`l`", "Note"),
+    "$$\nx\n$$ (l)\n": ("{eq}`l`", "(1)"),
+    "(l)=\n```{exercise} T\nX.\n```\n": ("{ref}`l`", "Exercise: T"),
 }
 
 
@@ -457,22 +427,23 @@ UNKNOWN = {
     "ok\n\n```{mystery} x\ny\n```": (3, "{mystery}"),
     "```{eval-rst}\n.. autofunction:: a.b\n\nWords.\n```": (4, "'Words.'"),
     "ok\n\nmore\n{mystery}`x`": (4, "{mystery}"),
-    "```{note}\n:class: x\n\nok\n{mystery}`x`\n```": (5, "{mystery}"),
-    "````{note}\n- a\n  ```{mystery}\n  ```\n````": (3, "{mystery}"),
+    "```{exercise}\n:class: x\n\nok\n{mystery}`x`\n```": (5, "{mystery}"),
+    "````{exercise}\n- a\n  ```{mystery}\n  ```\n````": (3, "{mystery}"),
     "| a |\n|---|\n| b |\n| {mystery}`x` |": (4, "{mystery}"),
-    "```{note}\n```\n\n````{tip}\n```{code-cell}\nx\n```\n````": (5, "{code-cell}"),
+    "```{exercise}\n```\n\n````{exercise}\n```{code-cell}\nx\n```\n````": (5, "{code-cell}"),
     "ok\n\n::: mystery\n:::": (3, "fence"),
     "ok {{ mystery }}": (1, "mystery"),
     "{{ mystery }}": (1, "mystery"),
     "<project:mystery.md>": (1, "project:mystery.md"),
-    "ok\n\n```{dropdown} Use `a`\nB.\n```": (3, "fence"),
+    "ok\n\n```{exercise} Use `a`\nB.\n```": (3, "fence"),
+    "```{mechanism} dense\n```": (1, "attention_limits_book.faces"),
     "{cite}`mystery`": (1, "reference called 'mystery'"),
     "{doc}`mystery`": (1, "page called 'mystery'"),
     "a\n{ref}`mystery`": (2, "label called 'mystery'"),
     "```{claim} mystery\n```": (1, "claim called 'mystery'"),
     "```{verdict-table} mystery\n```": (1, "{verdict-table}"),
     "[^a]\n\n[^a]: one\n\n    two": (3, "footnote"),
-    "```{note}\n:class: 'x\ny\n```": (1, "{note}"),
+    "```{exercise}\n:class: 'x\ny\n```": (1, "{exercise}"),
     "```{code-cell}\n:tags: [a\nx\n```": (1, "{code-cell}"),
 }
 
@@ -499,7 +470,7 @@ BIB = r"""
 def test_short_references(tmp_path):
     """LaTeX's accents and braces would show in the middle of a sentence."""
     (tmp_path / "a.bib").write_text(BIB)
-    assert short_references(tmp_path / "a.bib") == {
+    assert references.short(tmp_path / "a.bib") == {
         "one": "Ré (2020)",
         "two": "van den Oord and Łukasz (2021)",
         "three": "Lee-Thorp et al. (2022)",
@@ -512,7 +483,7 @@ def test_short_references(tmp_path):
 def test_references_of_the_book():
     """Every entry has a name for the sentence and a line for the list, free of LaTeX."""
     bib = Path(__file__).parents[2] / "references.bib"
-    short, full = short_references(bib), long_references(bib)
+    short, full = references.short(bib), references.long(bib)
     assert short.keys() == full.keys()
     assert short["vaswani2017attention"] == "Vaswani et al. (2017)"
     assert [name for name in short.values() if not re.fullmatch(r"[^\\{}$]+ \(\d{4}\)", name)] == []

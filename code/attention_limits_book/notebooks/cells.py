@@ -1,0 +1,58 @@
+"""The notebook's cells, cut where jupytext and MyST-NB cut them."""
+
+import json
+from collections.abc import Iterator
+
+import nbformat
+from markdown_it.token import Token
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from attention_limits_book.notebooks.blocks import markdown
+from attention_limits_book.notebooks.page import Page
+from attention_limits_book.notebooks.syntax import Part, code_options, directive_name, parse
+
+# The first cell of every notebook: its reader may never have seen the book's repository.
+SETUP = """\
+import importlib.util
+
+if importlib.util.find_spec("attention_limits") is None:
+    raise ModuleNotFoundError(
+        "This notebook needs the book's own package, attention_limits: "
+        "run `pip install .` in a clone of the book, then restart the kernel."
+    )"""
+
+
+def cells(source: str, page: Page) -> Iterator[nbformat.NotebookNode]:
+    """The notebook's cells, cut where jupytext and MyST-NB cut them."""
+    yield new_code_cell(SETUP, metadata={"tags": ["setup"]})
+    whole = parse(source.replace("\r\n", "\n").split("\n"), 1, page.env)
+    start, metadata, between = 0, {}, []
+    for token in whole.tokens:
+        is_code = token.type == "fence" and directive_name(token) == "code-cell"
+        if token.level or not (is_code or token.type in ("front_matter", "myst_block_break")):
+            between.append(token)
+            continue
+        first, last = token.map
+        part = whole._replace(tokens=between, start=start, stop=first)
+        yield from _markdown_cell(part, metadata, page)
+        start, metadata, between = last, {}, []
+        if is_code:
+            yield _code_cell(token, first + 1)
+        elif token.type == "myst_block_break" and token.content.startswith("{"):
+            metadata = json.loads(token.content)
+    yield from _markdown_cell(whole._replace(tokens=between, start=start), metadata, page)
+
+
+def _markdown_cell(part: Part, metadata: dict, page: Page) -> Iterator[nbformat.NotebookNode]:
+    """One cell, or none where only labels, comments and empty lines stood."""
+    text = markdown(part, page)
+    if text.strip():
+        yield new_markdown_cell(text, metadata=metadata)
+
+
+def _code_cell(token: Token, line: int) -> nbformat.NotebookNode:
+    """A code cell; its option block becomes its metadata."""
+    metadata, body = code_options(token.content, line)
+    if {"hide-input", "hide-cell", "remove-input", "remove-cell"} & {*metadata.get("tags", ())}:
+        metadata["jupyter"] = {"source_hidden": True}  # folded, as in the book
+    return new_code_cell("\n".join(body).strip("\n"), metadata=metadata)
