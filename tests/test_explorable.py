@@ -56,6 +56,11 @@ def test_a_real_slider_has_ascending_values_and_its_start(one, other, share, ste
     assert slider.values[-1] == pytest.approx(high)
 
 
+def test_steps_are_as_many_as_asked_for():
+    """A slider was one step short, so that no stop fell on a quarter."""
+    assert Slider.between(tau, 1, 2, 1, steps=4).values == (1, 1.25, 1.5, 1.75, 2)
+
+
 @given(st.integers(1, 100), st.integers(101, 10**6), st.data(), st.booleans())
 def test_a_count_has_whole_values(low, high, data, log):
     """A model could be 1448.155 wide, or `1448.0`."""

@@ -1,5 +1,9 @@
 """What a page loads."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from attention_limits_book import assets
 
 
@@ -14,3 +18,19 @@ def test_an_edited_style_sheet_reaches_the_book(tmp_path):
     edited = assets.fingerprint(tmp_path)
     script.unlink()
     assert len({before, edited, assets.fingerprint(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        SimpleNamespace(filename=None, attributes={"body": "var THEBE_JS_URL = 'https://cdn.org'"}),
+        SimpleNamespace(filename="https://cdn.org/thebe.js", attributes={}),
+        SimpleNamespace(filename="thebe.js", attributes={"body": None}),
+    ],
+)
+def test_no_page_names_what_starts_kernels_elsewhere(script):
+    """The theme loads it on each page, in use or not."""
+    own = SimpleNamespace(filename="explorables.js", attributes={"body": "explorables"})
+    context = {"script_files": [own, script]}
+    assets._without_thebe(None, "index", "page.html", context, None)
+    assert context["script_files"] == [own]

@@ -1,10 +1,12 @@
 """What the lints refuse and what they let pass, first alone and then in a book that fails."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from helpers.small_book import HEADER, Book, cell
 
+from attention_limits_book import lint
 from attention_limits_book.lint import LONGEST_CELL, foreign, long_cells, without_words
 
 # --- long cells ---------------------------------------------------------------------------------
@@ -76,6 +78,17 @@ def test_a_fence_inside_a_cells_code_does_not_end_it():
     """Part of a long cell escaped the count, behind a string that holds a fence."""
     assert lengths(cell(f"{code(10)}\ns = '''\n```\n'''\n{code(10)}", "````")) == [23]
     assert lengths(f"```{{code-cell}}\n{code(16)}\n`````\n") == [16]
+
+
+def test_a_page_is_warned_of_its_own_cells(tmp_path, caplog):
+    """The check looked at something else than the page, and found nothing."""
+    page = tmp_path / "page.md"
+    page.write_text(HEADER)
+    app = SimpleNamespace(env=SimpleNamespace(doc2path=lambda name: page))
+    lint._check_source(app, "page", [HEADER + cell(code(20)) + "```{exercise}\nDo.\n```\n"])
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert "a code cell of 20 lines" in said
+    assert "an exercise needs a label" in said
 
 
 # --- words for what cannot be seen --------------------------------------------------------------

@@ -58,6 +58,15 @@ def test_cells_are_the_encoding(at):
     np.testing.assert_allclose(cells, torch.cat([sines, cosines]).flatten(), atol=1e-6)
 
 
+def test_the_first_entry_is_at_the_top():
+    """The map stood on its head: its numbers were right, and its picture was another's."""
+    cells = [
+        node.get("d") for node in drawn(charts.heat_map()).iter() if node.get("fill") == style.BLUE
+    ]
+    heights = [float(re.match(r"M[^,]+,([^hvHVlL]+)", path)[1]) for path in cells]
+    assert heights[0] < heights[-1]
+
+
 def test_a_base_brings_all_wavelengths_into_sight():
     """The caption sends the reader for a base at which a diamond is still out of sight."""
     base = charts.heat_map().sliders[0].values[0]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from attention_limits.chapters.quadratic_cost.evidence import lower_bounds
 from attention_limits.chapters.quadratic_cost.evidence.lower_bounds import rank, weights
 
 
@@ -27,3 +28,13 @@ def test_weights_are_a_softmax_of_scores_of_that_size(beta):
     spread = logs.max(-1) - logs.min(-1)  # of a row's scores: its normaliser cancels
     assert spread.max() <= 2 * beta + 1e-12
     assert spread.max() > beta
+
+
+def test_the_margin_is_the_spread_over_seeds(monkeypatch):
+    """Seeds that differ by 40 dimensions carried a lead of 20."""
+    monkeypatch.setattr(lower_bounds, "weights", lambda beta, seed: seed)
+    monkeypatch.setattr(lower_bounds, "rank", lambda seed: lower_bounds.N / 2 + 20 + 40 * seed)
+    found = lower_bounds.large_scores_make_a_matrix_of_high_rank()
+    assert found.value == lower_bounds.N / 2 + 20
+    assert found.tolerance == 40 * (lower_bounds.SEEDS - 1)
+    assert not found.holds
