@@ -14,6 +14,22 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # Playwright lifts Chromium's limit on how often a page may rewrite its address; readers have it.
 KEPT = ["--disable-ipc-flooding-protection"]
+LIMIT = (
+    300_000  # milliseconds until an event has come, on whatever machine: only faults wait so long
+)
+HEIGHT = 900  # of a window
+
+# The observers of sizes are called at the end of a frame; then sidebars slide, and Vega draws.
+SETTLE = """async () => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const ends = (animation) => Number.isFinite(animation.effect.getComputedTiming().endTime);
+    await frame(), await frame();
+    await Promise.allSettled(document.getAnimations().filter(ends).map((a) => a.finished));
+    await frame(), await frame();
+    const figures = [...(window.explorables?.values() ?? [])];
+    await Promise.all(figures.map(({ view }) => view?.runAsync()));
+    await frame();
+}"""
 
 
 @dataclass
@@ -49,6 +65,11 @@ class Tab:
             "[...document.querySelectorAll('figure.explorable')].every(f => f.dataset.ready)"
         )
         self.typeset()
+
+    def resize(self, width: int) -> None:
+        """Make the window so wide, and wait until everything has followed."""
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        self.page.evaluate(SETTLE)
 
     def typeset(self) -> None:
         """Wait until the page's mathematics has its final shape."""
@@ -119,12 +140,12 @@ def open_tab(browser: Browser) -> Callable[..., Tab]:
 
     def open_tab(url: str, *, width: int = 1280, theme: str = "light", **options) -> Tab:
         context = browser.new_context(
-            viewport={"width": width, "height": 900},
+            viewport={"width": width, "height": HEIGHT},
             color_scheme=theme,
             reduced_motion="reduce",  # or the contrast of a fading button is measured half-way
             **options,
         )
-        context.set_default_timeout(60_000)  # a loaded machine opens a long page in many seconds
+        context.set_default_timeout(LIMIT)
         tab = Tab(context.new_page(), context)
         tab.page.goto(url)
         return tab

@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from bs4 import BeautifulSoup
 from helpers.chapter_parts import functions
@@ -13,27 +14,42 @@ from attention_limits.explorable import Explorable
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "html"
 NO_BOOK = "no-book"  # stands for the pages of a book that is not built; the fixture `book` fails
+FIGURE = re.compile(r'<figure class="explorable" id="([\w-]+)"')
+
+
+@functools.cache
+def written(page: str) -> str:
+    """A page as it is written, before any script ran."""
+    return (BOOK / page).read_text(encoding="utf-8") if page != NO_BOOK else ""
 
 
 @functools.cache
 def pages() -> tuple[str, ...]:
     """Every page with an article, by its path from the book's root."""
     found = (path.relative_to(BOOK) for path in sorted(BOOK.rglob("*.html")))
-    own = (path for path in found if not path.parts[0].startswith("_"))
-    return tuple(p.as_posix() for p in own if soup(p.as_posix()).find("article")) or (NO_BOOK,)
+    own = (path.as_posix() for path in found if not path.parts[0].startswith("_"))
+    return tuple(page for page in own if "<article" in written(page)) or (NO_BOOK,)
 
 
 @functools.cache
 def soup(page: str) -> BeautifulSoup:
-    """A page as it is written, before any script ran."""
-    return BeautifulSoup((BOOK / page).read_text(encoding="utf-8"), "html.parser")
+    """The same, parsed."""
+    return BeautifulSoup(written(page), "html.parser")
 
 
 def figures() -> list[tuple[str, str]]:
     """Every explorable of the book: its page and its id."""
-    if pages() == (NO_BOOK,):
-        return [(NO_BOOK, NO_BOOK)]
-    return [(page, f["id"]) for page in pages() for f in soup(page).select("figure.explorable")]
+    found = [(page, name) for page in pages() for name in FIGURE.findall(written(page))]
+    return found or [(NO_BOOK, NO_BOOK)]
+
+
+def kinds() -> tuple[str, ...]:
+    """The lightest page of each kind: in each folder, with and without figures and cells."""
+    lightest = {}
+    for page in sorted(pages(), key=lambda page: len(written(page))):
+        parts = (FIGURE.search(written(page)), re.search('<div class="cell', written(page)))
+        lightest.setdefault((PurePosixPath(page).parent, *map(bool, parts)), page)
+    return tuple(sorted(lightest.values()))
 
 
 @functools.cache
