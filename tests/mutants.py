@@ -292,14 +292,17 @@ def noticed(mutant: Mutant, code: Path) -> dict[str, str]:
     copy = code / path.relative_to(ROOT / "code")
     write_mutant(mutant, path, row, code)
     try:
-        for call in runs(path):
+        calls = runs(path)
+        if not calls:
+            return {"outcome": "no test reaches it"}
+        for call in calls:
             try:
                 done = _pytest(call, code)
             except subprocess.TimeoutExpired:
                 return {"outcome": "noticed", "by": "it hangs"}
-            if done.returncode not in (0, 1, 5):  # pytest itself went wrong: nothing was tried
+            if done.returncode not in (0, 1, 2, 5):  # pytest went wrong: nothing was tried
                 return {"outcome": "not run", "by": done.stdout[-200:] + done.stderr[-200:]}
-            if done.returncode == 1:
+            if done.returncode in (1, 2):  # a test is red, or a file of tests cannot be imported
                 failed = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", done.stdout, re.MULTILINE)
                 shutil.copy(path, copy)
                 if failed and _pytest(failed[:1], code).returncode:

@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from attention_limits import chapters
+from attention_limits import chapters, claims
 
 
 def functions(part: str, returns: type) -> dict[str, Callable]:
@@ -34,3 +34,9 @@ def functions_of(package: ModuleType, returns: type) -> dict[str, Callable]:
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
     for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         yield importlib.import_module(info.name)
+
+
+def evidence_of(module: str) -> set[str]:
+    """The pieces of evidence that claims name from a module of that name in their chapter."""
+    named = {name for claim in claims.load().values() for name in claim.evidence}
+    return {name.partition(".")[2] for name in named if name.partition(".")[0] == module}

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from helpers.tables import assert_rows_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -212,7 +213,14 @@ def rows(arguments, first, last):
 def test_registry_is_the_list_of_modules():
     """An encoding that is in the folder but in no test would be trusted for nothing."""
     modules = {module.name for module in pkgutil.iter_modules(positions.__path__)}
-    assert set(POSITIONS) == modules - NO_ENCODING == CASES.keys() == ARGUMENTS.keys()
+    assert_rows_for(
+        modules - NO_ENCODING,
+        {
+            "POSITIONS in attention_limits/positions/__init__.py": POSITIONS,
+            "CASES in tests/positions/test_contract.py (the options to test it under)": CASES,
+            "ARGUMENTS in tests/positions/test_contract.py (the tensors that it takes)": ARGUMENTS,
+        },
+    )
 
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)

@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+from helpers.chapter_parts import evidence_of
 
 from attention_limits.chapters.positional_encodings.evidence import length
 from attention_limits.evidence import Evidence
@@ -68,7 +69,8 @@ def recorded(monkeypatch):
 
 
 def test_all_pieces_are_found():
-    assert len(PIECES) == 15
+    """One that a claim names was not among those that are tried below."""
+    assert {piece.__name__ for piece in PIECES} >= evidence_of("length")
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
