@@ -41,7 +41,7 @@ from attention_limits.experiments import grid, tuning
 from attention_limits.experiments.length import ENCODINGS, SETTINGS, TRAINED
 from attention_limits.models.transformer import Transformer
 from attention_limits.positions import sinusoidal
-from attention_limits.runs.progress import Progress
+from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
 

@@ -23,8 +23,8 @@ import torch
 
 from attention_limits.attention import dense
 from attention_limits.experiments.scaling import written_out
+from attention_limits.progress import Progress
 from attention_limits.runs import timing
-from attention_limits.runs.progress import Progress
 from attention_limits.runs.records import Run
 
 COLUMNS = ("kernel", "quantity", "repeat", "value")

@@ -24,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention_limits.attention import dense, linear, online_softmax
 from attention_limits.baselines import recurrent
 from attention_limits.meters import PeakMemory
+from attention_limits.progress import Progress, silent
 from attention_limits.runs import provenance, timing
-from attention_limits.runs.progress import Progress, silent
 from attention_limits.runs.records import Run
 from attention_limits.runs.statistics import Fit, fit
 

@@ -26,8 +26,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits import tasks, training
 from attention_limits.models import Architecture
+from attention_limits.progress import Progress, silent
 from attention_limits.runs import timing
-from attention_limits.runs.progress import Progress, silent
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table
 

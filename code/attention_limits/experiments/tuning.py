@@ -11,7 +11,7 @@ from statistics import mean
 
 from attention_limits import training
 from attention_limits.models import Architecture
-from attention_limits.runs.progress import Progress, part, silent
+from attention_limits.progress import Progress, part, silent
 from attention_limits.tasks import Task
 from attention_limits.training import Recipe, Trained
 

@@ -9,8 +9,9 @@ import torch
 from attention_limits import devices, models
 from attention_limits.checks import check_count
 from attention_limits.models import Architecture
+from attention_limits.progress import Progress
 from attention_limits.tasks import Task
-from attention_limits.training.loop import Progress, one_each, train
+from attention_limits.training.loop import one_each, train
 from attention_limits.training.processes import cores, in_processes
 from attention_limits.training.recipe import Recipe
 from attention_limits.training.trained import Trained

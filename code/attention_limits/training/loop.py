@@ -12,14 +12,12 @@ from torch.profiler import record_function
 from attention_limits import devices, models
 from attention_limits.checks import check_count
 from attention_limits.models import Architecture
+from attention_limits.progress import Progress
 from attention_limits.tasks import Task
 from attention_limits.training import checkpoints, updates
 from attention_limits.training.data import draw, score, to_tensors
 from attention_limits.training.recipe import INTERVAL, Recipe
 from attention_limits.training.trained import Trained
-
-# Told the share that is done and how it goes.
-Progress = Callable[[float | None, str], None]
 
 
 def train(

@@ -12,7 +12,8 @@ from multiprocessing.managers import SyncManager
 import torch
 
 from attention_limits import processes
-from attention_limits.training.loop import Progress, train
+from attention_limits.progress import Progress
+from attention_limits.training.loop import train
 
 
 def cores() -> int:

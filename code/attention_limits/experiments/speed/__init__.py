@@ -25,8 +25,8 @@ from attention_limits.experiments.speed import peers, resident
 from attention_limits.experiments.speed.contests import GROUPS, Contestant, draw
 from attention_limits.experiments.speed.sizes import Sizes
 from attention_limits.meters import PeakMemory
+from attention_limits.progress import Progress, silent
 from attention_limits.runs import provenance, timing
-from attention_limits.runs.progress import Progress, silent
 
 COLUMNS = ("group", "contestant", "work", "n", "quantity", "repeat", "value")
 TIMED = True
