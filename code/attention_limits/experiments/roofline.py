@@ -148,7 +148,8 @@ def roof(run: Run) -> tuple[float, float]:
         run.values(kernel=BANDWIDTH, quantity="bytes"),
     )
     times = (run.values(kernel=name, quantity="seconds") for name in (PEAK, BANDWIDTH))
-    return tuple(done / min(time) for done, time in zip((flops, moved), times, strict=True))
+    peak, bandwidth = (done / min(time) for done, time in zip((flops, moved), times, strict=True))
+    return peak, bandwidth
 
 
 def _row(kernel: str, quantity: str, repeat: int, value: float) -> dict:

@@ -191,7 +191,8 @@ def _time_in_turn(
 ) -> Generator[dict, None, list[str]]:
     """Time each once, then each again, so that a disturbance meets them all; who may grow on."""
     inputs, on = _draw(n, config, config.device), (config.device, config.threads)
-    ready, fastest = {}, {}
+    ready: dict[str, tuple[Callable[[], torch.Tensor], int]] = {}
+    fastest: dict[str, float] = {}
     for name in names:
         compute = _computation(name, inputs, config)
         try:

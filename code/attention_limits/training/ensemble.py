@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ def train_ensemble(
     check_count("workers", workers, least=1)
     common = {"architecture": architecture, "task": task, "recipe": recipe, "every": every}
     shares = np.array_split(np.arange(len(seeds)), workers)
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {
             **common,
             "seeds": [seeds[number] for number in share],

@@ -2,8 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
-from numbers import Real
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -184,7 +183,7 @@ def made_of(
 
 def one_each(rates: float | Sequence[float], seeds: Sequence[int]) -> tuple[float, ...]:
     """A learning rate for each model."""
-    each = (rates,) * len(seeds) if isinstance(rates, Real) else tuple(rates)
+    each = tuple(rates) if isinstance(rates, Iterable) else (rates,) * len(seeds)
     if len(each) != len(seeds) or not all(0 < rate < math.inf for rate in each):
         raise ValueError(
             f"rates must be positive, one for all or one for each of {len(seeds)} seeds, "
