@@ -246,7 +246,7 @@ def _contest(
 
 def useful_flops(contestant: Contestant, work: str, n: int, sizes: Sizes) -> int:
     """What the equation needs, over all heads."""
-    assert contestant.cost is not None  # as for a peer
+    assert contestant.cost is not None  # nobody asks for that of a peer
     needed = contestant.cost(sizes, n).needed(n=n, d=sizes.d)
     return int(needed) * sizes.heads * (1 if work == "forward" else BACKWARD)
 
