@@ -30,6 +30,7 @@ deep: book
 lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
 serve: book
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)

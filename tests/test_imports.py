@@ -15,7 +15,7 @@ MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE
 # A module imports from its own line and from those above it.
 LAYERS = [
     ["symbols", "shapes", "devices", "meters", "checks", "style", "closure", "notebook"],
-    ["vega", "tensors", "store", "labels", "lab", "panel", "processes"],
+    ["vega", "tensors", "store", "labels", "lab", "panel", "processes", "progress"],
     ["evidence"],
     ["claims"],
     ["formula"],

@@ -7,7 +7,7 @@ PyTorch; ``tensors`` has the checks of tensors.
 from collections.abc import Iterable
 
 
-def check_count(name: str, value: int, *, least: int = 0, most: int | None = None) -> None:
+def check_count(name: str, value: float, *, least: int = 0, most: int | None = None) -> None:
     """Refuse what is no integer, less than ``least`` or more than ``most``."""
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if not is_integer or value < least or (most is not None and value > most):

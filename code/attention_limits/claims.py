@@ -12,12 +12,13 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -123,7 +124,10 @@ def _claim(entry: object) -> Claim:
     for name in known:
         if name != "reason" or name in entry:
             _check_field(where, name, entry.get(name))
-    claim = Claim(**{k: tuple(v) if k in _LISTS else v.strip() for k, v in entry.items()})
+    values: dict[str, Any] = {
+        name: tuple(value) if name in _LISTS else value.strip() for name, value in entry.items()
+    }
+    claim = Claim(**values)
     if claim.verdict != "open":
         for name in ("reason", "evidence"):
             if not getattr(claim, name):
@@ -181,7 +185,7 @@ def home(claim: Claim, kind: str, name: str) -> tuple[str, str]:
 # --- running it -------------------------------------------------------------------------
 
 
-def verify(claim: Claim) -> Iterator[Result]:
+def verify(claim: Claim) -> Generator[Result, None, None]:
     """Prove each derivation of a claim and gather each piece of its evidence, one result each.
 
     Whatever goes wrong with one of them, it is a result that is not ok and says what went wrong,
@@ -190,7 +194,7 @@ def verify(claim: Claim) -> Iterator[Result]:
     yield from verify_all([claim], jobs=1)
 
 
-def verify_all(chosen: Iterable[Claim], jobs: int | None = None) -> Iterator[Result]:
+def verify_all(chosen: Iterable[Claim], jobs: int | None = None) -> Generator[Result, None, None]:
     """The results of several claims, in their order, each as soon as it is there.
 
     A piece that several claims name runs once.
@@ -228,7 +232,7 @@ def _checked(claim: Claim, kind: str, name: str) -> Result:
     try:
         function = resolve(claim, kind, name)
         module, own = home(claim, kind, name)
-        outcome = store.kept(module, f"{own}.{kind}", lambda: _RUN[kind](function))
+        outcome: _Outcome = store.kept(module, f"{own}.{kind}", lambda: _RUN[kind](function))
     except Exception as error:
         outcome = False, f"{type(error).__name__}: {error}", None
     return Result(claim.id, kind, name, *outcome, time.perf_counter() - start)

@@ -8,9 +8,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.domains.std import StandardDomain
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -63,6 +65,11 @@ def _ledger(env) -> dict[str, claims.Claim]:
     return env.claims
 
 
+def _results(env, claim: claims.Claim) -> list[dict]:
+    """What came of each piece of a claim."""
+    return env.claim_results[claim.id]
+
+
 class ClaimCard(SphinxDirective):
     """``{claim} id``: the claim, its verdict, the reason and what was measured just now."""
 
@@ -77,12 +84,11 @@ class ClaimCard(SphinxDirective):
         card = nodes.container(classes=["claim", f"claim-{claim.verdict}"])
         label = f"claim-{claim.id}"
         card["ids"].append(label)
-        self.env.get_domain("std").note_hyperlink_target(
-            label, self.env.docname, label, claim.statement
-        )
+        standard = cast(StandardDomain, self.env.get_domain("std"))
+        standard.note_hyperlink_target(label, self.env.docname, label, claim.statement)
         card += self.parse_text_to_nodes(_headline(claim))
         card += self.parse_text_to_nodes(claim.reason)
-        card += _folded(self.env.claim_results[claim.id])
+        card += _folded(_results(self.env, claim))
         card += self.parse_text_to_nodes(_sources(claim))
         self.state.nested_parse(self.content, self.content_offset, card)
         return [card]
@@ -112,7 +118,7 @@ class VerdictTable(SphinxDirective):
             # The reference fails the build, should no chapter show the claim.
             link = f"{claim.reason} {{ref}}`Argued here <claim-{claim.id}>`."
             row += self.parse_text_to_nodes(link)
-            row += _pieces(self.env.claim_results[claim.id])
+            row += _pieces(_results(self.env, claim))
         row += self.parse_text_to_nodes(_sources(claim))
         return row
 

@@ -3,9 +3,11 @@
 import functools
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
 import nbformat
 from sphinx.application import Sphinx
+from sphinx.domains.std import StandardDomain
 from sphinx.errors import ExtensionError
 
 from attention_limits_book import faces, notebooks
@@ -41,15 +43,16 @@ def _offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict
 def _write(app: Sphinx, pagename: str, source: Path) -> str:
     (bibliography,) = app.config.bibtex_bibfiles
     short, long = _references(Path(app.srcdir, bibliography))
-    labels = app.env.get_domain("std").labels
+    env: Any = app.env  # where ``claims`` has put the ledger
+    labels = cast(StandardDomain, env.get_domain("std")).labels
     try:
         notebook = notebooks.convert(
             source.read_text(encoding="utf-8"),
             faces=faces.IN_NOTEBOOKS,
-            claims={claim.id: asdict(claim) for claim in app.env.claims.values()},
+            claims={claim.id: asdict(claim) for claim in env.claims.values()},
             references=short,
             bibliography=long,
-            page_titles={name: title.astext() for name, title in app.env.titles.items()},
+            page_titles={name: title.astext() for name, title in env.titles.items()},
             labels={label: text for label, (_, _, text) in labels.items()},
         )
     except ValueError as error:

@@ -100,7 +100,7 @@ def _begun(directive: Directive) -> Exercise:
             problem = f"exercise {label!r} needs :{name}: and a positive integer, got {number!r}"
             raise error_at(directive.line, problem)
         worth[name] = int(number)
-    return Exercise(label, directive.argument, line=directive.line, **worth)
+    return Exercise(label, directive.argument, worth["points"], worth["minutes"], directive.line)
 
 
 def _of(found: dict[str, Exercise], label: str, what: str, line: int) -> Exercise:

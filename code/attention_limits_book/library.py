@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from docutils import nodes
 from sphinx import addnodes
@@ -122,9 +122,15 @@ def from_rst(directive: SphinxDirective, text: str) -> list[nodes.Node]:
     return directive.parse_text_to_nodes(f"```{{eval-rst}}\n{text}\n```")
 
 
+def note_source(directive: SphinxDirective, thing: ModuleType | type) -> None:
+    """Have the page read again when the source of a module or a class changes."""
+    if source := inspect.getsourcefile(thing):
+        directive.env.note_dependency(source)
+
+
 def _first_sentence(module: ModuleType) -> tuple[str, str]:
     """What a docstring begins with: the mechanism's name and what it does, in one sentence."""
-    match = FIRST_SENTENCE.match(inspect.getdoc(module))
+    match = FIRST_SENTENCE.match(inspect.getdoc(module) or "")
     if match is None:
         raise ValueError(f"{module.__name__}: its docstring must begin 'Name: what it does.'")
     sentence = " ".join(match["sentence"].split())
@@ -158,7 +164,7 @@ def drop_numbered_ids(section: nodes.section) -> None:
     Nothing leads back to them.
     """
     for node in section.findall(nodes.Element):
-        node["ids"] = [i for i in node.get("ids", ()) if not re.fullmatch(r"id\d+", i)]
+        node["ids"] = [i for i in node["ids"] if not re.fullmatch(r"id\d+", i)]
 
 
 def _call_as_readers_do(section: nodes.section, module: ModuleType) -> None:
@@ -257,13 +263,13 @@ class EntryTable(SphinxDirective):
         """What has a row."""
         raise NotImplementedError
 
-    def cells(self, name: str, module: ModuleType, cost: "Cost | EncodingCost") -> tuple[str, ...]:
+    def cells(self, name: str, module: ModuleType, cost: Any) -> tuple[str, ...]:
         """What a row has under ``head``."""
         raise NotImplementedError
 
     def _row(self, name: str) -> tuple[str, ...]:
         module = self.figures.module_of(name)
-        self.env.note_dependency(inspect.getsourcefile(module))
+        note_source(self, module)
         cost, _ = _cost(module, self.figures.EXAMPLES[name].quoted)
         return f":py:mod:`{name} <{module.__name__}>`", *self.cells(name, module, cost)
 
@@ -280,7 +286,7 @@ class MechanismTable(EntryTable):
 
     def cells(self, name: str, module: ModuleType, cost: "Cost") -> tuple[str, ...]:
         """What one head needs and holds, how far it sees, and where to read about it."""
-        chapter = TAUGHT_IN.search(inspect.getdoc(module))
+        chapter = TAUGHT_IN.search(inspect.getdoc(module) or "")
         return (
             _amount(cost.needed),
             _amount(cost.held),
@@ -315,7 +321,7 @@ class EncodingTable(EntryTable):
 
 
 def _read_docstring(
-    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+    app: Sphinx, what: str, name: str, thing: Any, options: object, lines: list[str]
 ) -> None:
     """Of a module, the name stands in the heading already, and the chapter becomes a link."""
     parts = name.split(".")
@@ -360,7 +366,7 @@ def _resolve_chapter(
     return make_refnode(app.builder, node["refdoc"], page, "", contnode) if page else contnode
 
 
-def _pages_with_chapters(app: Sphinx, env: BuildEnvironment) -> list[str]:
+def _pages_with_chapters(app: Sphinx, env) -> list[str]:
     """The pages to write again as a chapter has appeared, has gone or has a new title."""
     before, env.library_chapters = getattr(env, "library_chapters", None), _chapters(env)
     if before == env.library_chapters:

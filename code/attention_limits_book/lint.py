@@ -6,12 +6,17 @@ Each finding is a warning, and warnings fail the build.
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.util import logging
 
 from attention_limits_book import exercises
 from attention_limits_book.fingerprints import is_notebook
+
+if TYPE_CHECKING:
+    from bs4 import Tag
 
 LOG = logging.getLogger(__name__)
 LONGEST_CELL = 15  # lines of code, which fit a phone's screen
@@ -35,7 +40,7 @@ def long_cells(source: str) -> Iterator[tuple[int, int]]:
     from markdown_it import MarkdownIt
 
     for block in MarkdownIt().parse(source):
-        if block.type == "fence" and block.info.startswith("{code-cell}"):
+        if block.map and block.type == "fence" and block.info.startswith("{code-cell}"):
             code = re.sub(r"\A(---\n.*?\n---\n|(?::[^\n]*\n)+)", "", block.content, flags=re.S)
             length = sum(bool(line.strip()) for line in code.splitlines())
             if length > LONGEST_CELL:
@@ -49,21 +54,27 @@ def without_words(page: str) -> Iterator[str]:
     soup = BeautifulSoup(page, "html.parser")
     for image in soup.find_all("img"):
         # Docutils, given no alternative, writes the address twice.
-        if image.get("alt", "").strip() in ("", image.get("src")):
+        if _attribute(image, "alt").strip() in ("", image.get("src")):
             yield f"image {image.get('src')} has no alt text"
     for drawing in soup.find_all("svg"):
         shown = drawing.find_parent(attrs={"role": "img"}) or drawing
-        if not (shown.get("aria-label", "").strip() or _is_icon(drawing)):
+        if not (_attribute(shown, "aria-label").strip() or _is_icon(drawing)):
             yield "a drawing has no aria-label"
     for figure in soup.select("figure.explorable, figure.plot"):
         drawn = figure.select_one('[role="img"]')
-        if not (drawn and drawn.get("aria-label", "").strip()):
+        if not (drawn and _attribute(drawn, "aria-label").strip()):
             yield f"figure {figure.get('id')} has no alt text"
         if not (figure.figcaption and figure.figcaption.get_text().strip()):
             yield f"figure {figure.get('id')} has no caption"
 
 
-def _is_icon(drawing) -> bool:
+def _attribute(element: "Tag", name: str) -> str:
+    """What an attribute says, or nothing; some that are not asked for here are lists."""
+    value = element.get(name, "")
+    return value if isinstance(value, str) else " ".join(value or ())
+
+
+def _is_icon(drawing: "Tag") -> bool:
     """Decoration inside a control or a heading that has words of its own."""
     return drawing.get("aria-hidden") == "true" and not drawing.find_parent("figure")
 
@@ -76,10 +87,10 @@ def foreign(page: str) -> Iterator[str]:
     for element in soup.select(FETCHED):
         for attribute in ADDRESSES:
             # A srcset is a list: addresses, each with a size behind it.
-            for part in element.get(attribute, "").split(", "):
+            for part in _attribute(element, attribute).split(", "):
                 if address := re.match(ELSEWHERE, part.strip()):
                     yield address[0]
-    styles = [element["style"] for element in soup.select("[style]")]
+    styles = [_attribute(element, "style") for element in soup.select("[style]")]
     for style in styles + [element.get_text() for element in soup.select("style")]:
         yield from re.findall(rf"(?:url\(|@import)\s*['\"]?({ELSEWHERE})", style)
 
@@ -112,7 +123,7 @@ def _check_page(app: Sphinx, pagename: str, templatename: str, context: dict, do
 
 def _check_contents(app: Sphinx, exception: Exception | None) -> None:
     """Each entry of the table of contents has its page."""
-    if exception is None and app.builder.format == "html":
+    if exception is None and isinstance(app.builder, StandaloneHTMLBuilder):
         for docname in app.env.found_docs:
             if not Path(app.builder.get_outfilename(docname)).is_file():
                 LOG.warning("%s is in the table of contents, but has no page", docname)

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -18,13 +19,14 @@ from attention_limits import tasks
 from attention_limits.checks import check_choice
 from attention_limits.tasks import IGNORE, Batch, Task
 from attention_limits.tasks.agreement import VERB, WORDS
-from attention_limits.tasks.states import elements
+from attention_limits.tasks.states import Permutations, elements
 from attention_limits_book.directive import Faces
 from attention_limits_book.library import (
     anchor_at_heading,
     drop_numbered_ids,
     from_rst,
     interface,
+    note_source,
     table,
 )
 
@@ -45,10 +47,10 @@ class Example:
     """
 
     n: int
-    words: Callable[[Task], Sequence[str]]
+    words: Callable[[Any], Sequence[str]]
     parameters: Mapping[str, object] = field(default_factory=dict)
     answers: Sequence[str] | None = None
-    legend: Callable[[Task], str] = lambda task: ""
+    legend: Callable[[Any], str] = lambda task: ""
 
     def make(self, name: str) -> tuple[Task, Batch]:
         """The task, and a batch of the one text."""
@@ -69,7 +71,7 @@ def _digits_and_query(task: Task) -> Sequence[str]:
     return [*_digits(task), BLANK, QUERY]
 
 
-def _elements(task: Task) -> Sequence[str]:
+def _elements(task: Permutations) -> Sequence[str]:
     return ["".join(map(str, p)) for p in elements(task.group)]
 
 
@@ -126,7 +128,7 @@ EXAMPLES = {
 
 def modules() -> dict[str, list[str]]:
     """The names of the tasks in each module, in the order of the package."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for name in tasks.TASKS:
         found.setdefault(tasks.find(name).__module__.rpartition(".")[2], []).append(name)
     return found
@@ -172,7 +174,7 @@ class Tasks(SphinxDirective):
         except ValueError as error:
             raise self.error(str(error)) from error
         module = importlib.import_module(f"{tasks.__name__}.{name}")
-        title = inspect.getdoc(module).partition(":")[0]
+        title = (inspect.getdoc(module) or "").partition(":")[0]
         # Not by its bare name, which may be a task's as well.
         section = nodes.section("", nodes.title("", title), ids=[f"tasks-{name}"])
         section += from_rst(self, f".. automodule:: {module.__name__}")
@@ -204,11 +206,11 @@ class TaskTable(SphinxDirective):
 
     def _row(self, name: str) -> tuple[str, ...]:
         kind, task = tasks.find(name), tasks.make(name)
-        self.env.note_dependency(inspect.getsourcefile(kind))
+        note_source(self, kind)
         parameters = (f"``{own.name}={own.default!r}``" for own in fields(kind) if own.init)
         return (
             f":py:class:`{name} <{kind.__module__}.{kind.__name__}>`",
-            inspect.getdoc(kind).partition("\n")[0],
+            (inspect.getdoc(kind) or "").partition("\n")[0],
             ", ".join(parameters),
             str(task.vocabulary),
             str(task.classes),

@@ -226,7 +226,7 @@ def _tiles(q: torch.Tensor, n_k: int, layout: Layout, block: int, causal: bool) 
 
 def _spans(columns: list[int], block: int, n_k: int) -> list[slice]:
     """Where those blocks are, neighbours joined: what lies together need not be gathered."""
-    spans = []
+    spans: list[slice] = []
     for column in columns:
         start, stop = column * block, min((column + 1) * block, n_k)
         if spans and spans[-1].stop == start:

@@ -26,7 +26,7 @@ Source: ours, under a name that the literature gives to other things.  Kin: the 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import sympy as sp
@@ -176,24 +176,26 @@ def step(
         steps = [step(*head, period=p, scale=scale) for *head, p in each]
         outputs, states = zip(*steps, strict=True)
         return torch.stack(outputs, dim=-3), states
-    if state is None:
-        state = Latch(k[..., :0, :], v[..., :0, :], q.new_zeros(*lead, 1, v.shape[-1]), 0)
-    tensors.check_continues("k", k, state.keys)
-    tensors.check_continues("v", v, state.values)
-    if state.output.shape[:-2] != lead:
-        held = tuple(state.output.shape[:-2])
-        raise ValueError(f"q must continue its stream, with leading axes {held}, got {tuple(lead)}")
-    n, late = k.shape[-2], -state.tokens % period  # so many tokens come before the next tick
-    held = state.output.repeat_interleave(min(late, n), dim=-2)
+    # Of a stream with one period the state is one, which the type of both cannot say.
+    latch = cast(Latch | None, state)
+    if latch is None:
+        latch = Latch(k[..., :0, :], v[..., :0, :], q.new_zeros(*lead, 1, v.shape[-1]), 0)
+    tensors.check_continues("k", k, latch.keys)
+    tensors.check_continues("v", v, latch.values)
+    if latch.output.shape[:-2] != lead:
+        axes = tuple(latch.output.shape[:-2])
+        raise ValueError(f"q must continue its stream, with leading axes {axes}, got {tuple(lead)}")
+    n, late = k.shape[-2], -latch.tokens % period  # so many tokens come before the next tick
+    held = latch.output.repeat_interleave(min(late, n), dim=-2)
     if n <= late:  # no tick, no work
-        return held, state._replace(tokens=state.tokens + n)
-    keys = torch.cat([state.keys, k[..., late::period, :]], dim=-2)
-    values = torch.cat([state.values, v[..., late::period, :]], dim=-2)
+        return held, latch._replace(tokens=latch.tokens + n)
+    keys = torch.cat([latch.keys, k[..., late::period, :]], dim=-2)
+    values = torch.cat([latch.values, v[..., late::period, :]], dim=-2)
     seen = dense.attend(q[..., late::period, :], keys, values, causal=True, scale=scale)
     # A view of the last output would keep the others alive.
-    state = Latch(keys, values, seen[..., -1:, :].clone(), state.tokens + n)
+    latch = Latch(keys, values, seen[..., -1:, :].clone(), latch.tokens + n)
     seen = seen.repeat_interleave(min(period, n - late), dim=-2)
-    return torch.cat([held, seen], dim=-2)[..., :n, :], state
+    return torch.cat([held, seen], dim=-2)[..., :n, :], latch
 
 
 def _heads(

@@ -52,7 +52,7 @@ Sources: :cite:t:`vaswani2017attention`; :cite:t:`nakanishi2025scalable` for ``l
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -97,7 +97,6 @@ def define(
         n_seen = sees.sum(-1, keepdims=True)
         scale = scale * log_n * np.log(np.maximum(n_seen, 1))
     sink = -np.inf if sink is None else sink
-    bias = 0 if bias is None else bias
 
     def normed(x):
         length = np.linalg.norm(x, axis=-1, keepdims=True)
@@ -114,7 +113,7 @@ def define(
         return o
 
     scale, sink = (x + np.zeros((q.shape[-2], 1)) for x in (scale, sink))  # one for each query
-    bias = bias + np.zeros(sees.shape)
+    bias = np.zeros(sees.shape) + (0 if bias is None else bias)
     signature = "(i,d),(j,d),(j,e),(i,j),(i,o),(i,o),(i,j)->(i,e)"
     return np.vectorize(one_head, [float], signature=signature)(q, k, v, sees, scale, sink, bias)
 
@@ -176,7 +175,8 @@ def attend(
     if bias is not None:
         _check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.
-    pattern, sees = {"is_causal": causal and n_q == n_k and bias is None}, None
+    pattern: dict[str, Any] = {"is_causal": causal and n_q == n_k and bias is None}
+    sees = None
     # One query, the last, sees all keys.
     if mask is not None or (causal and n_q != 1 and not pattern["is_causal"]):
         sees = torch.ones(n_q, n_k, dtype=torch.bool, device=q.device)
@@ -266,8 +266,10 @@ def step(
         tensors.check_continues("k", k, state.keys)
         tensors.check_continues("v", v, state.values)
         k, v = torch.cat([state.keys, k], dim=-2), torch.cat([state.values, v], dim=-2)
-    options = {"scale": scale, "log_n": log_n, "qk_norm": qk_norm, "sink": sink, "bias": bias}
-    return attend(q, k, v, causal=True, **options), Cache(k, v)
+    out = attend(
+        q, k, v, causal=True, scale=scale, log_n=log_n, qk_norm=qk_norm, sink=sink, bias=bias
+    )
+    return out, Cache(k, v)
 
 
 def _default_scale(d: int, qk_norm: bool) -> float:
@@ -327,13 +329,12 @@ def _fused(q, k, v, lead, *, attn_mask=None, **options) -> torch.Tensor:
 
     if attn_mask is not None:
         attn_mask = four_axes(attn_mask)
-    out = scaled_dot_product_attention(*map(four_axes, (q, k, v)), attn_mask=attn_mask, **options)
+    q, k, v = map(four_axes, (q, k, v))
+    out = scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, **options)
     return out.reshape(*lead, *out.shape[-2:])
 
 
-def _check_broadcasts(
-    name: str, x: torch.Tensor, wanted: tuple[int, ...], device: torch.device
-) -> None:
+def _check_broadcasts(name: str, x: object, wanted: tuple[int, ...], device: torch.device) -> None:
     """Refuse what is no floating-point tensor that broadcasts to what is wanted."""
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         numbers = "" if name == "bias" else "a number or "

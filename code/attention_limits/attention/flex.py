@@ -76,8 +76,8 @@ def block_mask(
         blocks = strip.unflatten(-1, (-1, size))
         some.append(blocks.any(-1).any(0))
         every.append(blocks.all(-1).all(0))
-    some, every = torch.stack(some), torch.stack(every)
-    lists = [_listed(some & ~every), _listed(every)]
+    touched, filled = torch.stack(some), torch.stack(every)
+    lists = [_listed(touched & ~filled), _listed(filled)]
     return BlockMask.from_kv_blocks(
         *lists[0], *lists[1], BLOCK_SIZE=size, mask_mod=sees, seq_lengths=(n, n)
     )

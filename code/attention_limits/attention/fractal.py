@@ -308,7 +308,7 @@ def _scan(
     queries = q.split(lengths, dim=-2)
     leaves = map(Leaf, k.split(block, dim=-2), v.split(block, dim=-2))
     last, rest, far = past.last, _none_of(k, v), past.far
-    outputs = []
+    outputs: list[torch.Tensor] = []
     for query, own in zip(queries, leaves, strict=True):
         if query.shape[-2] or not outputs:  # old leaves are only summed up; one output there is
             out = _seen(scale * query.to(wide), far, last, own, block)
@@ -326,8 +326,9 @@ def _seen(query: torch.Tensor, far: Far, last: Leaf, own: Leaf, block: int) -> t
     """One softmax over far blocks and near keys; the queries are the last ones of their leaf."""
     log_size = [math.log(block << level) for level, same in enumerate(far) for _ in same]
     blocks = [x for same in far for x in same]
-    keys = torch.cat([x.keys.to(query.dtype) for x in (*blocks, last, own)], dim=-2)
-    values = torch.cat([x.values.to(query.dtype) for x in (*blocks, last, own)], dim=-2)
+    seen: tuple[Block | Leaf, ...] = (*blocks, last, own)
+    keys = torch.cat([x.keys.to(query.dtype) for x in seen], dim=-2)
+    values = torch.cat([x.values.to(query.dtype) for x in seen], dim=-2)
     rows, columns = query.shape[-2], keys.shape[-2]
     future = torch.ones(rows, columns, dtype=torch.bool, device=query.device)
     future = future.triu(columns - rows + 1)

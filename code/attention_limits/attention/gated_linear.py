@@ -89,7 +89,7 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens = _checked(q, k, v, log_decay)
-    out, _ = _scan(recurrence.start(*tokens[1:]), *tokens, scale)
+    out, _ = _scan(recurrence.start(*tokens[1:]), *tokens, scale=scale)
     return out.to(q.dtype)
 
 
@@ -136,7 +136,7 @@ def step(
     """
     tokens = _checked(q, k, v, log_decay)
     tensors.check_stream(q, k)
-    out, S = _scan(recurrence.resume(state, *tokens[1:]), *tokens, scale)
+    out, S = _scan(recurrence.resume(state, *tokens[1:]), *tokens, scale=scale)
     return out.to(q.dtype), State(S)
 
 
@@ -170,6 +170,7 @@ def _scan(
     k: torch.Tensor,
     v: torch.Tensor,
     log_decay: torch.Tensor,
+    *,
     scale: float | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     scale = q.shape[-1] ** -0.5 if scale is None else scale
@@ -235,4 +236,5 @@ def _meet(
         scores = torch.cat([past, present], dim=-2)
         q, k = torch.cat([q_0, decay_0 * q_1], dim=-2), torch.cat([decay_1 * k_0, k_1], dim=-2)
         decay = decay_0 * decay_1
-    return tuple(x.squeeze(-3) for x in (scores, q, k, decay))
+    scores, q, k, decay = (x.squeeze(-3) for x in (scores, q, k, decay))
+    return scores, q, k, decay

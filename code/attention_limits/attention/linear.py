@@ -29,7 +29,7 @@ price is that constant: a state of d features can tell no more than d keys apart
 Source: :cite:t:`katharopoulos2020transformers`.  Taught in: "Quadratic cost".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -118,10 +118,11 @@ def attend(
     """
     tensors.check(q, k, v)
     if causal:
-        _, no_keys, no_values = _prepared(*(x[..., :0, :] for x in (q, k, v)), feature_map)
+        empty = (x[..., :0, :] for x in (q, k, v))
+        _, no_keys, no_values = _prepared(*empty, feature_map=feature_map)
         out, _ = _scan(recurrence.start(no_keys, no_values), q, k, v, feature_map)
         return out
-    phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map)
+    phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
     return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
 
 
@@ -169,14 +170,15 @@ def step(
     """
     tensors.check(q, k, v)
     tensors.check_stream(q, k)
-    _, no_keys, no_values = _prepared(*(x[..., :0, :] for x in (q, k, v)), feature_map)
+    empty = (x[..., :0, :] for x in (q, k, v))
+    _, no_keys, no_values = _prepared(*empty, feature_map=feature_map)
     sums = recurrence.resume(state, no_keys, no_values)
     out, sums = _scan(sums, q, k, v, feature_map)
     return out, Sums(sums)
 
 
 def _prepared(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, feature_map: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """φ(q), φ(k) and (v, 1), in float32 at the least."""
     checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
@@ -193,11 +195,12 @@ def _scan(
     if surplus > 0:
         # Keys before the first query are old news to all of them: one product takes them all.
         (old_k, k), (old_v, v) = (x.tensor_split([surplus], dim=-2) for x in (k, v))
-        _, phi_k, v_1 = _prepared(q[..., :0, :], old_k, old_v, feature_map)
+        _, phi_k, v_1 = _prepared(q[..., :0, :], old_k, old_v, feature_map=feature_map)
         sums = sums + phi_k.mT @ v_1
     if surplus < 0:
         q = q[..., -surplus:, :]  # those before the first key are blind
-    whole, lead = (sums, q, k, v), q.shape[:-2]
+    whole: Sequence[torch.Tensor] = (sums, q, k, v)
+    lead = q.shape[:-2]
     if one_axis := lead == k.shape[:-2] == v.shape[:-2]:  # of heads: there is a kernel for that
         whole = [x[None].flatten(0, -3) for x in whole]
     with tensors.without_autocast(q.device):
@@ -220,7 +223,8 @@ class _Scan(torch.autograd.Function):
         starts, outputs, totals = [], [], []
         for tokens in _segments(q, k, v):
             starts.append(sums)
-            out, sums = recurrence.scan(_chunk, sums, *_prepared(*tokens, feature_map))
+            prepared = _prepared(*tokens, feature_map=feature_map)
+            out, sums = recurrence.scan(_chunk, sums, *prepared)
             outputs.append(_normalised(out))
             totals.append(out[..., -1:].clone())  # a view would keep the rest alive
         out = torch.cat(outputs, dim=-2)
@@ -235,7 +239,7 @@ class _Scan(torch.autograd.Function):
         grads = [torch.empty_like(x) for x in (q, k, v)]
         segments = zip(_segments(q, k, v, out, total, d_out, *grads), starts, strict=True)
         for (*tokens, out, total, d_out, d_q, d_k, d_v), sums in reversed(list(segments)):
-            phi_q, phi_k, _ = prepared = _prepared(*tokens, ctx.feature_map)
+            phi_q, phi_k, _ = prepared = _prepared(*tokens, feature_map=ctx.feature_map)
             # Of out = mix / total: what comes down to the mix, and to the total.
             g = torch.cat([d_out, -(d_out * out).sum(-1, keepdim=True)], dim=-1)
             g *= torch.where(total == 0, 0, 1 / total)
@@ -267,7 +271,7 @@ def _scan_back(
     starts = [sums]
     for _, phi_k, v_1, _ in chunks[:-1]:
         starts.append(_add_product(starts[-1], phi_k.mT, v_1))
-    grads = []
+    grads: list[list[torch.Tensor]] = []
     for sums, chunk in zip(reversed(starts), reversed(chunks), strict=True):
         *three, d_sums = _chunk_back(sums, d_sums, *chunk)
         grads.insert(0, three)

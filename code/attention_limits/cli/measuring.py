@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attention_limits.cli.reporting import refuse, reporting
 from attention_limits.experiments import registry
@@ -32,7 +32,7 @@ def config_of(name: str, args: argparse.Namespace, **changes: object) -> object:
     return dataclasses.replace(preset, device=device, **changes)
 
 
-def recorded(command: str, name: str, config: object, args: argparse.Namespace, **how) -> int:
+def recorded(command: str, name: str, config: Any, args: argparse.Namespace, **how) -> int:
     """The exit status of measuring and saving a run."""
     from attention_limits.runs.cell_store import LeftoverError
     from attention_limits.runs.records import UnwritableError
@@ -45,7 +45,7 @@ def recorded(command: str, name: str, config: object, args: argparse.Namespace, 
         return refuse(command, str(error))
 
 
-def record(name: str, config: object, args: argparse.Namespace, **how) -> "Run":
+def record(name: str, config: Any, args: argparse.Namespace, **how) -> "Run":
     """Measure, and save the run."""
     from attention_limits.runs import runner
 

@@ -35,13 +35,14 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from attention_limits import devices, models
 from attention_limits.experiments import grid, tuning
 from attention_limits.experiments.length import ENCODINGS, SETTINGS, TRAINED
-from attention_limits.models.transformer import Transformer
+from attention_limits.models.transformer import Layer, Transformer
 from attention_limits.positions import sinusoidal
-from attention_limits.runs.progress import Progress
+from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
 
@@ -140,12 +141,14 @@ def _finite(value: np.floating) -> float | None:
 # --- what is measured ---------------------------------------------------------------------------
 
 
-def between_positions(model: Transformer) -> np.ndarray:
+def between_positions(model: nn.Module) -> np.ndarray:
     """M of each head of the first layer, whose norm comes first: (s, h, d_model, d_model)."""
+    assert isinstance(model, Transformer)
     layer = model.layers[0]
+    assert isinstance(layer, Layer)
     weight, gain = (  # (s, 3 d_model, d_model), and (s, d_model)
         x.detach().cpu().double().numpy()
-        for x in (layer.attention.project.weight, layer.norms[0].gain[:, 0, 0])
+        for x in (layer.attention.project.weight, layer.get_parameter("norms.0.gain")[:, 0, 0])
     )
     seeds, _, d = weight.shape
     inputs = gain[:, :, None] * (np.eye(d) - 1 / d)  # G C

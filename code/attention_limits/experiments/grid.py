@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from attention_limits import tasks, training
 from attention_limits.experiments import tuning
 from attention_limits.models import Architecture
-from attention_limits.runs.progress import Progress
+from attention_limits.progress import Progress
 from attention_limits.tasks import Task
 from attention_limits.training import Recipe, Trained
 

@@ -16,7 +16,7 @@ from attention_limits import models
 from attention_limits.experiments import grid, tuning
 from attention_limits.experiments.grid import Setting
 from attention_limits.models import Architecture
-from attention_limits.runs.progress import Progress
+from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table
 

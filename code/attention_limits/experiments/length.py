@@ -30,7 +30,7 @@ import numpy as np
 
 from attention_limits.experiments import grid, tuning
 from attention_limits.models import Architecture
-from attention_limits.runs.progress import Progress, part
+from attention_limits.progress import Progress, part
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
 from attention_limits.tasks import Task

@@ -16,7 +16,7 @@ from typing import ClassVar
 from attention_limits.experiments import grid, tuning
 from attention_limits.experiments.length import Cell
 from attention_limits.models import Architecture
-from attention_limits.runs.progress import Progress
+from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
 
 COLUMNS = ("setting", "encoding", "seed", "rate", "ended", "n", "accuracy")

@@ -23,8 +23,8 @@ import torch
 
 from attention_limits.attention import dense
 from attention_limits.experiments.scaling import written_out
+from attention_limits.progress import Progress
 from attention_limits.runs import timing
-from attention_limits.runs.progress import Progress
 from attention_limits.runs.records import Run
 
 COLUMNS = ("kernel", "quantity", "repeat", "value")
@@ -148,7 +148,8 @@ def roof(run: Run) -> tuple[float, float]:
         run.values(kernel=BANDWIDTH, quantity="bytes"),
     )
     times = (run.values(kernel=name, quantity="seconds") for name in (PEAK, BANDWIDTH))
-    return tuple(done / min(time) for done, time in zip((flops, moved), times, strict=True))
+    peak, bandwidth = (done / min(time) for done, time in zip((flops, moved), times, strict=True))
+    return peak, bandwidth
 
 
 def _row(kernel: str, quantity: str, repeat: int, value: float) -> dict:

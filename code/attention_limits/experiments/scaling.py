@@ -24,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention_limits.attention import dense, linear, online_softmax
 from attention_limits.baselines import recurrent
 from attention_limits.meters import PeakMemory
+from attention_limits.progress import Progress, silent
 from attention_limits.runs import provenance, timing
-from attention_limits.runs.progress import Progress, silent
 from attention_limits.runs.records import Run
 from attention_limits.runs.statistics import Fit, fit
 
@@ -191,7 +191,8 @@ def _time_in_turn(
 ) -> Generator[dict, None, list[str]]:
     """Time each once, then each again, so that a disturbance meets them all; who may grow on."""
     inputs, on = _draw(n, config, config.device), (config.device, config.threads)
-    ready, fastest = {}, {}
+    ready: dict[str, tuple[Callable[[], torch.Tensor], int]] = {}
+    fastest: dict[str, float] = {}
     for name in names:
         compute = _computation(name, inputs, config)
         try:

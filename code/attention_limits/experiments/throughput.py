@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -26,8 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits import tasks, training
 from attention_limits.models import Architecture
+from attention_limits.progress import Progress, silent
 from attention_limits.runs import timing
-from attention_limits.runs.progress import Progress, silent
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table
 
@@ -131,11 +132,11 @@ def _in_turn(name: str, config: Config) -> Iterator[dict]:
             yield _row(name, part, "seconds", repeat, seconds)
 
 
-def _ways(name: str, config: Config) -> dict[str, Callable[[], None]]:
+def _ways(name: str, config: Config) -> dict[str, Callable[[], object]]:
     """The ways to train by their names; on an accelerator those that differ there."""
     recipe = training.Recipe(steps=config.steps, lengths=(config.n, config.n))
-    given = {"architecture": MODELS[name], "task": tasks.make("token_back"), "recipe": recipe}
-    given["device"] = config.device
+    given: dict[str, Any] = {"architecture": MODELS[name], "task": tasks.make("token_back")}
+    given |= {"recipe": recipe, "device": config.device}
 
     def alone(threads: int) -> None:
         with timing.on_threads(threads):
@@ -146,7 +147,10 @@ def _ways(name: str, config: Config) -> dict[str, Callable[[], None]]:
         with timing.on_threads(threads):
             training.train(**given, seeds=config.seeds)
 
-    on_one = {"alone": lambda: alone(1), "together": lambda: together(1)}
+    on_one: dict[str, Callable[[], object]] = {
+        "alone": lambda: alone(1),
+        "together": lambda: together(1),
+    }
     if torch.device(config.device).type != "cpu":
         return on_one
     cores = training.cores()

@@ -8,10 +8,11 @@ the rate with the best accuracy is its own.
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from attention_limits import training
 from attention_limits.models import Architecture
-from attention_limits.runs.progress import Progress, part, silent
+from attention_limits.progress import Progress, part, silent
 from attention_limits.tasks import Task
 from attention_limits.training import Recipe, Trained
 
@@ -49,7 +50,8 @@ def train(
     progress = progress or silent
     if set(seeds) & set(SEEDS):
         raise ValueError(f"seeds must be others than {SEEDS}, which chose the rate, got {seeds}")
-    given = {"architecture": architecture, "task": task, "recipe": recipe, "device": device}
+    given: dict[str, Any] = {"architecture": architecture, "task": task, "recipe": recipe}
+    given["device"] = device
     rate = rates[0]
     if len(rates) > 1:
         trial = training.train_ensemble(
@@ -72,7 +74,7 @@ def train(
 def best_rate(trial: Trained, task: Task, recipe: Recipe) -> float:
     """The rate with the best mean accuracy on new texts; of equals, the smallest."""
     rows = training.evaluate(trial, task, recipe.lengths[1], count=COUNT, seed=SEEDS[0])
-    found = {}
+    found: dict[float, list[float]] = {}
     for row in rows:
         found.setdefault(trial.rates[row["model"]], []).append(row["accuracy"])
     return max(sorted(found), key=lambda rate: mean(found[rate]))

@@ -45,7 +45,7 @@ class Example:
     quoted: Mapping[str, Any] = field(default_factory=dict)
 
 
-BIGBIRD = {"width": 2, "first": 1, "per_row": 1, "seed": 2, "causal": True}
+BIGBIRD: Mapping[str, Any] = {"width": 2, "first": 1, "per_row": 1, "seed": 2, "causal": True}
 
 EXAMPLES = {
     "dense": Example(
@@ -200,9 +200,9 @@ def picture(name: str = "dense", **options: object) -> style.Figure:
     W, visible = matrix(name, **options), getattr(module_of(name), "visible", None)
     canvas = Canvas(figsize=(5.6, 3.0 if visible else 3.4))
     *left, right = canvas.subplots(1, 2 if visible else 1, squeeze=False)[0]
-    for axes in left:
-        _show(axes, visible(N, **accepted(visible, options)) / 2, style.GREY)
-        axes.set_title("who sees whom", size=11)
+    if visible:
+        _show(left[0], visible(N, **accepted(visible, options)) / 2, style.GREY)
+        left[0].set_title("who sees whom", size=11)
     # Of few keys each has more of the weight, so early rows would outshine all others.
     largest = np.abs(W).max(-1, keepdims=True)
     _show(right, W / np.where(largest == 0, 1, largest), style.BLUE)

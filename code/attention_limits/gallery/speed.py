@@ -79,9 +79,9 @@ def ratios(n: int = 16384, run: Run | None = None) -> style.Figure:
     )
 
 
-def _lines(run: Run, n: int) -> list[tuple[str, dict[str, float]]]:
+def _lines(run: Run, n: int) -> list[tuple[str, dict[str, float | None]]]:
     """A heading for each of ours, and under it each peer with its ratios, by kind of work."""
-    lines: list[tuple[str, dict[str, float]]] = []
+    lines: list[tuple[str, dict[str, float | None]]] = []
     heading = None
     for group, ours, peer, each in _compared(run, n):
         if heading != (group, ours):
@@ -91,7 +91,7 @@ def _lines(run: Run, n: int) -> list[tuple[str, dict[str, float]]]:
     return lines
 
 
-def _compared(run: Run, n: int) -> list[tuple[str, str, str, dict[str, float]]]:
+def _compared(run: Run, n: int) -> list[tuple[str, str, str, dict[str, float | None]]]:
     """Every pair of the run that has a ratio at n."""
     pairs = [
         (group, ours, peer) for group in run.config["groups"] for ours, peer in GROUPS[group].pairs

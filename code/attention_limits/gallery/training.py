@@ -9,6 +9,8 @@ Draw your own:
 ``trained`` is what ``attention_limits.training.train`` returns.
 """
 
+from typing import Any
+
 from matplotlib.figure import Figure as Canvas
 
 from attention_limits import style, tasks
@@ -33,7 +35,7 @@ def curves(trained: Trained | None = None, *, chance: float | None = None) -> st
         rows = [row for row in trained.history if row["model"] == number]
         line = [row["accuracy"] for row in rows]
         cue = number % len(style.PALETTE)
-        look = {"color": style.PALETTE[cue], "marker": style.MARKERS[cue], "ms": 4}
+        look: dict[str, Any] = {"color": style.PALETTE[cue], "marker": style.MARKERS[cue], "ms": 4}
         axes.plot([row["step"] for row in rows], line, **look, label=f"seed {seed}")
         said.append(f"seed {seed} from {line[0]:.2f} to {line[-1]:.2f}")
     axes.legend(loc="lower right")

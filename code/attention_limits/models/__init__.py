@@ -74,7 +74,7 @@ def state_bytes(architecture: Architecture, n: int, *, bytes_a_number: int = 4) 
         case "transformer":
             sizes = {"n": n, "d": d // architecture.heads, "b": bytes_a_number, "r": 1}
             each = [cost.held for cost in _costs(architecture)]
-            held = layers * sum(f(**{s.name: sizes[s.name] for s in f.symbols}) for f in each)
+            held = sum(int(f(**{s.name: sizes[s.name] for s in f.symbols})) for f in each) * layers
             if architecture.position == "lstm_generated":
                 hidden = architecture.position_options.get("hidden") or d
                 held += 2 * hidden * bytes_a_number

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -53,9 +54,9 @@ class Architecture:
 
     kind: str = "transformer"
     mechanism: str = "dense"
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     position: str = "none"
-    position_options: Mapping[str, object] = field(default_factory=dict)
+    position_options: Mapping[str, Any] = field(default_factory=dict)
     norm: str = "pre"
     heads: int = 4
     mlp: int = 4
@@ -99,7 +100,7 @@ class Architecture:
         names = inspect.signature(self.attention.attend).parameters
         return tuple(name for name in names if name in ("log_decay", "beta"))
 
-    def fitting(self, function: str) -> dict[str, object]:
+    def fitting(self, function: str) -> dict[str, Any]:
         """Those of the options that a function of the mechanism takes, ``causal`` among them."""
         takes = options_of(getattr(self.attention, function))
         given = {**self.options, "causal": self.causal}

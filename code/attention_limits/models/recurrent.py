@@ -54,7 +54,7 @@ class Recurrent(nn.Module):
         self, initializer: Initializer, architecture: Architecture, vocabulary: int, classes: int
     ):
         super().__init__()
-        d = architecture.d_model
+        self.d = d = architecture.d_model
         self.cell, gates, self.parts = CELLS[architecture.kind]
         self.embedding = Embedding(initializer, vocabulary, d)
         layers = range(architecture.layers)
@@ -75,9 +75,9 @@ class Recurrent(nn.Module):
             x = self._walk(inward(x), back)
         return self.head(x)
 
-    def _walk(self, driven: torch.Tensor, back: Linear) -> torch.Tensor:
+    def _walk(self, driven: torch.Tensor, back: nn.Module) -> torch.Tensor:
         """The states of a layer, from what its inputs drive it with."""
-        zeros = driven.new_zeros(*driven.shape[:2], back.weight.shape[-1])
+        zeros = driven.new_zeros(*driven.shape[:2], self.d)
         state, shown = (zeros,) * self.parts, []
         for now in driven.unbind(-2):
             state = self.cell(now, back(state[0]), state)

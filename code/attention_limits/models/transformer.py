@@ -80,7 +80,7 @@ class Layer(nn.Module):
                 return x + part(self.norms[which](x))
             case "post":
                 return self.norms[which](x + part(x))
-            case "none":
+            case _:  # none
                 return x + part(x)
 
 

@@ -97,9 +97,17 @@ def apply(
     Takes what ``bias`` takes, and refuses what it refuses, and ``scores`` of other heads.
     """
     n_q, n_k = sizes(scores)
-    options = {"causal": causal, "buckets": buckets, "max_distance": max_distance}
-    where = {"positions_q": positions_q, "positions_k": positions_k}
-    return added(scores, bias(n_q, n_k, table, **options, **where))
+    on_top = bias(
+        n_q,
+        n_k,
+        table,
+        causal=causal,
+        buckets=buckets,
+        max_distance=max_distance,
+        positions_q=positions_q,
+        positions_k=positions_k,
+    )
+    return added(scores, on_top)
 
 
 def bias(
@@ -138,8 +146,8 @@ def bias(
     if table.shape[-1] != buckets:
         raise ValueError(f"table must have the shape (..., h, {buckets}), got {shape_of(table)}")
     difference = differences(n_q, n_k, positions_q, positions_k, table.device)
-    options = {"causal": causal, "buckets": buckets, "max_distance": max_distance}
-    column = bucket(difference, **options).unsqueeze(-3)  # all heads look up the same
+    column = bucket(difference, causal=causal, buckets=buckets, max_distance=max_distance)
+    column = column.unsqueeze(-3)  # all heads look up the same
     check_leads(table=table.shape[:-2], positions=column.shape[:-3])
     lead = torch.broadcast_shapes(table.shape[:-1], column.shape[:-2])
     wide = table.to(torch.promote_types(table.dtype, torch.float32)).unsqueeze(-2)

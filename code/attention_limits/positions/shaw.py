@@ -165,7 +165,8 @@ def mix(weights: torch.Tensor, v: torch.Tensor, table: torch.Tensor) -> torch.Te
     # Beyond r, many small weights share a sum, and kernels may add one by one: half precision
     # would stop at 256 of them.
     wide = weights.to(torch.promote_types(weights.dtype, torch.float32))
-    column = _column(*weights.shape[-2:], table).expand(weights.shape)
+    n_q, n_k = weights.shape[-2:]
+    column = _column(n_q, n_k, table).expand(weights.shape)
     by_offset = wide.new_zeros(*weights.shape[:-1], table.shape[-2]).scatter_add(-1, column, wide)
     return weights @ v + by_offset.to(v.dtype) @ table
 

@@ -62,9 +62,11 @@ def define(
     """The equation above, word for word, on (h, n_q, n_k) arrays; leading axes broadcast."""
     tau = np.abs(times_q[..., None, :, None] - times_k[..., None, None, :])
     y = scores - slopes[..., None, None] * tau
-    for k in range(0 if knots is None else knots.shape[-1]):
-        kappa, c = knots[..., k, None, None], changes[..., k, None, None]
-        y = y + c * np.maximum(0, tau - kappa)
+    if knots is not None:
+        assert changes is not None  # each knot has its own
+        for k in range(knots.shape[-1]):
+            kappa, c = knots[..., k, None, None], changes[..., k, None, None]
+            y = y + c * np.maximum(0, tau - kappa)
     return y
 
 
@@ -116,14 +118,13 @@ def bias(
     times_k = _times("times_k", times_k, slopes.device)
     leads = {"slopes": slopes.shape[:-1], "times_q": times_q.shape[:-1]}
     leads["times_k"] = times_k.shape[:-1]
-    bent = knots is not None or changes is not None
-    if bent:
-        _check_knots(knots, changes, slopes)
+    if knots is not None or changes is not None:
+        knots, changes = _checked_knots(knots, changes, slopes)
         leads |= {"knots": knots.shape[:-2], "changes": changes.shape[:-2]}
     check_leads(**leads)
     elapsed = (times_q[..., :, None] - times_k[..., None, :]).abs()
     line = falling(elapsed, slopes)
-    if not bent:
+    if knots is None or changes is None:
         return line
     elapsed = elapsed.to(line.dtype)[..., None, :, :]
     # Knot by knot: all at once they would take as many tensors of all pairs.
@@ -182,8 +183,9 @@ def geometric(
     if d % 2:
         raise ValueError(f"d must be even, for pairs, got {d}")
     check_periods(shortest, longest)
-    like = {"device": device, "dtype": widest_float(torch.empty(0, device=device).device)}
-    return torch.linspace(math.log(shortest), math.log(longest), d // 2, **like).exp()
+    ends = math.log(shortest), math.log(longest)
+    dtype = widest_float(torch.empty(0, device=device).device)
+    return torch.linspace(*ends, d // 2, dtype=dtype, device=device).exp()
 
 
 def cost(*, knots: int = 0) -> EncodingCost:
@@ -210,13 +212,13 @@ def _times(name: str, times: torch.Tensor, device: torch.device) -> torch.Tensor
     return times
 
 
-def _check_knots(
+def _checked_knots(
     knots: torch.Tensor | None, changes: torch.Tensor | None, slopes: torch.Tensor
-) -> None:
-    """Refuse knots without changes, and what has other heads than the slopes."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both, unless one is missing or has other heads than the slopes."""
+    if knots is None or changes is None:
+        raise ValueError("knots must be given where changes are, and the other way round")
     for name, x in {"knots": knots, "changes": changes}.items():
-        if x is None:
-            raise ValueError("knots must be given where changes are, and the other way round")
         check_per_head(name, x)
         check_device(name, x, slopes.device)
     wanted = (*slopes.shape[-1:], *knots.shape[-1:])
@@ -230,3 +232,4 @@ def _check_knots(
             f"knots must be shared, (k,), or one list a head, (..., {wanted[0]}, k), "
             f"got {shape_of(knots)}"
         )
+    return knots, changes

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from attention_limits.progress import Progress
 from attention_limits.runs import records, timing
-from attention_limits.runs.progress import Progress
 
 FOLDER = re.compile(r"\w([\w .,=+-]{0,99}[\w=+-])?")  # a name that every file system takes
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attention_limits.progress import Progress
 from attention_limits.runs.cell_store import CellStore
 from attention_limits.runs.cells import Cell, Shares
-from attention_limits.runs.progress import Progress
 from attention_limits.runs.workers import LostWorkersError, TeamError, joined
 
 if TYPE_CHECKING:

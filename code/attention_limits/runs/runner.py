@@ -7,10 +7,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from attention_limits.progress import Progress, silent
 from attention_limits.runs import cells, cluster, records
 from attention_limits.runs.cell_store import CellStore, head_of, is_timed, locked
 from attention_limits.runs.cells import Shares
-from attention_limits.runs.progress import Progress, silent
 from attention_limits.runs.records import Run
 from attention_limits.runs.workers import Hands, TeamError, alone, together
 

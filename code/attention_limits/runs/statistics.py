@@ -76,11 +76,11 @@ def _groups(lengths: Sequence[float], values: Sequence[float]) -> dict[float, np
         raise ValueError(f"values must be one a length, got {len(values)} for {len(lengths)}")
     if not all(0 < value < np.inf for value in values):
         raise ValueError("values must be positive and finite, to have a logarithm")
-    lengths, logs = np.asarray(lengths), np.log(np.asarray(values, dtype=float))
-    different = np.unique(lengths)
+    places, logs = np.asarray(lengths), np.log(np.asarray(values, dtype=float))
+    different = np.unique(places)
     if len(different) < 2 or different[0] <= 0:
         raise ValueError(f"lengths must be positive, and two or more, got {different.tolist()}")
-    return {float(length): logs[lengths == length] for length in different}
+    return {float(length): logs[places == length] for length in different}
 
 
 def _resampled(repeats: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -155,11 +155,11 @@ def summary(values: Sequence[float]) -> Summary:
     Raises:
         ValueError: if there are fewer than two values, or one is not finite.
     """
-    values = _over_seeds("values", values)
-    return Summary(float(values.mean()), float(values.min()), float(values.max()), len(values))
+    each = _over_seeds("values", values)
+    return Summary(float(each.mean()), float(each.min()), float(each.max()), len(each))
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> Interval:
+def interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval:
     r"""Student's interval of the mean over seeds: :math:`\bar x \pm t_{n-1} \, s / \sqrt n`.
 
     For values that are normally distributed its level is exact, from two seeds on. The usual
@@ -177,9 +177,9 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
-    values = _over_seeds("values", values)
-    mean, error = values.mean(), values.std(ddof=1) / np.sqrt(len(values))
-    half = _student(len(values) - 1, level) * error
+    each = _over_seeds("values", values)
+    mean, error = each.mean(), each.std(ddof=1) / np.sqrt(len(each))
+    half = _student(len(each) - 1, level) * error
     return Interval(float(mean), float(mean - half), float(mean + half), level)
 
 
@@ -193,23 +193,24 @@ def paired(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Paire
     Raises:
         ValueError: as ``interval``, or if a and b are not of equal number.
     """
-    a, b = _over_seeds("a", a), _over_seeds("b", b)
-    if len(a) != len(b):
-        raise ValueError(f"b must have the seeds of a, got {len(b)} values for {len(a)}")
-    wins, losses, ties = ((sign == np.sign(a - b)).sum() for sign in (1, -1, 0))
-    return Paired(interval(a - b, level), int(wins), int(losses), int(ties), _swapped(a - b))
+    of_a, of_b = _over_seeds("a", a), _over_seeds("b", b)
+    if len(of_a) != len(of_b):
+        raise ValueError(f"b must have the seeds of a, got {len(of_b)} values for {len(of_a)}")
+    apart = of_a - of_b
+    wins, losses, ties = ((sign == np.sign(apart)).sum() for sign in (1, -1, 0))
+    return Paired(interval(apart, level), int(wins), int(losses), int(ties), _swapped(apart))
 
 
-def _over_seeds(name: str, values: Sequence[float]) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) < 2:
+def _over_seeds(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
+    each = np.asarray(values, dtype=float)
+    if each.ndim != 1 or len(each) < 2:
         raise ValueError(
-            f"{name} must be those of two seeds or more, got {values.size}: "
+            f"{name} must be those of two seeds or more, got {each.size}: "
             "no claim is made from one seed"
         )
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, got {values.tolist()}")
-    return values
+    if not np.isfinite(each).all():
+        raise ValueError(f"{name} must be finite, got {each.tolist()}")
+    return each
 
 
 @functools.cache

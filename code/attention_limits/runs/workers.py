@@ -12,10 +12,10 @@ from pkgutil import resolve_name
 from typing import Any
 
 from attention_limits import processes
+from attention_limits.progress import Progress
 from attention_limits.runs import cells
 from attention_limits.runs.cell_store import CellStore
 from attention_limits.runs.cells import Cell, Shares, Tell
-from attention_limits.runs.progress import Progress
 
 # Who measures all cells of a store, and tells how far that is.
 Hands = Callable[[CellStore, Mapping[str, Cell], Progress], None]

@@ -151,7 +151,7 @@ class Agreement(Task):
 
     def _read(self, tokens: Iterable[int]) -> Iterator[int]:
         # The nominative of a masculine singular is "der", the pronoun's as the article's.
-        clause = []
+        clause: list[str] = []
         for token in tokens:
             word = WORDS[token]
             if word == SLOT:

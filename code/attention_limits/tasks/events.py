@@ -79,7 +79,7 @@ class IrregularEvents(Task):
         return *asked_at_the_end(body, query, answers), times
 
     def _read(self, tokens: Iterable[tuple[int, float]]) -> Iterator[int]:
-        past = []
+        past: list[tuple[int, float]] = []
         for token, time in tokens:
             if token == self.values + 1:
                 yield next((x for x, then in reversed(past) if time - then >= AGE), IGNORE)

@@ -92,7 +92,7 @@ class TokenBack(Task):
         return inputs, targets
 
     def _read(self, tokens: Iterable[int]) -> Iterator[int]:
-        last = deque(maxlen=self.k)
+        last: deque[int] = deque(maxlen=self.k)
         for token in tokens:
             asked = len(last) == self.k and (self.dense or token == self.symbols)
             yield last[0] if asked else IGNORE

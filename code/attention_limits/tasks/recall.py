@@ -139,7 +139,8 @@ class Copy(Task):
         return np.concatenate([string, separator, string], axis=1)[:, :n], targets
 
     def _read(self, tokens: Iterable[int]) -> Iterator[int]:
-        heard, speaking = deque(), False
+        heard: deque[int] = deque()
+        speaking = False
         for token in tokens:
             speaking = speaking or token == self.symbols
             yield heard.popleft() if speaking and heard else IGNORE

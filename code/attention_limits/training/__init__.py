@@ -16,10 +16,11 @@ that does not depend on it,
 so PyTorch's own, with η = 1, tells where each model would go, and the model goes η of the way.
 """
 
+from attention_limits.progress import Progress
 from attention_limits.training.data import draw, score, to_tensors
 from attention_limits.training.ensemble import train_ensemble
 from attention_limits.training.evaluation import evaluate
-from attention_limits.training.loop import Progress, train
+from attention_limits.training.loop import train
 from attention_limits.training.processes import cores
 from attention_limits.training.recipe import INTERVAL, PRECISIONS, Recipe
 from attention_limits.training.trained import Trained

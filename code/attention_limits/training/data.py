@@ -17,16 +17,22 @@ def draw(task: Task, recipe: Recipe, seeds: Sequence[int], step: int) -> Batch:
         seed: task.sample((seed, step), recipe.batch, n, max_position=recipe.max_position)
         for seed in dict.fromkeys(seeds)
     }
-    parts = zip(*(own[seed] for seed in seeds), strict=True)
-    return Batch(*(None if part[0] is None else np.stack(part) for part in parts))
+    batches = [own[seed] for seed in seeds]
+    times = [batch.times for batch in batches if batch.times is not None]
+    return Batch(
+        np.stack([batch.inputs for batch in batches]),
+        np.stack([batch.targets for batch in batches]),
+        np.stack([batch.positions for batch in batches]),
+        np.stack(times) if times else None,
+    )
 
 
 def to_tensors(
     batch: Batch, stretched: bool, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
     """Tokens, targets, and where they stand, as a model takes it: positions only if stretched."""
-    where = {"positions": batch.positions if stretched else None, "times": batch.times}
-    where = {name: torch.from_numpy(x).to(device) for name, x in where.items() if x is not None}
+    arrays = {"positions": batch.positions if stretched else None, "times": batch.times}
+    where = {name: torch.from_numpy(x).to(device) for name, x in arrays.items() if x is not None}
     tokens, targets = (torch.from_numpy(x).to(device) for x in batch[:2])
     return tokens, targets, where
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,8 +10,9 @@ import torch
 from attention_limits import devices, models
 from attention_limits.checks import check_count
 from attention_limits.models import Architecture
+from attention_limits.progress import Progress
 from attention_limits.tasks import Task
-from attention_limits.training.loop import Progress, one_each, train
+from attention_limits.training.loop import one_each, train
 from attention_limits.training.processes import cores, in_processes
 from attention_limits.training.recipe import Recipe
 from attention_limits.training.trained import Trained
@@ -55,7 +57,7 @@ def train_ensemble(
     check_count("workers", workers, least=1)
     common = {"architecture": architecture, "task": task, "recipe": recipe, "every": every}
     shares = np.array_split(np.arange(len(seeds)), workers)
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {
             **common,
             "seeds": [seeds[number] for number in share],

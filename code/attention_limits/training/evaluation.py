@@ -1,5 +1,7 @@
 """How trained models do on sequences that they have not trained on."""
 
+from typing import Any
+
 import torch
 
 from attention_limits.tasks import IGNORE, Task
@@ -18,7 +20,7 @@ def evaluate(
     count: int = 500,
     seed: int = 0,
     max_position: int | None = None,
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """How models do on sequences that they have not trained on, the same sequences for all of them.
 
     Args:

@@ -2,8 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
-from numbers import Real
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,14 +11,12 @@ from torch.profiler import record_function
 from attention_limits import devices, models
 from attention_limits.checks import check_count
 from attention_limits.models import Architecture
+from attention_limits.progress import Progress
 from attention_limits.tasks import Task
 from attention_limits.training import checkpoints, updates
 from attention_limits.training.data import draw, score, to_tensors
 from attention_limits.training.recipe import INTERVAL, Recipe
 from attention_limits.training.trained import Trained
-
-# Told the share that is done and how it goes.
-Progress = Callable[[float | None, str], None]
 
 
 def train(
@@ -186,7 +183,7 @@ def made_of(
 
 def one_each(rates: float | Sequence[float], seeds: Sequence[int]) -> tuple[float, ...]:
     """A learning rate for each model."""
-    each = (rates,) * len(seeds) if isinstance(rates, Real) else tuple(rates)
+    each = tuple(rates) if isinstance(rates, Iterable) else (rates,) * len(seeds)
     if len(each) != len(seeds) or not all(0 < rate < math.inf for rate in each):
         raise ValueError(
             f"rates must be positive, one for all or one for each of {len(seeds)} seeds, "

@@ -12,7 +12,8 @@ from multiprocessing.managers import SyncManager
 import torch
 
 from attention_limits import processes
-from attention_limits.training.loop import Progress, train
+from attention_limits.progress import Progress
+from attention_limits.training.loop import train
 
 
 def cores() -> int:
@@ -48,8 +49,10 @@ def _pool(workers: int) -> tuple[ProcessPoolExecutor, SyncManager]:
     """Processes that stay for the next training: to start them takes as long as a hundred steps."""
     context = processes.context(__name__)  # which imports PyTorch once
     # An interrupt goes to the whole group; this process hears it, and tells the others to stop.
-    deaf = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
-    return ProcessPoolExecutor(workers, context, **deaf), context.Manager()
+    pool = ProcessPoolExecutor(
+        workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    )
+    return pool, context.Manager()
 
 
 def _listen(waiting: list[Future], reports: queue.Queue, progress: Progress | None) -> None:
@@ -72,7 +75,7 @@ def _job(number: int, job: dict, reports: queue.Queue, stop: threading.Event) ->
     """Train, and return what can leave a process: weights as arrays."""
     torch.set_num_threads(1)
 
-    def report(share: float, words: str) -> None:
+    def report(share: float | None, words: str) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         reports.put((number, share, words))

@@ -1,6 +1,7 @@
 """What training gives."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -23,7 +24,7 @@ class Trained:
     model: nn.Module
     seeds: tuple[int, ...]
     rates: tuple[float, ...]
-    history: list[dict[str, float]]
+    history: list[dict[str, Any]]
     ended: tuple[str, ...]
     steps: tuple[int, ...]
 

@@ -38,10 +38,10 @@ def markdown(part: Part, page: Page) -> str:
             done = last
         elif token.type == "footnote_reference_open":
             _check_footnote(part.tokens[i + 1 : i + 5], line)
-        elif (text := _block(token, lines, line, page)) is not None:
+        elif (block := _block(token, lines, line, page)) is not None:
             output += part.lines[done:first]
             margin = lines[0][: lines[0].index(_mark(token))]
-            _append_block(output, text, margin, "".join(part.lines[last : last + 1]))
+            _append_block(output, block, margin, "".join(part.lines[last : last + 1]))
             done = last
     return "\n".join(output + part.lines[done : part.stop]).strip("\n")
 
@@ -107,7 +107,9 @@ def _block(token: Token, lines: list[str], line: int, page: Page) -> str | None:
 def _math_block(token: Token, text: str, page: Page) -> str | None:
     if token.type == "amsmath":  # a bare environment: outside Sphinx not every reader sees it
         return _displayed(text)
-    tex = re.match(r"\$\$(.*)\$\$", text, re.DOTALL)[1].strip("\n")
+    match = re.match(r"\$\$(.*)\$\$", text, re.DOTALL)
+    assert match is not None  # or it were no such block
+    tex = match[1].strip("\n")
     equation = _equation(tex, token.info, page)
     return None if equation == _displayed(tex) else equation
 
@@ -126,7 +128,9 @@ def _equation(tex: str, label: str, page: Page) -> str:
         number = page.count("equation")
         page.remember(Landmark(f"({number})", number), label)
         # Within align and its kin a tag belongs to a row; after any other formula, to the whole.
-        end = re.search(r"(\\end\{(align|gather|equation|multline|flalign)\*?\})?\s*$", tex).start()
+        match = re.search(r"(\\end\{(align|gather|equation|multline|flalign)\*?\})?\s*$", tex)
+        assert match is not None  # at the end nothing matches, too
+        end = match.start()
         tex = f"{tex[:end].rstrip()} \\tag{{{number}}}{tex[end:].rstrip()}"
     return _displayed(tex)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import nbformat
 from markdown_it.token import Token
@@ -26,12 +27,15 @@ def cells(source: str, page: Page) -> Iterator[nbformat.NotebookNode]:
     """The notebook's cells, cut where jupytext and MyST-NB cut them."""
     yield new_code_cell(SETUP, metadata={"tags": ["setup"]})
     whole = parse(source.replace("\r\n", "\n").split("\n"), 1, page.env)
-    start, metadata, between = 0, {}, []
+    start = 0
+    metadata: dict[str, Any] = {}
+    between: list[Token] = []
     for token in whole.tokens:
         is_code = token.type == "fence" and directive_name(token) == "code-cell"
         if token.level or not (is_code or token.type in ("front_matter", "myst_block_break")):
             between.append(token)
             continue
+        assert token.map is not None  # as of every block at the top
         first, last = token.map
         part = whole._replace(tokens=between, start=start, stop=first)
         yield from _markdown_cell(part, metadata, page)

@@ -93,24 +93,25 @@ class TrainIt(Panel[length.Config]):
 
     def _train(self, cell: Cell, number: int, config: length.Config) -> None:
         """Train one encoding and ask it, on the way and in the end; say so if it cannot be."""
-        name = figures.NAMES[cell.encoding]
+        name, setting = figures.NAMES[cell.encoding], SETTINGS[cell.setting]
+        steps = config.steps or setting.steps
 
-        def hear(share: float, words: str) -> None:
-            self.bar.value = (number + share) / len(config.encodings)
+        def hear(share: float | None, words: str) -> None:
+            if share is not None:
+                self.bar.value = (number + share) / len(config.encodings)
             self._write([*self.remarks, f"{name}: {words}", STOP])
 
         def on_eval(trained: Trained) -> None:
             step = max(trained.steps)
-            if step in _asked_at(config.steps):
+            if step in _asked_at(steps):
                 self._ask(cell, config, trained)
                 self.early[cell.encoding] = step
 
-        setting = SETTINGS[cell.setting]
         try:
             trained = training.train(
                 length.ENCODINGS[cell.encoding],
                 setting.make(),
-                Recipe(steps=config.steps, lengths=TRAINED),
+                Recipe(steps=steps, lengths=TRAINED),
                 seeds=config.seeds,
                 rates=self._rate(cell),
                 device=config.device,

@@ -25,8 +25,8 @@ from attention_limits.experiments.speed import peers, resident
 from attention_limits.experiments.speed.contests import GROUPS, Contestant, draw
 from attention_limits.experiments.speed.sizes import Sizes
 from attention_limits.meters import PeakMemory
+from attention_limits.progress import Progress, silent
 from attention_limits.runs import provenance, timing
-from attention_limits.runs.progress import Progress, silent
 
 COLUMNS = ("group", "contestant", "work", "n", "quantity", "repeat", "value")
 TIMED = True
@@ -219,11 +219,13 @@ def _contest(
     name: str, entries: Sequence[_Entry], n: int, config: Config, progress: Progress
 ) -> Generator[dict, None, list[_Entry]]:
     """Meter each, then time all in turn, so that a disturbance of the machine meets everyone."""
-    group, ready = GROUPS[name], {}
+    group = GROUPS[name]
+    ready: dict[_Entry, Callable[[], object]] = {}
     given = draw(group, config.sizes, n, config.seed, config.device)
     prepare = functools.cache(lambda made: made.prepare(config.sizes, n, config.device))
     for entry in entries:
         contestant, work = entry.contestant, entry.work
+        assert contestant is not None  # the product alone has none
         if contestant.cost:
             flops = useful_flops(contestant, work, n, config.sizes)
             yield _row(name, entry.name, work, n, "flops", 0, flops)
@@ -244,6 +246,7 @@ def _contest(
 
 def useful_flops(contestant: Contestant, work: str, n: int, sizes: Sizes) -> int:
     """What the equation needs, over all heads."""
+    assert contestant.cost is not None  # nobody asks for that of a peer
     needed = contestant.cost(sizes, n).needed(n=n, d=sizes.d)
     return int(needed) * sizes.heads * (1 if work == "forward" else BACKWARD)
 
@@ -281,7 +284,10 @@ def _time_in_turn(
     one = torch.randn(2, config.product, config.product, device=config.device)
     yardstick = _Entry(PRODUCT, WORKS[0])
     yield _row(name, PRODUCT, WORKS[0], n, "flops", 0, 2 * config.product**3)
-    computations = {yardstick: functools.partial(torch.matmul, *one), **ready}
+    computations: dict[_Entry, Callable[[], object]] = {
+        yardstick: functools.partial(torch.matmul, *one),
+        **ready,
+    }
     calls = {
         entry: 1
         if entry.bytes and _expected(entry.seconds, n) > WARM

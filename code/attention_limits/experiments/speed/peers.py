@@ -143,12 +143,12 @@ def gathered(sizes: Sizes, n: int, device: str) -> Attend:
     keys = (block * chosen[..., None] + np.arange(block)).reshape(len(layout), -1)
     queries = np.arange(n).reshape(len(layout), block)
     sees = np.repeat(there, block, axis=-1)[:, None, :] & (keys[:, None, :] <= queries[..., None])
-    mask, chosen = torch.from_numpy(sees).to(device), torch.from_numpy(chosen).to(device)
+    mask, blocks = torch.from_numpy(sees).to(device), torch.from_numpy(chosen).to(device)
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         q, k, v = (x.unflatten(-2, (-1, block)) for x in (q, k, v))
-        near = (x[..., chosen, :, :].flatten(-3, -2) for x in (k, v))
-        return scaled_dot_product_attention(q, *near, attn_mask=mask).flatten(-3, -2)
+        k, v = (x[..., blocks, :, :].flatten(-3, -2) for x in (k, v))
+        return scaled_dot_product_attention(q, k, v, attn_mask=mask).flatten(-3, -2)
 
     return attend
 
@@ -188,7 +188,8 @@ def decaying_chunks(sizes: Sizes, n: int, device: str) -> Attend:
     """Linear attention with a decay, in chunks, a loop handing the state from one to the next."""
 
     def attend(q: torch.Tensor, *tokens: torch.Tensor) -> torch.Tensor:
-        state, outputs = 0, []
+        state: torch.Tensor | int = 0
+        outputs: list[torch.Tensor] = []
         every = (x.split(CHUNK, dim=-2) for x in (q / q.shape[-1] ** 0.5, *tokens))
         for q, k, v, log_decay in zip(*every, strict=True):
             total = log_decay.cumsum(-2)

@@ -18,8 +18,8 @@ def ratio(
     run: Run, group: str, ours: str, peer: str, work: str, n: int, quantity: str = "seconds"
 ) -> float | None:
     """Ours over the peer's, below 1 where ours needs less; None if either was not measured."""
-    ours, peer = (typical(run, group, name, work, quantity, n) for name in (ours, peer))
-    return ours / peer if ours and peer else None
+    taken, by_peer = (typical(run, group, name, work, quantity, n) for name in (ours, peer))
+    return taken / by_peer if taken and by_peer else None
 
 
 def share_of_peak(run: Run, group: str, ours: str, work: str, n: int) -> float | None:

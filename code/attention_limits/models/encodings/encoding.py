@@ -1,6 +1,6 @@
 """What an encoding is as a part of a Transformer, and where the tokens stand that it is told of."""
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -50,8 +50,9 @@ class Encoding(nn.Module):
     def __init__(self, initializer: Initializer, sizes: Sizes):
         super().__init__()
 
+    # Any options here, since each part has its own.
     @staticmethod
-    def check(sizes: Sizes) -> None:
+    def check(sizes: Sizes, *args: Any, **options: Any) -> None:
         """Refuse sizes and options, all of them given, with which there is no such part.
 
         Raises:
@@ -77,6 +78,6 @@ def check_even(name: str, width: int) -> None:
         raise ValueError(f"{name} must be even, for a pair of entries a frequency, got {width}")
 
 
-def for_all_heads(positions: torch.Tensor | None) -> torch.Tensor | None:
-    """Positions (s, batch, n), to go with (s, batch, h, n, d)."""
-    return None if positions is None else positions.unsqueeze(-2)
+def for_all_heads(positions: torch.Tensor) -> torch.Tensor:
+    """Positions, or times, (s, batch, n), to go with (s, batch, h, n, d)."""
+    return positions.unsqueeze(-2)

@@ -39,5 +39,5 @@ class Rotary(Encoding):
         theta = rotary.frequencies(x.shape[-1], base=self.base, device=x.device)
         theta = rotary.interpolated(theta, self.factor)
         # In halves, which lie together in memory: as good as interleaved, and faster.
-        positions = for_all_heads(where.positions)
+        positions = None if where.positions is None else for_all_heads(where.positions)
         return rotary.apply(x, frequencies=theta, positions=positions, layout="half")

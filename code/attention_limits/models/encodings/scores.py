@@ -19,6 +19,8 @@ from attention_limits.positions import alibi, options, relative_bias, shaw, time
 class Alibi(Encoding):
     """No options; its slopes are those of the paper."""
 
+    slopes: torch.Tensor
+
     def __init__(self, initializer: Initializer, sizes: Sizes):
         super().__init__(initializer, sizes)
         self.register_buffer("slopes", alibi.slopes(sizes.heads))
@@ -37,7 +39,7 @@ class RelativeBias(Encoding):
     ):
         super().__init__(initializer, sizes)
         self.table = initializer.constant(1, sizes.heads, buckets)
-        self.options = {"causal": sizes.causal, "max_distance": max_distance}
+        self.causal, self.max_distance = sizes.causal, max_distance
 
     @staticmethod
     @override
@@ -46,9 +48,16 @@ class RelativeBias(Encoding):
 
     @override
     def bias(self, where: Where) -> torch.Tensor:
-        p = where.positions
-        how = {**self.options, "buckets": self.table.shape[-1]}
-        return relative_bias.bias(where.n, where.n, self.table, positions_q=p, positions_k=p, **how)
+        return relative_bias.bias(
+            where.n,
+            where.n,
+            self.table,
+            causal=self.causal,
+            buckets=self.table.shape[-1],
+            max_distance=self.max_distance,
+            positions_q=where.positions,
+            positions_k=where.positions,
+        )
 
 
 class Shaw(Encoding):
@@ -82,6 +91,8 @@ class TimeAware(Encoding):
     logarithms.
     """
 
+    knots: torch.Tensor
+
     def __init__(
         self,
         initializer: Initializer,
@@ -114,16 +125,17 @@ class TimeAware(Encoding):
         if self.periods is None:
             return x
         periods = time_aware.geometric(x.shape[-1], *self.periods, device=x.device)
-        return time_aware.rotate(x, for_all_heads(where.times), periods=periods)
+        return time_aware.rotate(x, for_all_heads(_times(where)), periods=periods)
 
     @override
     def bias(self, where: Where) -> torch.Tensor:
-        if where.times is None:
-            raise ValueError("times must be given to a model whose encoding is time_aware")
+        times = _times(where)
         return time_aware.bias(
-            where.times,
-            where.times,
-            self.log_slopes.exp(),
-            knots=self.knots,
-            changes=self.changes,
+            times, times, self.log_slopes.exp(), knots=self.knots, changes=self.changes
         )
+
+
+def _times(where: Where) -> torch.Tensor:
+    if where.times is None:
+        raise ValueError("times must be given to a model whose encoding is time_aware")
+    return where.times

@@ -42,9 +42,9 @@ def recency_turns_scores_towards_distance() -> Evidence:
 def recency_does_without_the_commutant() -> Evidence:
     """How much more of the matrix lies in the commutant at a fixed distance than for recency."""
     run = records.load(commutant)
-    shares = (commutant.largest(run, task, "after", "share") for task in (DISTANCE, RECENCY))
+    fixed, recent = (commutant.largest(run, task, "after", "share") for task in (DISTANCE, RECENCY))
     return _above_zero(
-        paired(*shares),
+        paired(fixed, recent),
         "of the matrix between positions, in squared entries",
         f"{_how(run)}, “{DISTANCE}” less “{RECENCY}”",
     )

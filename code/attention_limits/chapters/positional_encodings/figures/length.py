@@ -259,7 +259,8 @@ class _Cell(NamedTuple):
 
 def _cells(run: Run, setting: str) -> dict[str, dict[Way, _Cell]]:
     """What was measured at the longest texts, by encoding and way to ask."""
-    found, longest = {}, max(run.config["lengths"])
+    found: dict[str, dict[Way, _Cell]] = {}
+    longest = max(run.config["lengths"])
     # On stretched texts, what is so many tokens back has no distance of its own.
     by_content = bool(SETTINGS[setting].blanks)
     for encoding in ("none", *TAKE_POSITIONS):
@@ -276,7 +277,7 @@ def _head(axes: Axes) -> None:
     """What is new, in rows, to whom is asked how, in columns."""
     for row, what in enumerate(NEW):
         for column, way in enumerate(WAYS):
-            fill = {} if what in way.new else {"mfc": "none"}
+            fill: dict[str, Any] = {} if what in way.new else {"mfc": "none"}
             axes.plot(column, row, "o", color=style.GREY, ms=7, **fill)
     axes.set(ylim=(len(NEW) - 0.5, -0.5), xlim=(-0.5, len(WAYS) - 0.5))
     axes.set_yticks(range(len(NEW)), NEW)
@@ -291,7 +292,7 @@ def _table(axes: Axes, setting: str, found: Mapping[str, Mapping[Way, _Cell]]) -
     for row, cells in enumerate(found.values()):
         for column, way in enumerate(WAYS):
             if way in cells:
-                mean = np.mean(cells[way].values)
+                mean = float(np.mean(cells[way].values))
                 # No darker than leaves the numbers legible, on light pages and on dark ones.
                 shades[row, column] = to_rgba(style.BLUE, 0.5 * mean)
                 _write_cell(axes, row, column, cells[way])
@@ -325,7 +326,7 @@ def _said_of_cells(setting: str, found: Mapping[str, Mapping[Way, _Cell]]) -> st
     for way in WAYS:
         means = {name: np.mean(row[way].values) for name, row in found.items() if way in row}
         if means:
-            low, high = min(means, key=means.get), max(means, key=means.get)
+            low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
             said = f"{NAMES[low]} {means[low]:.2f}"
             said += f" to {NAMES[high]} {means[high]:.2f}" if low != high else ""
             parts.append(f"{way.heading.replace(chr(10), ' ')}, {said}")

@@ -1,6 +1,6 @@
 """How far one of several parts is, for the whole."""
 
-from attention_limits.runs.progress import part
+from attention_limits.progress import part
 
 
 def test_a_part_begins_where_the_one_before_it_ended():
