@@ -1,5 +1,7 @@
 """Every still figure, found by itself."""
 
+import functools
+
 import pytest
 from helpers.chapter_parts import functions, functions_of
 
@@ -12,6 +14,12 @@ FUNCTIONS = [
 ]
 
 
+@functools.cache
+def drawn(function):
+    """A figure, drawn once for all that is asked of it."""
+    return function()
+
+
 def test_there_are_figures_to_look_at():
     """Should discovery break, the tests below would pass on nothing."""
     assert len(FUNCTIONS) >= 15
@@ -20,13 +28,13 @@ def test_there_are_figures_to_look_at():
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_drawn_twice_it_is_the_same(function):
     """A figure that depends on chance or on the clock makes every build a new book."""
-    assert function()._repr_html_() == function()._repr_html_()
+    assert drawn(function)._repr_html_() == function()._repr_html_()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_its_words_say_what_there_is_to_see(function):
     """A name is no description: sentences are."""
-    figure = function()
+    figure = drawn(function)
     for words in (figure.alt, figure.caption):
         assert words.endswith(".")
         assert len(words.split()) >= 10

@@ -70,11 +70,13 @@ def test_the_wheel_holds_every_file_of_both_packages_and_no_other(wheel, tracked
 
 def test_verify_succeeds_from_an_empty_folder(installed, tmp_path):
     """Who installs the library cannot check the book with it."""
-    code = "from attention_limits.cli import main; raise SystemExit(main(['verify', '--json']))"
+    # A claim that is derived, one that is counted, and one that a recorded run carries.
+    words = ["verify", "cost-time", "cost-backward", "pos-learned-range", "--json"]
+    code = f"from attention_limits.cli import main; raise SystemExit(main({words}))"
     done = python(code, installed, tmp_path)
     assert done.returncode == 0, done.stderr
     reports = json.loads(done.stdout)
-    assert reports
+    assert {report["claim"] for report in reports} == {*words[1:-1]}
     assert all(report["ok"] for report in reports)
     assert list(tmp_path.iterdir()) == []
 

@@ -4,9 +4,10 @@ Each build gathers the evidence anew when anything that it depends on has change
 verdict is not borne out.
 """
 
+import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -31,28 +32,41 @@ def setup(app: Sphinx) -> None:
     """Register the gates behind the directives ``claim`` and ``verdict-table``."""
     app.add_config_value("claims_file", None, "env", [str, type(None)])
     app.add_config_value("claims_jobs", None, "", [int, type(None)])  # None: one a core
-    app.connect("env-before-read-docs", _load, priority=400)  # before pages show some of it
+    gathering = _Gathering()
+    app.connect("env-before-read-docs", gathering.begin, priority=400)
+    app.connect("env-before-read-docs", gathering.collect, priority=600)
 
 
-def _load(app: Sphinx, env, docnames: list[str]) -> None:
-    """Read the ledger, gather the evidence, and warn of each piece that does not hold.
+class _Gathering:
+    """The evidence of a build, gathered while cells run: a piece that both want runs once."""
 
-    Pages that show claims are read again when a claim or its evidence has changed; where no page
-    is read, nothing has.
-    """
-    if not docnames and hasattr(env, "claim_results"):
-        return
-    path = app.config.claims_file and Path(app.srcdir, app.config.claims_file)
-    try:
-        env.claims = claims.load(path)
-    except ValueError as error:
-        raise ExtensionError(str(error)) from error
-    env.claim_results = {name: [] for name in env.claims}
-    # Side by side, into the build's store: a page that shows a piece finds it there.
-    for result in claims.verify_all(env.claims.values(), jobs=app.config.claims_jobs):
-        env.claim_results[result.claim].append(result.to_dict())
-        if not result.ok:
-            LOG.warning("claim %s: %s: %s", result.claim, result.name, result.detail)
+    def __init__(self) -> None:
+        self.results: Iterator[claims.Result] = iter(())
+
+    def begin(self, app: Sphinx, env, docnames: list[str]) -> None:
+        """Read the ledger, and set to work on the evidence.
+
+        Pages that show claims are read again when a claim or its evidence has changed; where no
+        page is read, nothing has.
+        """
+        if not docnames and hasattr(env, "claim_results"):
+            return
+        path = app.config.claims_file and Path(app.srcdir, app.config.claims_file)
+        try:
+            env.claims = claims.load(path)
+        except ValueError as error:
+            raise ExtensionError(str(error)) from error
+        env.claim_results = {name: [] for name in env.claims}
+        results = claims.verify_all(env.claims.values(), jobs=app.config.claims_jobs)
+        first = list(itertools.islice(results, 1))  # asked for, it sets all others to work
+        self.results = itertools.chain(first, results)
+
+    def collect(self, app: Sphinx, env, docnames: list[str]) -> None:
+        """Note what came of each piece, and warn of each that does not hold."""
+        for result in self.results:
+            env.claim_results[result.claim].append(result.to_dict())
+            if not result.ok:
+                LOG.warning("claim %s: %s: %s", result.claim, result.name, result.detail)
 
 
 def _ledger(env) -> dict[str, claims.Claim]:

@@ -3,6 +3,7 @@
 Each finding is a warning, and warnings fail the build.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from attention_limits_book import exercises
 from attention_limits_book.fingerprints import is_notebook
 
 if TYPE_CHECKING:
-    from bs4 import Tag
+    from bs4 import BeautifulSoup, Tag
 
 LOG = logging.getLogger(__name__)
 LONGEST_CELL = 15  # lines of code, which fit a phone's screen
@@ -49,9 +50,7 @@ def long_cells(source: str) -> Iterator[tuple[int, int]]:
 
 def without_words(page: str) -> Iterator[str]:
     """Every image and figure of a page that says nothing to a reader who cannot see it."""
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(page, "html.parser")
+    soup = _parsed(page)
     for image in soup.find_all("img"):
         # Docutils, given no alternative, writes the address twice.
         if _attribute(image, "alt").strip() in ("", image.get("src")):
@@ -68,6 +67,14 @@ def without_words(page: str) -> Iterator[str]:
             yield f"figure {figure.get('id')} has no caption"
 
 
+@functools.lru_cache(maxsize=1)
+def _parsed(page: str) -> "BeautifulSoup":
+    """Each check looks at the same page in turn, and parsing takes longest."""
+    from bs4 import BeautifulSoup
+
+    return BeautifulSoup(page, "html.parser")
+
+
 def _attribute(element: "Tag", name: str) -> str:
     """What an attribute says, or nothing; some that are not asked for here are lists."""
     value = element.get(name, "")
@@ -81,9 +88,7 @@ def _is_icon(drawing: "Tag") -> bool:
 
 def foreign(page: str) -> Iterator[str]:
     """Every address that the browser would fetch from another host."""
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(page, "html.parser")
+    soup = _parsed(page)
     for element in soup.select(FETCHED):
         for attribute in ADDRESSES:
             # A srcset is a list: addresses, each with a size behind it.

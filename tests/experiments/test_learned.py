@@ -72,13 +72,14 @@ def test_a_cell_is_a_row_a_seed_and_the_same_each_time():
     assert {tuple(row) for row in rows[0]} == {learned.COLUMNS}
 
 
+@pytest.mark.slow
 def test_interrupted_in_the_middle_of_a_training_and_resumed_is_uninterrupted(tmp_path):
     """From the checkpoints that two processes left, at a moment when their parts were at odds."""
-    config = dataclasses.replace(SMALL, steps=230)
+    config = dataclasses.replace(SMALL, steps=130)
     whole = runner.run(learned, config, tmp_path / "whole")
 
     def interrupt(share, words):
-        if "step 210 of 230" in words and "rates" not in words:
+        if "step 110 of 130" in words and "rates" not in words:
             raise KeyboardInterrupt
 
     stopped = runner.run(learned, config, tmp_path / "again", interrupt)
@@ -138,7 +139,7 @@ def test_what_should_be_learned_was(setting, model):
     assert min(learned.accuracies(run, setting, model)) >= 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize(("setting", "model"), LEARNED[:3] + LEARNED[7:9])
 def test_what_was_learned_still_is(setting, model):
     """The record says so of a code that has changed since; two seeds say so of today's."""

@@ -161,6 +161,7 @@ def test_each_condition_trains_and_asks_as_it_says(monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_interrupted_in_the_second_condition_and_resumed_is_uninterrupted(tmp_path, monkeypatch):
     """The rate that the first had chosen was forgotten, or chosen anew by the second."""
     config = dataclasses.replace(SMOKE, encodings=("rotary",), rates=(1e-3, 1e-2), steps=120)
@@ -254,7 +255,11 @@ def trained_anew(setting, encoding):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "encoding"),
-    [("first token", "none"), ("token 3 back", "shaw"), ("most recent", "alibi")],
+    [
+        ("first token", "none"),
+        pytest.param("token 3 back", "shaw", marks=pytest.mark.deep),
+        pytest.param("most recent", "alibi", marks=pytest.mark.deep),
+    ],
 )
 def test_what_was_carried_eight_times_as_far_still_is(setting, encoding):
     """The record says so of a code that has changed since."""
@@ -262,7 +267,7 @@ def test_what_was_carried_eight_times_as_far_still_is(setting, encoding):
     assert min(length.accuracies(run, 256, task=setting, encoding=encoding)) > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_rotary_still_fails_at_new_positions_alone():
     run = trained_anew("most recent", "rotary")
     assert min(length.accuracies(run, 32)) > 0.95

@@ -6,8 +6,11 @@ from pathlib import Path
 def short(bib_path: str | Path) -> dict[str, str]:
     """Bib key → "Vaswani et al. (2017)", for every entry of a BibTeX file."""
     from pybtex.database import parse_file
+    from pybtex.plugin import find_plugin
 
-    return {key: _short(entry) for key, entry in parse_file(str(bib_path)).entries.items()}
+    # Looked up once: pybtex reads what every installed package offers each time it is asked.
+    plain = find_plugin("pybtex.backends", "plaintext")()
+    return {key: _short(entry, plain) for key, entry in parse_file(str(bib_path)).entries.items()}
 
 
 def long(bib_path: str | Path) -> dict[str, str]:
@@ -21,14 +24,14 @@ def long(bib_path: str | Path) -> dict[str, str]:
     return {entry.key: " ".join(entry.text.render(markdown).split()) for entry in entries}
 
 
-def _short(entry) -> str:
+def _short(entry, plain) -> str:
     from pybtex.richtext import Text
 
     people = entry.persons.get("author") or entry.persons.get("editor") or []
     surnames = [" ".join(person.prelast_names + person.last_names) for person in people]
-    surnames = [Text.from_latex(name).render_as("text") for name in surnames]
+    surnames = [Text.from_latex(name).render(plain) for name in surnames]
     if len(surnames) > 2 or surnames[1:] == ["others"]:
         who = f"{surnames[0]} et al."
     else:
-        who = " and ".join(surnames) or Text.from_latex(entry.fields["title"]).render_as("text")
+        who = " and ".join(surnames) or Text.from_latex(entry.fields["title"]).render(plain)
     return f"{who} ({entry.fields.get('year', 'n.d.')})"
