@@ -17,14 +17,16 @@ from attention_limits_book import exercises
 from attention_limits_book.fingerprints import is_notebook
 
 if TYPE_CHECKING:
-    from bs4 import BeautifulSoup, Tag
+    from lxml.html import HtmlElement
 
 LOG = logging.getLogger(__name__)
 LONGEST_CELL = 15  # lines of code, which fit a phone's screen
 
 # What makes a browser fetch. A link (the href of an <a>) is the reader's own choice, and a
 # canonical one only says what the page is called.
-FETCHED = "[src], [srcset], [poster], object[data], image, link[href]:not([rel=canonical])"
+FETCHED = (
+    "//*[@src or @srcset or @poster or self::image] | //object | //link[not(@rel = 'canonical')]"
+)
 ADDRESSES = ("src", "srcset", "poster", "data", "href", "xlink:href")
 ELSEWHERE = r"(?i:https?:)?//[^\s'\")]+"
 
@@ -50,53 +52,47 @@ def long_cells(source: str) -> Iterator[tuple[int, int]]:
 
 def without_words(page: str) -> Iterator[str]:
     """Every image and figure of a page that says nothing to a reader who cannot see it."""
-    soup = _parsed(page)
-    for image in soup.find_all("img"):
+    tree = _parsed(page)
+    for image in tree.iter("img"):
         # Docutils, given no alternative, writes the address twice.
-        if _attribute(image, "alt").strip() in ("", image.get("src")):
+        if image.get("alt", "").strip() in ("", image.get("src")):
             yield f"image {image.get('src')} has no alt text"
-    for drawing in soup.find_all("svg"):
-        shown = drawing.find_parent(attrs={"role": "img"}) or drawing
-        if not (_attribute(shown, "aria-label").strip() or _is_icon(drawing)):
+    for drawing in tree.iter("svg"):
+        shown = next((up for up in drawing.iterancestors() if up.get("role") == "img"), drawing)
+        if not (shown.get("aria-label", "").strip() or _is_icon(drawing)):
             yield "a drawing has no aria-label"
-    for figure in soup.select("figure.explorable, figure.plot"):
-        drawn = figure.select_one('[role="img"]')
-        if not (drawn and _attribute(drawn, "aria-label").strip()):
-            yield f"figure {figure.get('id')} has no alt text"
-        if not (figure.figcaption and figure.figcaption.get_text().strip()):
-            yield f"figure {figure.get('id')} has no caption"
+    for figure in tree.iter("figure"):
+        if {"explorable", "plot"} & {*figure.get("class", "").split()}:
+            if not figure.xpath("string(.//*[@role='img']/@aria-label)").strip():
+                yield f"figure {figure.get('id')} has no alt text"
+            if not figure.xpath("string(.//figcaption)").strip():
+                yield f"figure {figure.get('id')} has no caption"
 
 
 @functools.lru_cache(maxsize=1)
-def _parsed(page: str) -> "BeautifulSoup":
-    """Each check looks at the same page in turn, and parsing takes longest."""
-    from bs4 import BeautifulSoup
+def _parsed(page: str) -> "HtmlElement":
+    """A page, or a part of one: several checks look at it in turn."""
+    from lxml.html import fragment_fromstring
 
-    return BeautifulSoup(page, "html.parser")
-
-
-def _attribute(element: "Tag", name: str) -> str:
-    """What an attribute says, or nothing; some that are not asked for here are lists."""
-    value = element.get(name, "")
-    return value if isinstance(value, str) else " ".join(value or ())
+    return fragment_fromstring(page, create_parent=True)
 
 
-def _is_icon(drawing: "Tag") -> bool:
+def _is_icon(drawing: "HtmlElement") -> bool:
     """Decoration inside a control or a heading that has words of its own."""
-    return drawing.get("aria-hidden") == "true" and not drawing.find_parent("figure")
+    in_figure = next(drawing.iterancestors("figure"), None) is not None
+    return drawing.get("aria-hidden") == "true" and not in_figure
 
 
 def foreign(page: str) -> Iterator[str]:
     """Every address that the browser would fetch from another host."""
-    soup = _parsed(page)
-    for element in soup.select(FETCHED):
+    tree = _parsed(page)
+    for element in tree.xpath(FETCHED):
         for attribute in ADDRESSES:
             # A srcset is a list: addresses, each with a size behind it.
-            for part in _attribute(element, attribute).split(", "):
+            for part in element.get(attribute, "").split(", "):
                 if address := re.match(ELSEWHERE, part.strip()):
                     yield address[0]
-    styles = [_attribute(element, "style") for element in soup.select("[style]")]
-    for style in styles + [element.get_text() for element in soup.select("style")]:
+    for style in tree.xpath("//@style | //style/text()"):
         yield from re.findall(rf"(?:url\(|@import)\s*['\"]?({ELSEWHERE})", style)
 
 
