@@ -279,17 +279,6 @@ def test_the_settings_of_the_reader_s_own_stay_out(book):
         assert "#ff6347" not in book.html(f"library/{path.stem}")
 
 
-@pytest.mark.slow
-def test_text_becomes_a_link_once_the_chapter_is_there(book):
-    """A chapter was published and the library went on as if nobody had written it."""
-    assert "Attention" not in links(section_of(book, "dense"))
-    book.write("chapters/attention.md", "# Attention\n")
-    list_chapters(book, "attention", "quadratic-cost", "references")
-    build(book)
-    assert links(section_of(book, "dense"))["Attention"] == "../chapters/attention.html"
-    assert links(section_of(book, "linear"))["Quadratic cost"]
-
-
 # --- a mechanism of a test's own ----------------------------------------------------------------
 
 TINY = '''\
@@ -342,15 +331,20 @@ def said(book, adverb):
 
 
 @pytest.mark.slow
-def test_a_new_docstring_is_on_the_page_at_once(tiny):
-    """Page and table said what the function used to do: no line of their own had changed."""
+def test_a_new_docstring_and_a_new_chapter_are_on_the_page_at_once(tiny):
+    """Page and table said what the function used to do, or that a chapter was still to come."""
     first = tiny.build()
     assert first.status == 0, first.output
     assert said(tiny, "only")
+    assert "Locality" not in links(parsed(tiny.html("library/tiny")))
     tiny.write("mechanism.py", TINY.format(adverb="solely"))
+    tiny.write("chapters/locality.md", "# Locality\n")
+    tiny.contents("library/all", "library/tiny", "chapters/locality")
     second = tiny.build()
     assert second.status == 0, second.output
     assert said(tiny, "solely")
+    section = parsed(tiny.html("library/tiny")).find("section", id="tiny")
+    assert links(section)["Locality"] == "../chapters/locality.html"
 
 
 @pytest.mark.slow
