@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from helpers.small_book import CLAIM, OPEN, build_command, cell, recorded
+from helpers.small_book import CLAIM, OPEN, Book, build_command, cell, recorded
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
 from myst_nb.core.utils import coalesce_streams
@@ -179,16 +179,6 @@ def built_elsewhere(folder, seed, zone):
     return folder / "_build/html"
 
 
-def test_what_a_cell_prints_in_pieces_is_one_output(book):
-    """Where a busy kernel cut its output in two, the page had two boxes, and only that time."""
-    book.page("second", cell("print('one', flush=True)\nprint('two', flush=True)"))
-    built = book.build()
-    assert built.status == 0, built.output
-    page = BeautifulSoup(book.html("chapters/second"), "html.parser")
-    boxes = [box.get_text() for box in page.select(".output.stream")]
-    assert [box.strip() for box in boxes] == ["one\ntwo"]
-
-
 TEXT = "  one\n\ntwo  \nthree"
 
 
@@ -211,58 +201,68 @@ def merged(pieces):
     return coalesce_streams(notebook.cells[0].outputs)
 
 
-def test_a_readers_own_ipython_stays_out(book, tmp_path):
-    """A page showed what only its author's start-up files define."""
-    own = tmp_path / "ipython"
-    startup = own / "profile_default/startup/mine.py"
-    startup.parent.mkdir(parents=True)
-    startup.write_text("mine = 1")
-    book.page("second", cell("print('mine' in globals())"))
-    built = book.build(IPYTHONDIR=str(own))
-    assert built.status == 0, built.output
-    page = BeautifulSoup(book.html("chapters/second"), "html.parser")
-    assert page.select_one(".output.stream").get_text().strip() == "False"
-
-
 def files_of(folder):
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-# --- labs ---------------------------------------------------------------------------------------
-
+# --- what pages show, whoever builds them -------------------------------------------------------
 
 LAB = "from attention_limits.chapters.quadratic_cost import lab\n\nlab.time_it()"
+SHOWN = {
+    "pieces": "print('one', flush=True)\nprint('two', flush=True)",
+    "startup": "print('mine' in globals())",
+    "colours": "import matplotlib\n\nmatplotlib.rcParams['axes.facecolor']",
+    "lab": LAB,
+    "again": LAB,
+}
 
 
-@pytest.mark.slow
-def test_a_lab_is_still_on_the_page_and_the_same_in_every_build(book):
-    """A reader met buttons that no kernel hears, or each build named its widgets anew."""
-    shown = []
-    for name in ("second", "third"):
-        book.page(name, cell(LAB))
-        book.contents("chapters/first", f"chapters/{name}", "chapters/verdicts")
-        built = book.build()
-        assert built.status == 0, built.output
-        page = book.html(f"chapters/{name}")
-        assert "widget" not in page
-        [output] = BeautifulSoup(page, "html.parser").select(".cell_output")
-        assert output.select_one('figure.plot [role="img"]')
-        assert not output.select("input, select, button, [onclick], [tabindex]")
-        shown.append(str(output))
-    assert shown[0] == shown[1]
-
-
-# --- what lies about on a reader's machine -----------------------------------------------------
-
-
-@pytest.mark.slow
-def test_settings_and_fonts_of_the_reader_s_own_stay_out(book, tmp_path, monkeypatch):
-    """Every figure complained of fonts that another, deleted environment had listed."""
-    (tmp_path / "matplotlibrc").write_text("axes.facecolor: tomato\nfont.family: No Such Font\n")
-    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
-    book.page("second", cell("import matplotlib\n\nmatplotlib.rcParams['axes.facecolor']"))
-    book.contents("chapters/first", "chapters/second", "chapters/verdicts")
-    built = book.build()
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """A page for each, built by a reader with start-up files, colours and fonts of her own."""
+    own = tmp_path_factory.mktemp("own")
+    startup = own / "profile_default/startup/mine.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("mine = 1")
+    (own / "matplotlibrc").write_text("axes.facecolor: tomato\nfont.family: No Such Font\n")
+    book = Book(tmp_path_factory.mktemp("shown"))
+    for name, code in SHOWN.items():
+        book.page(name, cell(code))
+    book.contents("chapters/first", *(f"chapters/{name}" for name in SHOWN), "chapters/verdicts")
+    built = book.build(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own))
     assert built.status == 0, built.output
-    assert "tomato" not in book.html("chapters/second")
+    pages = {name: book.html(f"chapters/{name}") for name in SHOWN}
+    return {name: BeautifulSoup(page, "html.parser") for name, page in pages.items()}
+
+
+def streams(page):
+    return [box.get_text().strip() for box in page.select(".output.stream")]
+
+
+@pytest.mark.slow
+def test_what_a_cell_prints_in_pieces_is_one_output(shown):
+    """Where a busy kernel cut its output in two, the page had two boxes, and only that time."""
+    assert streams(shown["pieces"]) == ["one\ntwo"]
+
+
+@pytest.mark.slow
+def test_a_readers_own_ipython_stays_out(shown):
+    """A page showed what only its author's start-up files define."""
+    assert streams(shown["startup"]) == ["False"]
+
+
+@pytest.mark.slow
+def test_settings_and_fonts_of_the_reader_s_own_stay_out(shown):
+    """Every figure complained of fonts that another, deleted environment had listed."""
+    assert "tomato" not in shown["colours"].get_text()
+
+
+@pytest.mark.slow
+def test_a_lab_is_still_on_the_page_and_the_same_whoever_runs_it(shown):
+    """A reader met buttons that no kernel hears, or each kernel named its widgets anew."""
+    [one], [other] = (shown[name].select(".cell_output") for name in ("lab", "again"))
+    assert one.select_one('figure.plot [role="img"]')
+    assert not one.select("input, select, button, [onclick], [tabindex]")
+    assert "widget" not in str(shown["lab"])
+    assert str(one) == str(other)
