@@ -50,17 +50,22 @@ def _with_plain_citations(
             context["body"] = context["body"].replace(role, "")
 
 
+def vega_script() -> str:
+    """Vega and its embedder as a plain script that publishes ``vegaEmbed``."""
+    import vl_convert
+
+    # A page opened from disk may not load modules, and the bundle's many top-level names would
+    # clash as a plain script: hence a function around it, which publishes one name.
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return f"(() => {{{bundle}}})();\n"
+
+
 def _write_vega(app: Sphinx, exception: Exception | None) -> None:
     """Vega and its embedder, in one file that explorables.js loads when a figure comes near."""
     if exception is not None or app.builder.format != "html":
         return
-    import vl_convert
-
     target = Path(app.outdir) / "_static" / "vega.js"
     made_of = f"/* {app.config.book_fingerprint} */\n"  # bundling takes seconds
     if target.exists() and target.read_text(encoding="utf-8").startswith(made_of):
         return
-    # A page opened from disk may not load modules, and the bundle's many top-level names would
-    # clash as a plain script: hence a function around it, which publishes one name.
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    target.write_text(f"{made_of}(() => {{{bundle}}})();\n", encoding="utf-8")
+    target.write_text(made_of + vega_script(), encoding="utf-8")

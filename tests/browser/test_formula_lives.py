@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import vl_convert
-from helpers.built import sources
+from helpers.built import BOOK, sources
 from helpers.expressions import POINTS, expressions, tame_value
 from hypothesis import HealthCheck, assume, given, settings
 from sympy import (
@@ -45,6 +45,7 @@ import attention_limits
 from attention_limits import vega
 from attention_limits.formula import Formula
 from attention_limits.symbols import d, i, j, l, m, n, tau, w, x
+from attention_limits_book import assets
 
 pytestmark = pytest.mark.browser
 
@@ -130,10 +131,20 @@ TRICKY = [
 
 
 @pytest.fixture(scope="module")
-def compute(book, browser):
+def vega_script(tmp_path_factory):
+    """Vega as readers get it: that of the built book, or else made now, which takes seconds."""
+    script = BOOK / "_static" / "vega.js"
+    if not script.is_file():
+        script = tmp_path_factory.mktemp("vega") / "vega.js"
+        script.write_text(assets.vega_script(), encoding="utf-8")
+    return script
+
+
+@pytest.fixture(scope="module")
+def compute(vega_script, browser):
     """Columns of numbers in, one column out: a formula's pipeline, run by the book's own Vega."""
     page = browser.new_page()
-    page.add_script_tag(path=book / "_static" / "vega.js")
+    page.add_script_tag(path=vega_script)
     page.evaluate("document.body.append(document.createElement('div'))")
 
     def compute(expr: sp.Expr, rows: list[dict[str, float]]) -> np.ndarray:
