@@ -19,3 +19,12 @@ def check_choice(name: str, value: object, choices: Iterable) -> None:
     """Refuse what is not among the choices."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_centre(name: str, width: int, causal: bool) -> None:
+    """Refuse an even number of taps around a token: none of them would be in the middle."""
+    if not causal and width % 2 == 0:
+        raise ValueError(
+            f"{name} must span an odd number of positions, to have a centre, or be causal; "
+            f"got {width}"
+        )

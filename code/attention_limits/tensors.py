@@ -142,3 +142,44 @@ def joined(name: str, x: torch.Tensor, lead: torch.Size) -> torch.Size:
 def shape_of(x: torch.Tensor) -> tuple[int, ...]:
     """A shape as messages show it."""
     return tuple(x.shape)
+
+
+def check_tensors(**tensors: torch.Tensor) -> None:
+    """Refuse what is no floating-point tensor, or differs from the first in dtype or device."""
+    name_of_first, first = next(iter(tensors.items()))
+    for name, x in tensors.items():
+        if not isinstance(x, torch.Tensor):
+            raise ValueError(f"{name} must be a torch tensor, got {type(x)}; `define` takes arrays")
+        if not x.is_floating_point():
+            raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
+        for kind in ("dtype", "device"):
+            ours, theirs = getattr(x, kind), getattr(first, kind)
+            if ours != theirs:
+                raise ValueError(
+                    f"{name} must have the {kind} of {name_of_first}, {theirs}, got {ours}"
+                )
+
+
+def check_rows(name: str, x: torch.Tensor, wanted: str) -> None:
+    """Refuse what has no axis of tokens."""
+    if x.ndim < 2:
+        raise ValueError(f"{name} must have at least two axes, {wanted}, got {shape_of(x)}")
+
+
+def check_shape(name: str, x: torch.Tensor, wanted: tuple[int, ...]) -> None:
+    """Refuse any other shape."""
+    if x.shape != wanted:
+        raise ValueError(f"{name} must have the shape {tuple(wanted)}, got {shape_of(x)}")
+
+
+def check_leads(**leads: torch.Size) -> None:
+    """Refuse leading axes that do not broadcast with those named before them."""
+    joined = torch.Size()
+    for name, lead in leads.items():
+        try:
+            joined = torch.broadcast_shapes(joined, lead)
+        except RuntimeError:
+            raise ValueError(
+                f"{name} must have leading axes that broadcast with {tuple(joined)}, "
+                f"got {tuple(lead)}"
+            ) from None

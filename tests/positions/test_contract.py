@@ -25,7 +25,7 @@ from attention_limits.positions import POSITIONS
 from attention_limits.positions.cost import EncodingCost
 
 PLACES = ("inputs", "queries and keys", "scores")
-NO_ENCODING = {"inputs", "cost", "options"}
+NO_ENCODING = {"inputs", "cost", "options", "scores"}
 HEADS, N_MAX, HIDDEN, BUCKETS, MAX_DISTANCE, KNOTS = 3, 140, 5, 8, 6, 2
 
 

@@ -38,10 +38,9 @@ from torch.nn.functional import conv1d, linear, pad
 
 from attention_limits import symbols
 from attention_limits.attention.cost import Cost
-from attention_limits.baselines.recurrent import check_rows, check_shape, check_tensors
-from attention_limits.checks import check_count
+from attention_limits.checks import check_centre, check_count
 from attention_limits.formula import Formula
-from attention_limits.tensors import shape_of
+from attention_limits.tensors import check_rows, check_shape, check_tensors, shape_of
 
 
 def define(
@@ -218,12 +217,3 @@ def _check(x, kernel, bias, causal, dilation) -> None:
     check_count("dilation", dilation, least=1)
     if bias is not None:
         check_shape("bias", bias, kernel.shape[1:2])
-
-
-def check_centre(name: str, width: int, causal: bool) -> None:
-    """Refuse an even number of taps around a token: none of them would be in the middle."""
-    if not causal and width % 2 == 0:
-        raise ValueError(
-            f"{name} must span an odd number of positions, to have a centre, or be causal; "
-            f"got {width}"
-        )

@@ -39,7 +39,7 @@ from attention_limits import symbols
 from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
-from attention_limits.tensors import shape_of
+from attention_limits.tensors import check_rows, check_shape, check_tensors, shape_of
 
 
 def define(
@@ -370,34 +370,6 @@ def _first_state(x, w_x, w_h, bias, start) -> torch.Tensor:
             f"got {shape_of(start)}"
         ) from None
     return start.expand(*lead, d).unsqueeze(-2)
-
-
-def check_tensors(**tensors: torch.Tensor) -> None:
-    """Refuse what is no floating-point tensor, or differs from the first in dtype or device."""
-    name_of_first, first = next(iter(tensors.items()))
-    for name, x in tensors.items():
-        if not isinstance(x, torch.Tensor):
-            raise ValueError(f"{name} must be a torch tensor, got {type(x)}; `define` takes arrays")
-        if not x.is_floating_point():
-            raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
-        for kind in ("dtype", "device"):
-            ours, theirs = getattr(x, kind), getattr(first, kind)
-            if ours != theirs:
-                raise ValueError(
-                    f"{name} must have the {kind} of {name_of_first}, {theirs}, got {ours}"
-                )
-
-
-def check_rows(name: str, x: torch.Tensor, wanted: str) -> None:
-    """Refuse what has no axis of tokens."""
-    if x.ndim < 2:
-        raise ValueError(f"{name} must have at least two axes, {wanted}, got {shape_of(x)}")
-
-
-def check_shape(name: str, x: torch.Tensor, wanted: tuple[int, ...]) -> None:
-    """Refuse any other shape."""
-    if x.shape != wanted:
-        raise ValueError(f"{name} must have the shape {tuple(wanted)}, got {shape_of(x)}")
 
 
 def _times(A: torch.Tensor, h: torch.Tensor) -> torch.Tensor:

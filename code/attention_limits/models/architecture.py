@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from attention_limits.attention import MECHANISMS
-from attention_limits.baselines.convolution import check_centre
-from attention_limits.checks import check_choice, check_count
+from attention_limits.checks import check_centre, check_choice, check_count
 from attention_limits.models.encodings import ENCODINGS
 from attention_limits.models.options import check_names, check_values, options_of
 from attention_limits.positions import POSITIONS

@@ -34,12 +34,10 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
-from attention_limits.baselines.recurrent import check_rows, check_tensors
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
-from attention_limits.positions.alibi import check_leads
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.tensors import shape_of
+from attention_limits.tensors import check_leads, check_rows, check_tensors, shape_of
 
 PLACE = "inputs"
 

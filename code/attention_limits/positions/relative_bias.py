@@ -41,11 +41,11 @@ import torch
 from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
-from attention_limits.positions.alibi import added, check_leads, differences, sizes
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import INTEGERS
 from attention_limits.positions.options import buckets_a_side
-from attention_limits.tensors import check_tensor, shape_of
+from attention_limits.positions.scores import added, differences, sizes
+from attention_limits.tensors import check_leads, check_tensor, shape_of
 
 PLACE = "scores"
 

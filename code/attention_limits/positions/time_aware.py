@@ -34,7 +34,6 @@ from attention_limits.checks import check_count
 from attention_limits.devices import widest_float
 from attention_limits.formula import Formula
 from attention_limits.positions import rotary
-from attention_limits.positions.alibi import added, check_leads
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import (
     REALS,
@@ -45,7 +44,8 @@ from attention_limits.positions.inputs import (
     falling,
 )
 from attention_limits.positions.options import check_periods
-from attention_limits.tensors import check_tensor, shape_of
+from attention_limits.positions.scores import added
+from attention_limits.tensors import check_leads, check_tensor, shape_of
 
 PLACE = "scores"
 
