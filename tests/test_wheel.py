@@ -76,7 +76,7 @@ def test_verify_succeeds_from_an_empty_folder(installed, tmp_path):
     done = python(code, installed, tmp_path)
     assert done.returncode == 0, done.stderr
     reports = json.loads(done.stdout)
-    assert {report["claim"] for report in reports} == {*words[1:-1]}
+    assert {report["id"] for report in reports} == {*words[1:-1]}
     assert all(report["ok"] for report in reports)
     assert list(tmp_path.iterdir()) == []
 

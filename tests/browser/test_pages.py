@@ -154,12 +154,14 @@ def test_is_accessible(tab):
 THIN = """() => {
     document.querySelectorAll("[role=img] svg").forEach((e) => e.replaceChildren());
     document.querySelectorAll("mjx-container").forEach((e) => { e.textContent = "x" });
-    for (const code of document.querySelectorAll("pre")) {
-        const seen = new Set();
-        for (const token of code.querySelectorAll("span[class]:not(:has(*))")) {
-            if (seen.has(token.className)) token.replaceWith(token.textContent);
-            seen.add(token.className);
+    const seen = new Set();
+    for (const leaf of document.querySelectorAll("article :is(span, em, code):not(:has(*))")) {
+        const path = [];
+        for (let e = leaf; e.tagName !== "ARTICLE"; e = e.parentElement) {
+            path.push(`${e.tagName}.${e.className}`);
         }
+        if (seen.has(path.join())) leaf.replaceWith(leaf.textContent);
+        seen.add(path.join());
     }
 }"""
 
