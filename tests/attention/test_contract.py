@@ -644,9 +644,9 @@ def test_memory_stays_linear_as_far_as_65536_tokens(module, options):
     assert_grows_with_n(module, options, 4096, 65536)
 
 
-@cases(but=takes_too_long)
+@cases(but=lambda *case: takes_too_long(*case) or not not_its_second(*case))
 def test_memory_is_linear_in_n_whatever_the_options(module, options):
-    """One option of a mechanism kept what the others let go."""
+    """One option of a mechanism kept what the others let go. The second row was seen above."""
     assert_grows_with_n(module, options, 2048, 8192)
 
 

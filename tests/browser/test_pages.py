@@ -131,7 +131,7 @@ def test_scrolls_one_way(tab):
     tab.resize(opened)
 
 
-@online
+@pytest.mark.parametrize("tab", [(page, DESKTOP) for page in pages()], indirect=True, ids=visit_id)
 def test_is_accessible(tab):
     """Something that readers with a screen reader, a keyboard or weak eyes cannot use."""
     tab.page.evaluate(THIN)
