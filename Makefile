@@ -23,9 +23,11 @@ unit: $(VENV)/installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep and not slow and not browser" \
 		$(SIDE_BY_SIDE)
 
-# What takes longest: the whole book built twice and compared, and each page run outside of it.
+# What takes longest: the book built twice and compared, each page run outside of it, records
+# trained again, every combination of parameters, and random examples by the thousand.
 deep: book
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m deep
+	HYPOTHESIS_PROFILE=deep OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "deep or hypothesis" \
+		$(SIDE_BY_SIDE)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check

@@ -3,17 +3,26 @@
 import os
 import shutil
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.sources import tracked_files
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 
 # The book's own list of fonts, set before anything loads Matplotlib: one that another environment
 # left behind may lack some, of which Matplotlib complains in every figure.
 os.environ["MPLCONFIGDIR"] = str(ROOT / "_build" / ".matplotlib")
+
+# The same examples in every run; ``make deep`` looks for others, and for many.
+settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.register_profile("deep", max_examples=2000, deadline=None, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # What a shell starts in the background ignores Ctrl-C, and so does all that it starts in turn.
 # Several tests send one.
@@ -51,12 +60,37 @@ def chromium_path() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a browser its tests are skipped, each in its own place; never in CI."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What cannot run here is no item; what no pair of parameters needs is for ``make deep``.
+
+    Without a browser its tests are skipped, each in its own place; never in CI.
+    """
+    if not torch.cuda.is_available():
+        needing = [item for item in items if item.get_closest_marker("cuda")]
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if not item.get_closest_marker("cuda")]
+    for item in beyond_pairs(items):
+        item.add_marker(pytest.mark.deep)
     if not chromium_path() and os.environ.get("CI") != "true":
         for item in items:
             if item.get_closest_marker("browser"):
                 item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+def beyond_pairs(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """The items whose parameters, two by two, others of the same test have shown together.
+
+    A fault takes one parameter, or two that meet, nearly always: of three and more, the whole
+    product shows little beside what it costs.
+    """
+    seen: dict[object, set] = defaultdict(set)
+    for item in items:
+        if call := getattr(item, "callspec", None):
+            pairs = set(combinations(sorted(call.indices.items()), 2))
+            if pairs and pairs <= seen[item.function]:
+                yield item
+            seen[item.function] |= pairs
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,13 +1,11 @@
 import pytest
 import sympy as sp
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from attention_limits.derivation import Derivation, NotProven, Step
 from attention_limits.formula import Formula
 from attention_limits.symbols import Z, a, d, d_model, h, i, l, n, p, p_soft, s, tau, x
-
-SOME = settings(max_examples=40, deadline=None)
 
 coefficients = st.integers(-4, 4)
 linear = st.builds(lambda a, b, c: a * x + b * n + c, coefficients, coefficients, coefficients)
@@ -17,7 +15,6 @@ products = st.lists(linear, min_size=2, max_size=4).map(lambda factors: sp.Mul(*
 # --- what is proven ---------------------------------------------------------------------
 
 
-@SOME
 @given(products)
 def test_true_identities_are_proven(product):
     """A polynomial was not found equal to its own expansion."""
@@ -61,7 +58,6 @@ def test_matrices_are_proven_entry_by_entry():
 # --- what is not ------------------------------------------------------------------------
 
 
-@SOME
 @given(products, st.data())
 def test_a_wrong_sign_or_factor_is_refuted(product, data):
     """A slip in one term of many went unseen."""

@@ -5,13 +5,12 @@ import pytest
 import sympy as sp
 import torch
 from helpers.expressions import POINTS, expressions, tame_value
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from attention_limits.formula import Formula
 from attention_limits.symbols import d, d_model, i, l, n, tau, x
 
-RANDOM = settings(max_examples=100, deadline=None, derandomize=True)
 VALUES = {"x": np.array([-2.5, 0.5, 2.0]), "tau": np.array([[0.25], [3.0]]), "n": 4, "d": 6.0}
 
 
@@ -30,7 +29,6 @@ def tensors(values, *, requires_grad=False):
 # --- the lives agree --------------------------------------------------------------------
 
 
-@RANDOM
 @given(expressions(), st.lists(POINTS, min_size=3, max_size=3))
 def test_every_life_gives_the_value_that_sympy_gives(expr, points):
     """The chart, the test or the prose computed something else than what the chapter derived."""
@@ -46,7 +44,6 @@ def test_every_life_gives_the_value_that_sympy_gives(expr, points):
     np.testing.assert_allclose(formula.torch(**first), true[0], rtol=1e-12)
 
 
-@RANDOM
 @given(expressions(smooth=True), POINTS)
 def test_gradients_are_the_derivatives(expr, point):
     """Backpropagation through a formula stopped, or went to the wrong symbol."""
@@ -217,7 +214,7 @@ def test_formulas_run_on_the_device_of_their_tensors(expr):
     assert value.dtype == torch.float32
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 @pytest.mark.parametrize("expr", [e for e in KINDS.values() if e.has(x)], ids=str)
 def test_formulas_run_on_a_gpu(expr):
     """A constant inside a formula stayed on the CPU."""

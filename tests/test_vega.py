@@ -5,7 +5,7 @@ import subprocess
 import pytest
 import sympy as sp
 from helpers.expressions import POINTS, expressions, tame_value
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 
 from attention_limits import vega
 from attention_limits.symbols import d, d_model, i, j, l, n, tau, x
@@ -49,7 +49,6 @@ def javascript():
 # --- values ------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(expr=expressions(), point=POINTS)
 def test_javascript_computes_what_sympy_computes(javascript, expr, point):
     """The slider showed another formula than the page."""

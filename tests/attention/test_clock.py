@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -69,7 +69,6 @@ def test_is_dense_attention_of_the_ticks(period):
         torch.testing.assert_close(grad, want)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(
     n_q=st.integers(0, 20),
     n_k=st.integers(0, 20),
@@ -169,7 +168,6 @@ def stream(inputs, chunks, period):
     return torch.cat(outputs, dim=-2), state
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(
     chunks=st.lists(st.integers(0, 12), min_size=1, max_size=6),
     period=st.integers(1, 9) | st.lists(st.integers(1, 9), min_size=3, max_size=3),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, draw, on_devices
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
@@ -304,7 +304,6 @@ def problems(draw_one):
     return inputs, mask
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(problem=problems())
 @cases()
 def test_equals_its_definition_whatever_the_shapes(module, options, problem):

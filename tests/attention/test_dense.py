@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
@@ -273,7 +273,6 @@ def problems(draw_one):
     return inputs, options
 
 
-@settings(max_examples=120, deadline=None, derandomize=True, database=None)
 @given(problem=problems())
 def test_options_equal_their_definition_whatever_the_shapes(problem):
     inputs, options = problem

@@ -13,7 +13,6 @@ from attention_limits.meters import PeakMemory
 CPU = torch.device("cpu")
 BLOCK = 48  # no divisor, and no multiple, of the kernel's own blocks
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 mechanisms = pytest.mark.parametrize("mechanism", ["window", "blocks"])
 causality = pytest.mark.parametrize("causal", [False, True], ids=["both ways", "causal"])
 
@@ -170,7 +169,7 @@ def test_a_gpu_without_a_compiler_takes_the_loop(monkeypatch):
     assert not flex.takes(*[OnGPU(300, 64)] * 3, None)
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("n", [129, 1000])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @causality

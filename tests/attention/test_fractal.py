@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -111,7 +111,6 @@ def problems(draw_one):
     return draw(*(axes + shape for axes, shape in zip(lead, shapes, strict=True))), options
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(problem=problems())
 def test_equals_its_definition_over_many_levels(problem):
     """Pooled pair by pair here, block by block there: around every edge of small blocks."""

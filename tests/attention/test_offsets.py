@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -66,7 +66,6 @@ def test_is_dense_attention_around_every_edge_of_a_tile(n, delta):
     assert_is_dense_under(offsets.visible(n, offsets=delta), inputs, offsets=delta)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(
     n_q=st.integers(0, 30),
     n_k=st.integers(0, 30),

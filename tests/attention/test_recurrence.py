@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -103,7 +103,6 @@ def test_is_the_recurrence_that_it_shortens(name, n_q, n_k):
         torch.testing.assert_close(one, other, atol=1e-11, rtol=1e-11)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 @each
 def test_gates_broadcast_like_all_else(name, data):

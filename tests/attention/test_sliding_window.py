@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -101,7 +101,6 @@ def test_is_dense_attention_under_a_band(n_q, n_k, window, causal):
         torch.testing.assert_close(one, other)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(
     n_q=st.integers(0, 150),
     n_k=st.integers(0, 150),

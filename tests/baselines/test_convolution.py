@@ -4,23 +4,14 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from hypothesis import given, settings
+from helpers.tensors import on_devices
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits import symbols
 from attention_limits.baselines import convolution
 from attention_limits.meters import PeakMemory
-
-on_devices = pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-        ),
-    ],
-)
 
 CASES = {
     "plain": {"width": 5},
@@ -108,7 +99,6 @@ def problems(draw_one):
     return draw(*lead_and_n, case=case, d=draw_one(size), d_out=draw_one(size)), case
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(problem=problems())
 def test_equals_its_definition_whatever_the_shapes(problem):
     inputs, case = problem

@@ -5,21 +5,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from helpers.tensors import on_devices
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.baselines import recurrent
-
-on_devices = pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-        ),
-    ],
-)
 
 
 def draw(*lead_and_n, d=6, d_in=4, gain=0.9, seed=0, dtype=torch.float64, device="cpu"):
@@ -91,7 +82,6 @@ def problems(draw_one):
     return inputs, draw_one(st.sampled_from([None, draw_start(*part_of(lead), d)]))
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(problem=problems())
 def test_equals_its_definition_whatever_the_shapes(problem):
     inputs, start = problem

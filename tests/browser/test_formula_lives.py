@@ -225,13 +225,7 @@ def test_what_printers_get_wrong(expr, compute):
 def test_whatever_a_formula_may_hold(compute):
     """Any mixture of operations, against SymPy's exact value: the case that nobody thought of."""
 
-    @settings(
-        max_examples=150,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(suppress_health_check=list(HealthCheck))
     @given(expressions(), POINTS)
     def matches(expr, point):
         true = tame_value(expr, point)

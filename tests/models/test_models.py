@@ -18,7 +18,6 @@ from attention_limits.models.options import CHECKS, options_of
 from attention_limits.positions import POSITIONS, lstm_generated
 
 cases = pytest.mark.parametrize("architecture", CASES.values(), ids=CASES)
-on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 RELATIVE = ("rotary", "alibi", "relative_bias")
 UNPLACED = ("shaw", "lstm_generated")  # encodings that no positions can be given to
@@ -242,7 +241,7 @@ def test_runs_on_the_meta_device(architecture):
         logits.sum().backward()
 
 
-@on_cuda
+@pytest.mark.cuda
 @cases
 def test_a_gpu_computes_the_same(architecture):
     model = built(architecture)

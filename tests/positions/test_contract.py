@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 from helpers.tables import assert_rows_for
-from hypothesis import given, settings
+from helpers.tensors import on_devices
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -118,17 +119,6 @@ def cases(*, place=None, needs=()):
                 words = [f"{key}={value}" for key, value in options.items()]
                 params.append(pytest.param(module, options, id="-".join([name, *words])))
     return pytest.mark.parametrize(("module", "options"), params)
-
-
-on_devices = pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-        ),
-    ],
-)
 
 
 def name_of(module):
@@ -268,7 +258,6 @@ def sizes(draw_one):
     return Size(lead, draw_one(length), draw_one(length), 2 * draw_one(st.integers(1, 5)))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(size=sizes(), seed=st.integers(0, 99))
 @cases()
 def test_equals_its_definition_whatever_the_shapes(module, options, size, seed):

@@ -79,7 +79,7 @@ def test_half_precision_trains(architecture):
     assert ours == pytest.approx(theirs, rel=0.1)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
 @pytest.mark.parametrize("architecture", KINDS.values(), ids=KINDS)
 def test_trains_on_cuda_as_on_a_cpu(architecture):
     there = train(architecture, TASK, SHORT, device="cuda", seeds=(0, 1))
