@@ -67,15 +67,24 @@ def imported(path):
 # --- lazy -------------------------------------------------------------------------------
 
 
-@pytest.mark.alone
-def test_importing_the_package_loads_nothing_heavy_and_takes_no_time():
+def probed(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_importing_the_package_loads_nothing_heavy():
     """`attention-limits --help` took seconds, because somebody imported PyTorch at the top."""
-    runs = []
-    for _ in range(9):  # of which the fastest counts: the machine may be busy for a while
-        done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, check=True)
-        runs.append(json.loads(done.stdout))
-    assert [loaded for _, loaded in runs] == [[]] * 9
-    assert min(seconds for seconds, _ in runs) < 0.1
+    _, loaded = probed(PROBE)
+    assert loaded == []
+
+
+@pytest.mark.alone
+def test_importing_the_package_takes_no_time(record_property):
+    """The fastest of nine counts, beside a part of the standard library that everybody loads."""
+    yardstick = PROBE.replace("import attention_limits", "import asyncio")
+    ours, theirs = (min(probed(code)[0] for _ in range(9)) for code in (PROBE, yardstick))
+    record_property("importing the package, by importing asyncio", f"{ours / theirs:.2f}")
+    assert ours < theirs
 
 
 # --- one way ----------------------------------------------------------------------------
