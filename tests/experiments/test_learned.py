@@ -75,11 +75,11 @@ def test_a_cell_is_a_row_a_seed_and_the_same_each_time():
 @pytest.mark.slow
 def test_interrupted_in_the_middle_of_a_training_and_resumed_is_uninterrupted(tmp_path):
     """From the checkpoints that two processes left, at a moment when their parts were at odds."""
-    config = dataclasses.replace(SMALL, steps=130)
+    config = dataclasses.replace(SMALL, steps=230)
     whole = runner.run(learned, config, tmp_path / "whole")
 
     def interrupt(share, words):
-        if "step 110 of 130" in words and "rates" not in words:
+        if "step 210 of 230" in words and "rates" not in words:
             raise KeyboardInterrupt
 
     stopped = runner.run(learned, config, tmp_path / "again", interrupt)
