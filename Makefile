@@ -18,10 +18,11 @@ book: $(VENV)/installed
 test: book lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep" $(SIDE_BY_SIDE)
 
-# The loop while one writes: no built book, no browser, nothing that takes long.
+# The loop while one writes: no built book, no browser, nothing that takes long, and each test with
+# a few of its parameters.
 unit: $(VENV)/installed lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep and not slow and not browser" \
-		$(SIDE_BY_SIDE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --few 3 \
+		-m "not alone and not deep and not slow and not browser" $(SIDE_BY_SIDE)
 
 # What takes longest: the book built twice and compared, each page run outside of it, records
 # trained again, every combination of parameters, and random examples by the thousand.

@@ -72,10 +72,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("cuda")]
     for item in beyond_pairs(items):
         item.add_marker(pytest.mark.deep)
+    if few := config.getoption("few"):
+        kept = set(map(id, spread(items, few)))
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
+        items[:] = [item for item in items if id(item) in kept]
     if not chromium_path() and os.environ.get("CI") != "true":
         for item in items:
             if item.get_closest_marker("browser"):
                 item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``make unit`` asks for few."""
+    words = "run each test with at most N of its parameters, from the first to the last"
+    parser.addoption("--few", type=int, metavar="N", help=words)
+
+
+def spread(items: list[pytest.Item], few: int) -> Iterator[pytest.Item]:
+    """At most so many items of each test, evenly spread over all that it has."""
+    of_test: dict[object, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        of_test[getattr(item, "function", item)].append(item)
+    for all_of_it in of_test.values():
+        places = min(few, len(all_of_it))
+        yield from (
+            all_of_it[round(i * (len(all_of_it) - 1) / max(1, places - 1))] for i in range(places)
+        )
 
 
 def beyond_pairs(items: list[pytest.Item]) -> Iterator[pytest.Item]:

@@ -419,6 +419,7 @@ def test_an_interrupted_run_keeps_what_it_has(experiment, tmp_path, monkeypatch,
     assert "incomplete: it was interrupted" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_real_run_is_interrupted_as_a_terminal_does_it(tmp_path):
     """The signal ended in a traceback somewhere in PyTorch, and nothing was saved."""
     command = ["run", "scaling", "--preset", "full", "--device", "cpu", "--out", str(tmp_path)]

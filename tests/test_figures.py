@@ -25,6 +25,7 @@ def test_there_are_figures_to_look_at():
     assert len(FUNCTIONS) >= 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_drawn_twice_it_is_the_same(function):
     """A figure that depends on chance or on the clock makes every build a new book."""

@@ -17,6 +17,8 @@ from attention_limits.experiments.scaling import MECHANISMS
 from attention_limits.lab import STILL, VIEW, Lab
 from attention_limits.runs import records
 
+pytestmark = pytest.mark.slow  # each trains, or starts processes
+
 CONTROLS = "input, select, button, textarea, output, a, script, [onclick], [tabindex]"
 
 

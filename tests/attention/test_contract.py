@@ -637,12 +637,14 @@ def not_its_second(name, options):
     return takes_too_long(name, options) or options is not CASES[name][1]
 
 
+@pytest.mark.slow
 @cases(but=not_its_second)
 def test_memory_stays_linear_as_far_as_65536_tokens(module, options):
     """A slice in a loop looks innocent, and its gradients are quadratic only from here on."""
     assert_grows_with_n(module, options, 4096, 65536)
 
 
+@pytest.mark.slow
 @cases(but=lambda *case: takes_too_long(*case) or not not_its_second(*case))
 def test_memory_is_linear_in_n_whatever_the_options(module, options):
     """One option of a mechanism kept what the others let go. The second row was seen above."""

@@ -118,6 +118,7 @@ def test_a_scale_cancels_under_relu():
     torch.testing.assert_close(linear.attend(q / 8, 3 * k, v, feature_map="relu"), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("causal", [False, True])
 def test_flops_double_with_the_length(causal):
     def counted(n):
@@ -137,6 +138,7 @@ def test_keys_before_the_first_query_take_one_product():
     assert counter.get_total_flops() <= 1.01 * 2 * 5000 * 64 * 65
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_way_back_is_linear_too(causal):
     """Equal steps in n cost equal FLOPs and equal bytes."""

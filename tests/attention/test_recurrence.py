@@ -287,6 +287,7 @@ def test_two_gates_that_do_not_fit_each_other_are_refused():
 # What it costs
 
 
+@pytest.mark.slow
 @each
 def test_the_way_back_is_linear_and_keeps_little(name):
     """Equal steps in n cost equal FLOPs; and some twenty times the bytes of the keys are held.

@@ -102,6 +102,7 @@ def test_forward_and_backward_hold_gradients_and_weights():
     assert memory.peak <= 1.05 * 4 * n * (4 * 64 + window + sliding_window.TILE)
 
 
+@pytest.mark.slow
 @mechanisms
 def test_a_mask_for_all_queries_stays_one_row(attend):
     """Key padding: as a square of booleans it would be several times what there is besides."""

@@ -125,6 +125,7 @@ def test_a_page_that_was_executed_stays_in_the_cache(tmp_path, monkeypatch):
 # --- the ledger's gates -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_verdict_without_evidence_stops_the_build(book):
     """A verdict was published that nothing stands behind."""
     book.claim({**CLAIM, "evidence": []}, OPEN)

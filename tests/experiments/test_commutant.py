@@ -195,6 +195,7 @@ def smoke():
     return commutant.run_cell(cell, SMOKE, None, tell_nobody)
 
 
+@pytest.mark.slow
 def test_a_cell_has_a_row_for_each_head_before_and_after(smoke):
     assert {tuple(row) for row in smoke} == {commutant.COLUMNS}
     assert [(row["when"], row["seed"], row["head"]) for row in smoke] == [
@@ -203,6 +204,7 @@ def test_a_cell_has_a_row_for_each_head_before_and_after(smoke):
     assert commutant.run_cell(Cell("first token"), SMOKE, None, tell_nobody) == smoke
 
 
+@pytest.mark.slow
 def test_before_is_before(smoke):
     """The weights that training had changed were taken for the first, and nothing was learned."""
     task = commutant.SETTINGS["first token"].make()

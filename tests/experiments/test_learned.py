@@ -19,6 +19,7 @@ SHORT = Recipe(steps=60, batch=16, lengths=(4, 8), warm_up=5)
 # --- learning rates -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_rate_that_learns_is_chosen():
     """A model was blamed for a rate at which nothing could have learned."""
     trained = tuning.train(TINY, FIRST, SHORT, seeds=(0, 1), rates=(1e-7, 1e-2, 1e4))
@@ -64,6 +65,7 @@ def test_every_task_has_a_setting():
     assert {setting.task for setting in SETTINGS.values()} == set(tasks.TASKS)
 
 
+@pytest.mark.slow
 def test_a_cell_is_a_row_a_seed_and_the_same_each_time():
     cell = Cell("first token", "gru")
     rows = [learned.run_cell(cell, SMALL, None, lambda *_: None) for _ in range(2)]

@@ -92,12 +92,14 @@ def smoke():
     return {cell: length.run_cell(cell, SMOKE, None, tell_nobody) for cell in cells}
 
 
+@pytest.mark.slow
 def test_a_cell_gives_the_same_rows_each_time(smoke):
     cell = Cell("first token", "rotary")
     assert length.run_cell(cell, SMOKE, None, tell_nobody) == smoke[cell]
     assert {tuple(row) for row in smoke[cell]} == {length.COLUMNS}
 
 
+@pytest.mark.slow
 def test_a_cell_has_a_row_for_all_that_is_asked(smoke):
     """A condition, a seed or a length was left out in silence."""
     asked = [

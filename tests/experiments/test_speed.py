@@ -89,6 +89,7 @@ def whole():
     return run, heard
 
 
+@pytest.mark.slow
 def test_everyone_here_equals_what_it_is_compared_with(whole):
     """A ratio compared two different computations."""
     run, _ = whole
@@ -373,6 +374,7 @@ def test_a_config_that_cannot_be_is_refused_by_name(change, named):
 # --- a very long text ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_resident_memory_is_a_fresh_process_s_own():
     """A child of a large process inherits its parent's peak, as Linux counts it."""
     ballast = torch.ones(2**28)  # 1 GiB, touched

@@ -115,6 +115,7 @@ def test_every_moment_is_among_those_that_are_tried(undisturbed):
     assert moments.count("after rmtree") == 2 + 1
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_to_the_same_rows(tmp_path, kill, undisturbed):
     """What the power cut left was half a file, or rows twice, or from another random state."""
     rows, moments = undisturbed

@@ -20,6 +20,8 @@ from attention_limits.runs.cell_store import CellStore, LeftoverError
 from attention_limits.runs.cluster import across, client_of
 from attention_limits.runs.workers import LostWorkersError, TeamError
 
+pytestmark = pytest.mark.slow  # each trains, or starts processes
+
 CONFIG = Config()
 
 

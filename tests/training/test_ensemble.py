@@ -14,6 +14,8 @@ from helpers.small_trainings import SHORT, SMALL, TASK, noted, weights
 
 from attention_limits.training import train, train_ensemble
 
+pytestmark = pytest.mark.slow  # each trains, or starts processes
+
 
 @pytest.mark.parametrize("workers", [2, 3])
 def test_processes_train_the_same_models(workers):

@@ -13,6 +13,7 @@ from attention_limits.tasks import IGNORE
 from attention_limits.training import Recipe, evaluate, train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", KINDS.values(), ids=KINDS)
 def test_side_by_side_is_alone(architecture):
     """A model felt its neighbours, by the gradient's norm, the learning rate or the data."""
@@ -119,6 +120,7 @@ def test_who_looks_at_models_in_training_sees_them_as_they_are_and_changes_nothi
 # --- stopping -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_model_stops_at_its_target_and_the_others_go_on():
     """The first answers are worth more than the last steps; but nobody else may stop with it."""
     recipe = Recipe(steps=300, batch=16, lengths=(8, 8), target=0.9)

@@ -16,6 +16,8 @@ from attention_limits.experiments.length import ENCODINGS, LONGEST, SETTINGS, TR
 from attention_limits.lab import STILL, VIEW
 from attention_limits.runs import records
 
+pytestmark = pytest.mark.slow  # each trains, or starts processes
+
 STEPS = 20  # with a look on the way, after ten
 
 
