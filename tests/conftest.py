@@ -3,13 +3,12 @@
 import os
 import shutil
 import signal
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from itertools import combinations
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.selection import beyond_pairs, spread
 from helpers.sources import tracked_files
 from hypothesis import settings
 
@@ -86,33 +85,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """``make unit`` asks for few."""
     words = "run each test with at most N of its parameters, from the first to the last"
     parser.addoption("--few", type=int, metavar="N", help=words)
-
-
-def spread(items: list[pytest.Item], few: int) -> Iterator[pytest.Item]:
-    """At most so many items of each test, evenly spread over all that it has."""
-    of_test: dict[object, list[pytest.Item]] = defaultdict(list)
-    for item in items:
-        of_test[getattr(item, "function", item)].append(item)
-    for all_of_it in of_test.values():
-        places = min(few, len(all_of_it))
-        yield from (
-            all_of_it[round(i * (len(all_of_it) - 1) / max(1, places - 1))] for i in range(places)
-        )
-
-
-def beyond_pairs(items: list[pytest.Item]) -> Iterator[pytest.Item]:
-    """The items whose parameters, two by two, others of the same test have shown together.
-
-    A fault takes one parameter, or two that meet, nearly always: of three and more, the whole
-    product shows little beside what it costs.
-    """
-    seen: dict[object, set] = defaultdict(set)
-    for item in items:
-        if call := getattr(item, "callspec", None):
-            pairs = set(combinations(sorted(call.indices.items()), 2))
-            if pairs and pairs <= seen[item.function]:
-                yield item
-            seen[item.function] |= pairs
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -156,7 +156,7 @@ THIN = """() => {
     document.querySelectorAll("mjx-container").forEach((e) => { e.textContent = "x" });
     const seen = new Set();
     for (const leaf of document.querySelectorAll("article :is(span, em, code):not(:has(*))")) {
-        const path = [];
+        const path = [leaf.getAttribute("style")];
         for (let e = leaf; e.tagName !== "ARTICLE"; e = e.parentElement) {
             path.push(`${e.tagName}.${e.className}`);
         }
