@@ -37,7 +37,6 @@ class Tab:
     """One open page, everything that it complained about and all that it asked for."""
 
     page: Page
-    context: BrowserContext
     noise: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
@@ -74,6 +73,11 @@ class Tab:
     def typeset(self) -> None:
         """Wait until the page's mathematics has its final shape."""
         self.page.evaluate("window.MathJax?.startup?.promise")
+
+    def close(self) -> None:
+        """Close the page; nobody who opens another finds what it kept, such as a theme."""
+        self.page.evaluate("localStorage.clear()")
+        self.page.close()
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -136,17 +140,26 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def open_tab(browser: Browser) -> Callable[..., Tab]:
-    """Opens a page in a profile of its own; close it with ``tab.context.close()``."""
+    """Opens a page; close it with ``tab.close()``. Pages opened alike share a profile.
 
-    def open_tab(url: str, *, width: int = 1280, theme: str = "light", **options) -> Tab:
+    A new profile compiles each script anew, which takes longer than most pages need.
+    """
+
+    @functools.cache
+    def profile(width: int, theme: str, javascript: bool) -> BrowserContext:
         context = browser.new_context(
             viewport={"width": width, "height": HEIGHT},
             color_scheme=theme,
             reduced_motion="reduce",  # or the contrast of a fading button is measured half-way
-            **options,
+            java_script_enabled=javascript,
         )
         context.set_default_timeout(LIMIT)
-        tab = Tab(context.new_page(), context)
+        return context
+
+    def open_tab(
+        url: str, *, width: int = 1280, theme: str = "light", javascript: bool = True
+    ) -> Tab:
+        tab = Tab(profile(width, theme, javascript).new_page())
         tab.page.goto(url)
         return tab
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from helpers.built import NO_BOOK, figures, kinds, soup, sources
+from helpers.built import figures, kinds, soup, sources, written
 
 from attention_limits.explorable import Explorable
 
 pytestmark = pytest.mark.browser
 
 DESKTOP, PHONE = 1280, 390  # pixels across
+PAGES = sorted({page for page, _ in figures()})
+SMALLEST = min(figures(), key=lambda where: len(written(where[0])))  # where any figure will do
 TOLERANCE = 1e-9  # relative; sums are added in different orders
 KEYS = {"ArrowRight": 1, "ArrowUp": 1, "ArrowLeft": -1, "ArrowDown": -1, "Home": -999, "End": 999}
 
@@ -195,6 +197,7 @@ def opened(show):
     def opened(page: str, name: str) -> Live:
         if page not in tabs:
             tabs[page] = show("http", page, name).tab
+        tabs[page].page.bring_to_front()  # what lies behind another is drawn no more
         return Live(tabs[page], page, name, sources()[name])
 
     return opened
@@ -209,6 +212,11 @@ def live(request, book, opened):
     live.call("click", ".explorable-reset")
     yield live
     assert not live.tab.noise
+
+
+def names_on(page: str) -> list[str]:
+    """The figures of a page."""
+    return [name for where, name in figures() if where == page]
 
 
 def stops(live: Live) -> list[dict[str, int]]:
@@ -313,34 +321,47 @@ def test_link_brings_back_what_was_shown(live):
     assert live.state() == before
 
 
-@pytest.mark.parametrize("page", sorted({page for page, _ in figures()}))
-def test_a_link_opens_and_a_page_loaded_again_shows_the_same(page, book, show, opened):
-    """A figure starts anew, or lies out of sight, or the browser's memory of its forms differs."""
-    name = dict(figures())[page]  # the last of the page, which everything above it pushes down
+def shown_far(opened, page, name):
+    """A link to a figure whose sliders were moved, and what it showed then."""
     there = opened(page, name)
     there.far()
-    link, state = there.tab.page.evaluate("location.hash"), there.state()
+    return there.tab.page.evaluate("location.hash"), there.state()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_opens_what_was_shown(page, book, show, opened):
+    """A figure starts anew, or lies out of sight."""
+    name = dict(figures())[page]  # the last of the page, which everything above it pushes down
+    link, state = shown_far(opened, page, name)
     live = show("http", page, name, link, wake=False)
+    live.check_opened(state)
+    assert not live.tab.noise
+    live.tab.close()
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES) & set(kinds())))
+def test_from_disk_it_is_the_same(page, book, show, opened):
+    """A page on a USB stick, where a browser allows it least, that is dead or shows less."""
+    name = dict(figures())[page]
+    link, state = shown_far(opened, page, name)
+    live = show("file", page, name, link, wake=False)
+    live.check_opened(state)
+    assert not live.tab.noise
+    live.tab.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_a_page_loaded_again_shows_the_same(scheme, book, show, opened):
+    """The browser remembers where the sliders stood, and the page where they had started."""
+    link, state = shown_far(opened, *SMALLEST)
+    live = show(scheme, *SMALLEST, link, wake=False)
     live.check_opened(state)
     live.tab.page.reload()
     live.tab.page.evaluate(SCRIPT)
     live.check_opened(state)
     # What was still on its way, such as the tab's icon, is cut off, for no fault of the page.
     assert not [said for said in live.tab.noise if not said.endswith("net::ERR_ABORTED")]
-    live.tab.context.close()
-
-
-@pytest.mark.parametrize("page", sorted({page for page, _ in figures()} & set(kinds())))
-def test_from_disk_it_is_the_same(page, book, show, opened):
-    """A page on a USB stick, where a browser allows it least, that is dead or shows less."""
-    name = dict(figures())[page]
-    there = opened(page, name)
-    there.far()
-    link, state = there.tab.page.evaluate("location.hash"), there.state()
-    live = show("file", page, name, link, wake=False)
-    live.check_opened(state)
-    assert not live.tab.noise
-    live.tab.context.close()
+    live.tab.close()
 
 
 @pytest.mark.parametrize("live", figures()[:1], indirect=True, ids=lambda where: where[1])
@@ -379,25 +400,27 @@ def test_broken_link_does_no_harm(live):
     live.check()
 
 
-def test_prints_without_controls(live):
+@pytest.mark.parametrize("page", PAGES)
+def test_prints_without_controls(page, book, opened):
     """On paper: sliders that nobody can move, a chart that is gone, a table that stays folded."""
-    live.tab.page.emulate_media(media="print")
+    on_page = [opened(page, name) for name in names_on(page)]
+    on_page[0].tab.page.emulate_media(media="print")
     try:
-        assert not live.figure.locator(".explorable-panel").is_visible()
-        box = live.figure.locator(".explorable-view svg").bounding_box()
-        assert box["width"] > 300
-        assert box["height"] > 150
-        assert live.figure.locator("table").bounding_box()["height"] > 50
-        assert live.figure.locator("figcaption").is_visible()
+        for live in on_page:
+            assert not live.figure.locator(".explorable-panel").is_visible()
+            box = live.figure.locator(".explorable-view svg").bounding_box()
+            assert box["width"] > 300
+            assert box["height"] > 150
+            assert live.figure.locator("table").bounding_box()["height"] > 50
+            assert live.figure.locator("figcaption").is_visible()
     finally:
-        live.tab.page.emulate_media(media="screen")
+        on_page[0].tab.page.emulate_media(media="screen")
 
 
-@pytest.mark.parametrize("page", sorted({page for page, _ in figures()}))
+@pytest.mark.parametrize("page", PAGES)
 def test_follows_the_window(page, book, opened):
     """A chart that sticks out of its figure on a phone, or stays small when there is room again."""
-    names = [name for where, name in figures() if where == page]
-    widths = {}
+    names, widths = names_on(page), {}
     for width in (DESKTOP, PHONE, DESKTOP):
         opened(page, names[0]).tab.resize(width)
         for name in names:
@@ -423,18 +446,18 @@ def chart_within_its_frame(live):
 @pytest.mark.parametrize("link", ["#nobody?x=1&y=%E0%A4%A", "#{}?banana"])
 def test_broken_link_opens_a_whole_page(link, book, show):
     """A link with garbage, opened afresh: some script of the page takes it for a selector."""
-    page, name = figures()[0]
+    page, name = SMALLEST
     live = show("file", page, name, link.format(name))
     assert live.state()["at"] == live.start
     live.check()
     assert not live.tab.noise
-    live.tab.context.close()
+    live.tab.close()
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_holding_a_key_is_quiet(scheme, book, show):
     """Browsers refuse a page that rewrites its address too often: Chromium warns, Safari throws."""
-    live = show(scheme, *figures()[0])
+    live = show(scheme, *SMALLEST)
     live.tab.page.evaluate(
         """(input) => {
             for (let i = 0; i < 300; i++) input.dispatchEvent(new Event("change"));
@@ -444,14 +467,14 @@ def test_holding_a_key_is_quiet(scheme, book, show):
     live.tab.page.wait_for_function("location.hash")  # once the hand rests
     live.check()
     assert not live.tab.noise
-    live.tab.context.close()
+    live.tab.close()
 
 
-@pytest.mark.parametrize("page", sorted({page for page, _ in figures()}))
+@pytest.mark.parametrize("page", PAGES)
 def test_without_javascript(page, book, address, open_tab):
     """A dead slider, or nothing to see, for readers without JavaScript."""
-    tab = open_tab(address("file", page), java_script_enabled=False)
-    for name in (name for where, name in figures() if where == page and name != NO_BOOK):
+    tab = open_tab(address("file", page), javascript=False)
+    for name in names_on(page):
         figure = tab.page.locator(f"figure#{name}")
         box = figure.locator(".explorable-view svg").bounding_box()
         frame = figure.bounding_box()
@@ -465,7 +488,7 @@ def test_without_javascript(page, book, address, open_tab):
         assert len(cells) >= 4
         assert all(cells)
         assert figure.locator("[data-readout]").all_inner_texts() == readouts_at_start(name)
-    tab.context.close()
+    tab.close()
 
 
 def readouts_at_start(name: str) -> list[str]:

@@ -75,7 +75,7 @@ def test_a_slider_answers_within_a_frame(page, name, address, open_tab, record_p
     )
     assert len(times) == MOVES
     assert slow < allowed
-    tab.context.close()
+    tab.close()
 
 
 def test_the_first_page_is_light(address, open_tab, record_property):
@@ -93,4 +93,4 @@ def test_the_first_page_is_light(address, open_tab, record_property):
     record_property("first page, bytes gzipped", f"{total:,} in {len(sizes)} files ({words}, …)")
     assert sum(path.endswith("vega.js") for path in sizes) == 1
     assert total < CEILING
-    tab.context.close()
+    tab.close()

@@ -28,7 +28,9 @@ def beyond_pairs(items: list[pytest.Item]) -> Iterator[pytest.Item]:
     seen: dict[object, set] = defaultdict(set)
     for item in items:
         if call := getattr(item, "callspec", None):
-            pairs = set(combinations(sorted(call.indices.items()), 2))
+            # A value is known by its identity: ``call.indices`` counts the items, not the values.
+            values = sorted((name, id(value)) for name, value in call.params.items())
+            pairs = set(combinations(values, 2))
             if pairs and pairs <= seen[item.function]:
                 yield item
             seen[item.function] |= pairs
