@@ -1,8 +1,10 @@
 """Who learns what: the rates that are chosen, the cells, and what was recorded."""
 
 import dataclasses
+import re
 
 import pytest
+from helpers.small_trainings import checkpoints_every
 
 from attention_limits import models, tasks, training
 from attention_limits.experiments import learned, tuning
@@ -75,13 +77,20 @@ def test_a_cell_is_a_row_a_seed_and_the_same_each_time():
 
 
 @pytest.mark.slow
-def test_interrupted_in_the_middle_of_a_training_and_resumed_is_uninterrupted(tmp_path):
+def test_interrupted_in_the_middle_of_a_training_and_resumed_is_uninterrupted(
+    tmp_path, monkeypatch
+):
     """From the checkpoints that two processes left, at a moment when their parts were at odds."""
-    config = dataclasses.replace(SMALL, steps=230)
+    checkpoints_every(20, monkeypatch)
+    config = dataclasses.replace(SMALL, steps=60)
     whole = runner.run(learned, config, tmp_path / "whole")
+    told = []
 
     def interrupt(share, words):
-        if "step 210 of 230" in words and "rates" not in words:
+        if "rates" not in words and (step := re.search(r"step (\d+) of", words)):
+            told.append(int(step[1]))
+        past = min(training.cores(), len(config.seeds))
+        if told.count(30) == past and 50 in told:
             raise KeyboardInterrupt
 
     stopped = runner.run(learned, config, tmp_path / "again", interrupt)
@@ -91,7 +100,7 @@ def test_interrupted_in_the_middle_of_a_training_and_resumed_is_uninterrupted(tm
         learned, config, tmp_path / "again", lambda share, words: steps.append(words)
     )
     assert resumed.records == whole.records
-    assert not any("step 100 of" in words for words in steps)
+    assert not any("step 20 of" in words for words in steps)
 
 
 @pytest.mark.parametrize("name", ["settings", "models"])

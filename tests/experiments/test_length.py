@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from helpers.small_trainings import checkpoints_every
 
 from attention_limits import models, training
 from attention_limits.experiments import length, tuning
@@ -166,14 +167,15 @@ def test_each_condition_trains_and_asks_as_it_says(monkeypatch):
 @pytest.mark.slow
 def test_interrupted_in_the_second_condition_and_resumed_is_uninterrupted(tmp_path, monkeypatch):
     """The rate that the first had chosen was forgotten, or chosen anew by the second."""
-    config = dataclasses.replace(SMOKE, encodings=("rotary",), rates=(1e-3, 1e-2), steps=120)
+    checkpoints_every(20, monkeypatch)
+    config = dataclasses.replace(SMOKE, encodings=("rotary",), rates=(1e-3, 1e-2), steps=40)
     whole = runner.run(length, config, tmp_path / "whole")
     ahead = []
 
     def interrupt(share, words):
-        if "random positions, step 110" in words:
+        if "random positions, step 30" in words:
             ahead.append(words)
-            if len(ahead) == min(training.cores(), len(config.seeds)):  # each process is past 100
+            if len(ahead) == min(training.cores(), len(config.seeds)):  # each process is past 20
                 raise KeyboardInterrupt
 
     assert not runner.run(length, config, tmp_path / "again", interrupt).complete
@@ -182,7 +184,7 @@ def test_interrupted_in_the_second_condition_and_resumed_is_uninterrupted(tmp_pa
         length, config, tmp_path / "again", lambda share, words: steps.append(words)
     )
     assert resumed.records == whole.records
-    assert not any("random positions, step 100 of" in words for words in steps)
+    assert not any("random positions, step 20 of" in words for words in steps)
 
 
 @pytest.mark.parametrize("name", ["settings", "encodings", "conditions"])

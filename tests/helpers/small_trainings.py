@@ -1,10 +1,11 @@
 """Small trainings, and what is compared of them."""
 
 import dataclasses
+from functools import partial
 
 import torch
 
-from attention_limits import tasks
+from attention_limits import tasks, training
 from attention_limits.models import Architecture
 from attention_limits.training import Recipe
 
@@ -20,6 +21,12 @@ KINDS = {
 }
 TASK = tasks.make("token_back", k=2, symbols=4)
 SHORT = Recipe(steps=25, batch=8, lengths=(4, 12), warm_up=5)
+
+
+def checkpoints_every(steps, monkeypatch):
+    """Experiments write one so often: a short training can then be interrupted between two."""
+    often = partial(training.train_ensemble, every=steps)
+    monkeypatch.setattr(training, "train_ensemble", often)
 
 
 def weights(trained, number=0):
