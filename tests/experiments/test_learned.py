@@ -87,10 +87,11 @@ def test_interrupted_in_the_middle_of_a_training_and_resumed_is_uninterrupted(
     told = []
 
     def interrupt(share, words):
-        if "rates" not in words and (step := re.search(r"step (\d+) of", words)):
-            told.append(int(step[1]))
-        past = min(training.cores(), len(config.seeds))
-        if told.count(30) == past and 50 in told:
+        step = re.search(r"step (\d+) of", words)
+        if step is None or "rates" in words:
+            return
+        told.append(int(step[1]))
+        if told.count(30) == min(training.cores(), len(config.seeds)) and 50 in told:
             raise KeyboardInterrupt
 
     stopped = runner.run(learned, config, tmp_path / "again", interrupt)
