@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from helpers.small_book import CLAIM, OPEN, Book, build_command, cell, recorded
+from helpers.small_book import CLAIM, OPEN, REFERENCE, ROOT, Book, build_command, cell, recorded
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
 from myst_nb.core.utils import coalesce_streams
@@ -225,10 +225,13 @@ def shown(tmp_path_factory):
     book = Book(tmp_path_factory.mktemp("shown"))
     for name, code in SHOWN.items():
         book.page(name, cell(code))
-    book.contents("chapters/first", *(f"chapters/{name}" for name in SHOWN), "chapters/verdicts")
+    book.write("chapters/library.md", "# Library\n\n```{mechanism} sliding_window\n```\n")
+    book.write("references.bib", (ROOT / "references.bib").read_text(encoding="utf-8") + REFERENCE)
+    names = ("first", *SHOWN, "library", "verdicts")
+    book.contents(*(f"chapters/{name}" for name in names))
     built = book.build(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own))
     assert built.status == 0, built.output
-    pages = {name: book.html(f"chapters/{name}") for name in SHOWN}
+    pages = {name: book.html(f"chapters/{name}") for name in names}
     return {name: BeautifulSoup(page, "html.parser") for name, page in pages.items()}
 
 
@@ -252,6 +255,8 @@ def test_a_readers_own_ipython_stays_out(shown):
 def test_settings_and_fonts_of_the_reader_s_own_stay_out(shown):
     """Every figure complained of fonts that another, deleted environment had listed."""
     assert "tomato" not in shown["colours"].get_text()
+    assert shown["library"].select_one("figure.plot svg")
+    assert "#ff6347" not in str(shown["library"])
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The library's pages: nothing missing, nothing out of date, nothing that leads nowhere."""
 
-import functools
 import importlib
 import inspect
 import re
@@ -8,7 +7,8 @@ from collections import Counter
 
 import pytest
 from bs4 import BeautifulSoup
-from helpers.small_book import EXTENSION, ROOT, Book
+from helpers.built import check_built, soup
+from helpers.small_book import EXTENSION, Book
 from helpers.sources import pages
 
 from attention_limits.attention import MECHANISMS
@@ -23,6 +23,11 @@ ALL = {**MODULES, **ENCODINGS}
 DIRECTIVE = re.compile(r"^```\{(mechanism|encoding)\} (\w+)$", re.MULTILINE)
 PAGES = {path: path.read_text(encoding="utf-8") for path in pages("library").values()}
 CHAPTERS = pages("chapters")
+# What each chapter is called, and where a page of the library finds it.
+WRITTEN = {
+    path.read_text(encoding="utf-8").partition("\n# ")[2].partition("\n")[0]: f"../{name}.html"
+    for name, path in CHAPTERS.items()
+}
 PLACES = {name: path.stem for path, text in PAGES.items() for _, name in DIRECTIVE.findall(text)}
 
 
@@ -117,62 +122,36 @@ def test_counts_are_not_rounded():
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory):
-    """The library's own pages, in a book with one of the chapters that they name.
-
-    It is built by a reader whose figures are red.
-    """
-    book = Book(tmp_path_factory.mktemp("library"))
-    for path, text in PAGES.items():
-        own = DIRECTIVE.search(text) or "{mechanism-table}" in text
-        book.write(f"library/{path.name}", text if own else f"# {path.stem.capitalize()}\n")
-    book.write("references.bib", (ROOT / "references.bib").read_text(encoding="utf-8"))
-    book.write("chapters/references.md", "# References\n\n```{bibliography}\n```\n")
-    book.write("chapters/quadratic-cost.md", "# Quadratic cost\n")
-    book.write("index.md", "# A small book\n")
-    book.claim()
-    book.write("matplotlibrc", "axes.titlecolor: tomato\n")
-    list_chapters(book, "quadratic-cost", "references")
-    build(book)
-    return book
+def built():
+    check_built()
 
 
-def list_chapters(book, *chapters):
-    library_pages = [f"library/{path.stem}" for path in PAGES]
-    book.contents(*(f"chapters/{name}" for name in chapters), *library_pages)
+def as_built(test):
+    """Mark a test of the pages of the built book."""
+    return pytest.mark.slow(pytest.mark.usefixtures("built")(test))
 
 
-def build(book):
-    built = book.build(MPLCONFIGDIR=str(book.folder))
-    assert built.status == 0, built.output
-
-
-@functools.cache
-def parsed(page):
-    return BeautifulSoup(page, "html.parser")
-
-
-def section_of(book, name):
-    return parsed(book.html(f"library/{PLACES[name]}")).find("section", id=name)
+def section_of(name):
+    return soup(f"library/{PLACES[name]}.html").find("section", id=name)
 
 
 def links(element):
     return {a.get_text(): a["href"] for a in element.select("a[href]")}
 
 
-def check_link(book, name, href):
+def check_link(name, href):
     """The link leads to the module's heading."""
     anchor = f"module-{ALL[name].__name__}"
     assert href == f"{PLACES[name]}.html#{anchor}"
-    section = section_of(book, name)
+    section = section_of(name)
     assert section.find(id=anchor).find_next("h2") is section.h2
 
 
-@pytest.mark.slow
+@as_built
 @pytest.mark.parametrize("name", ALL)
-def test_a_mechanism_has_heading_picture_price_and_doors(book, name):
+def test_a_mechanism_has_heading_picture_price_and_doors(name):
     """Something that a reader came to look up is not there."""
-    section, module = section_of(book, name), ALL[name]
+    section, module = section_of(name), ALL[name]
     title, sentence = library._first_sentence(module)
     heading = section.find("h2").get_text().removesuffix("#")
     assert heading == title
@@ -195,11 +174,11 @@ def test_a_mechanism_has_heading_picture_price_and_doors(book, name):
         assert own or links(section)["dense.visible"].endswith("attention.dense.visible")
 
 
-@pytest.mark.slow
+@as_built
 @pytest.mark.parametrize("name", ALL)
-def test_a_mechanism_shows_nothing_private_and_no_types(book, name):
+def test_a_mechanism_shows_nothing_private_and_no_types(name):
     """A phone shows three lines of types, or the reader calls what may be gone tomorrow."""
-    for signature in section_of(book, name).select("dt.sig[id]"):
+    for signature in section_of(name).select("dt.sig[id]"):
         assert "._" not in signature["id"]
         text = signature.get_text().strip()
         assert text.removeprefix("class ").startswith(f"{name}.")
@@ -207,76 +186,66 @@ def test_a_mechanism_shows_nothing_private_and_no_types(book, name):
         assert "->" not in text
 
 
-@pytest.mark.slow
+@as_built
 @pytest.mark.parametrize("name", ALL)
-def test_every_function_links_to_its_source(book, name):
+def test_every_function_links_to_its_source(name):
     """The reader is told what a function does, and not shown how."""
-    for signature in section_of(book, name).select("dt.sig[id]"):
+    for signature in section_of(name).select("dt.sig[id]"):
         page, _, place = signature.select_one("a:has(.viewcode-link)")["href"].partition("#")
-        source = parsed(book.html(f"library/{page.removesuffix('.html')}"))
-        assert (
-            f"def {place}(" in source.find(id=place).get_text() or "class" in signature.get_text()
-        )
+        source = soup(page.removeprefix("../")).find(id=place).get_text()
+        assert f"def {place}(" in source or "class" in signature.get_text()
 
 
-@pytest.mark.slow
+@as_built
 @pytest.mark.parametrize("name", ALL)
-def test_links_lead_to_the_chapter_that_teaches_or_nowhere(book, name):
+def test_links_lead_to_the_chapter_that_teaches_or_nowhere(name):
     """A link leads to a chapter that nobody wrote, or there is none to one that somebody did."""
     title = library.TAUGHT_IN.search(inspect.getdoc(ALL[name]))["chapter"]
-    section = section_of(book, name)
+    section = section_of(name)
     assert f"Taught in: {title}" in " ".join(section.get_text().split())
-    there = {"Quadratic cost": "../chapters/quadratic-cost.html"}
-    assert links(section).get(title) == there.get(title)
+    assert links(section).get(title) == WRITTEN.get(title)
 
 
-@pytest.mark.slow
-def test_the_table_lists_and_links_every_mechanism(book):
+@as_built
+def test_the_table_lists_and_links_every_mechanism():
     """A row is missing or wrong, or its link leads to the wrong place."""
-    [table] = parsed(book.html("library/index")).select("table.mechanisms")
+    [table] = soup("library/index.html").select("table.mechanisms")
     rows = {row.a.get_text(): row for row in table.select("tbody tr")}
     assert list(rows) == list(MODULES)
     for name, row in rows.items():
-        check_link(book, name, row.a["href"])
+        check_link(name, row.a["href"])
     cells = [cell.get_text(" ", strip=True) for cell in rows["dense"].select("td")]
     assert cells[1:4] == ["2,150", "1,050", "47 (23)"]
 
 
-@pytest.mark.slow
-def test_the_table_of_encodings_lists_and_links_every_one(book):
+@as_built
+def test_the_table_of_encodings_lists_and_links_every_one():
     """A row is missing, its price is another's, or its link leads to the wrong place."""
-    [table] = parsed(book.html("library/positions")).select("table.encodings")
+    [table] = soup("library/positions.html").select("table.encodings")
     rows = {row.a.get_text(): row for row in table.select("tbody tr")}
     assert list(rows) == list(ENCODINGS)
     for name, row in rows.items():
-        check_link(book, name, f"{PLACES[name]}.html{row.a['href']}")
+        check_link(name, f"{PLACES[name]}.html{row.a['href']}")
         place = row.select("td")[3].get_text(strip=True)
         assert place == ENCODINGS[name].PLACE
     cells = [cell.get_text(" ", strip=True) for cell in rows["learned"].select("td")]
     assert cells[1:5] == ["262,144", "0.262", "inputs", "places"]
 
 
-@pytest.mark.slow
-def test_a_door_that_is_another_module_s_is_a_link(book):
+@as_built
+def test_a_door_that_is_another_module_s_is_a_link():
     """``rotary.frequencies`` is in the docstring, and nothing on the page says what it is."""
-    link = links(section_of(book, "rotary"))["sinusoidal.frequencies"]
+    link = links(section_of("rotary"))["sinusoidal.frequencies"]
     assert link.endswith("#attention_limits.positions.sinusoidal.frequencies")
 
 
-@pytest.mark.slow
+@as_built
 @pytest.mark.parametrize("page", sorted({*PLACES.values(), "index"}))
-def test_no_two_things_have_one_id(book, page):
+def test_no_two_things_have_one_id(page):
     """A link led to the first of two: pieces of reStructuredText number their citations alike."""
-    elements = parsed(book.html(f"library/{page}")).select("[id]")
+    elements = soup(f"library/{page}.html").select("[id]")
     different = {(element["id"], str(element)) for element in elements}  # two pictures are the same
     assert Counter(name for name, _ in different).most_common(1)[0][1] == 1
-
-
-@pytest.mark.slow
-def test_the_settings_of_the_reader_s_own_stay_out(book):
-    """The book's pictures are red on the machine of somebody who likes red."""
-    for path in PAGES:
-        assert "#ff6347" not in book.html(f"library/{path.stem}")
 
 
 # --- a mechanism of a test's own ----------------------------------------------------------------
@@ -330,20 +299,24 @@ def said(book, adverb):
     return all(f"looks at itself {adverb} and" in page for page in pages)
 
 
+def page_of_tiny(book):
+    return BeautifulSoup(book.html("library/tiny"), "html.parser")
+
+
 @pytest.mark.slow
 def test_a_new_docstring_and_a_new_chapter_are_on_the_page_at_once(tiny):
     """Page and table said what the function used to do, or that a chapter was still to come."""
     first = tiny.build()
     assert first.status == 0, first.output
     assert said(tiny, "only")
-    assert "Locality" not in links(parsed(tiny.html("library/tiny")))
+    assert "Locality" not in links(page_of_tiny(tiny))
     tiny.write("mechanism.py", TINY.format(adverb="solely"))
     tiny.write("chapters/locality.md", "# Locality\n")
     tiny.contents("library/all", "library/tiny", "chapters/locality")
     second = tiny.build()
     assert second.status == 0, second.output
     assert said(tiny, "solely")
-    section = parsed(tiny.html("library/tiny")).find("section", id="tiny")
+    section = page_of_tiny(tiny).find("section", id="tiny")
     assert links(section)["Locality"] == "../chapters/locality.html"
 
 

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from helpers.built import BOOK, pages
+from helpers.built import BOOK, check_built, pages
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -95,8 +95,7 @@ class _Server(ThreadingHTTPServer):
 @pytest.fixture(scope="session")
 def book() -> Path:
     """The built book."""
-    if not (BOOK / "index.html").is_file():
-        pytest.fail(f"no book at {BOOK}: run make book first", pytrace=False)
+    check_built()
     for toc in _table_of_contents():
         assert f"{toc}.html" in pages(), f"{toc} is in _toc.yml and has no page: run make book"
     return BOOK

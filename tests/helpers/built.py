@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+import pytest
 from bs4 import BeautifulSoup
 from helpers.chapter_parts import functions
 
@@ -15,6 +16,12 @@ ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "html"
 NO_BOOK = "no-book"  # stands for the pages of a book that is not built; the fixture `book` fails
 FIGURE = re.compile(r'<figure class="explorable" id="([\w-]+)"')
+
+
+def check_built() -> None:
+    """Fail a test that has no book to look at."""
+    if not (BOOK / "index.html").is_file():
+        pytest.fail(f"no book at {BOOK}: run make book first", pytrace=False)
 
 
 @functools.cache
