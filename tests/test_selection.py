@@ -5,70 +5,89 @@ from itertools import combinations, product
 import pytest
 from helpers.selection import beyond_pairs, spread
 
-pytest_plugins = "pytester"
+MANY = {"four": 4, "three": 3, "two": 2}
+CASES = [("a", 1), ("a", 2), ("b", 3)]
+SOURCE = f"""
+import pytest
+
+values = lambda name, count: pytest.mark.parametrize(name, list(range(count)))
+four, three, two = (values(name, count) for name, count in {MANY}.items())
+
+def test_plain(): ...
+
+@values("nine", 9)
+def test_nine(nine): ...
+
+@four
+@three
+def test_pair(four, three): ...
+
+@four
+@three
+@two
+def test_many(four, three, two): ...
+
+@four
+@three
+@two
+def test_other(four, three, two): ...
+
+@three
+@two
+@pytest.mark.parametrize(("module", "options"), {CASES})
+def test_cases(module, options, three, two): ...
+"""
 
 
-@pytest.fixture
-def items(pytester):
-    """Items as pytest itself collects them: one for each combination of so many parameters."""
-
-    def items(**axes):
-        marks = [
-            f"@pytest.mark.parametrize({name!r}, {list(range(count))})\n"
-            for name, count in axes.items()
-        ]
-        tests = [f"{''.join(marks)}def test_{name}({', '.join(axes)}): ...\n" for name in "fg"]
-        return pytester.getitems("\n".join(["import pytest", *tests]))
-
-    return items
+class Catch:
+    def pytest_collection_modifyitems(self, items):
+        self.items = list(items)
 
 
-def pairs(kept):
-    return {pair for item in kept for pair in combinations(sorted(item.callspec.params.items()), 2)}
+@pytest.fixture(scope="module")
+def items(tmp_path_factory):
+    """Items as pytest itself collects them, by the names of their tests."""
+    folder, catch = tmp_path_factory.mktemp("items"), Catch()
+    (folder / "pytest.ini").write_text("[pytest]")
+    (folder / "test_it.py").write_text(SOURCE)
+    without = ("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    assert pytest.main(["--collect-only", *without, str(folder)], plugins=[catch]) == 0
+    return {
+        name: [item for item in catch.items if item.originalname == f"test_{name}"]
+        for name in ("plain", "nine", "pair", "many", "other", "cases")
+    }
 
 
-@pytest.mark.parametrize("axes", [{}, {"a": 7}, {"a": 3, "b": 5}])
-def test_up_to_two_parameters_run_in_every_combination(items, axes):
-    assert list(beyond_pairs(items(**axes))) == []
+def values_of(kept, *names):
+    return {tuple(item.callspec.params[name] for name in names) for item in kept}
+
+
+@pytest.mark.parametrize("name", ["plain", "nine", "pair"])
+def test_up_to_two_parameters_run_in_every_combination(items, name):
+    assert list(beyond_pairs(items[name])) == []
 
 
 def test_of_three_parameters_all_pairs_run_and_not_the_whole_product(items):
     """None was left out, for pytest numbers the items where it seems to number the values."""
-    everything = items(a=4, b=3, c=2)
-    left_out = list(beyond_pairs(everything))
-    assert len(everything) == 48
-    for name in ("test_f", "test_g"):  # what one test has shown, another has not
-        own = [item for item in everything if item.originalname == name]
-        kept = [item for item in own if item not in left_out]
-        assert pairs(kept) == pairs(own)
-        assert 12 <= len(kept) < 24
+    left_out = list(beyond_pairs(items["many"] + items["other"]))
+    for name in ("many", "other"):  # what one test has shown, another has not
+        kept = [item for item in items[name] if item not in left_out]
+        assert 12 <= len(kept) < len(items[name]) == 24
+        for pair in combinations(MANY, 2):
+            assert values_of(kept, *pair) == values_of(items[name], *pair)
 
 
-def test_two_parameters_that_come_together_are_one(pytester):
+def test_two_parameters_that_come_together_are_one(items):
     """Mechanism and options are one case, beside which two more make three parameters."""
-    cases = [("a", 1), ("a", 2), ("b", 3)]
-    others = [f"@pytest.mark.parametrize({name!r}, [0, 1])" for name in ("n", "device")]
-    mark = f"@pytest.mark.parametrize(('module', 'options'), {cases})"
-    test = "def test_f(module, options, n, device): ..."
-    everything = pytester.getitems("\n".join(["import pytest", *others, mark, test]))
-    left_out = list(beyond_pairs(everything))
-    kept = [item.callspec.params for item in everything if item not in left_out]
-    assert len(kept) < len(everything) == 12
-    for other in ("n", "device"):
-        shown = {(call["module"], call["options"], call[other]) for call in kept}
-        assert shown == {(*case, x) for case, x in product(cases, [0, 1])}
+    left_out = list(beyond_pairs(items["cases"]))
+    kept = [item for item in items["cases"] if item not in left_out]
+    assert len(kept) < len(items["cases"]) == 18
+    for other in ("two", "three"):
+        wanted = {(*case, x) for case, x in product(CASES, range(MANY[other]))}
+        assert values_of(kept, "module", "options", other) == wanted
 
 
-@pytest.mark.parametrize(("count", "kept"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (9, [0, 4, 8])])
-def test_a_few_are_spread_from_the_first_to_the_last(items, count, kept):
-    everything = items(a=count)
-    own = everything[:count]
-    assert list(spread([*own, everything[count]], 3)) == [
-        *(own[i] for i in kept),
-        everything[count],
-    ]
-
-
-def test_of_few_a_test_without_parameters_is_one(items):
-    everything = items()
-    assert list(spread(everything, 3)) == everything
+@pytest.mark.parametrize(("few", "kept"), [(1, [0]), (2, [0, 8]), (3, [0, 4, 8]), (9, range(9))])
+def test_a_few_are_spread_from_the_first_to_the_last(items, few, kept):
+    everything = items["plain"] + items["nine"]
+    assert list(spread(everything, few)) == items["plain"] + [items["nine"][i] for i in kept]

@@ -1,3 +1,4 @@
+import functools
 import itertools
 import re
 
@@ -99,13 +100,16 @@ DRAWINGS = {
 }
 
 
-def drawn(name):
+def draw(name):
     figure = MatplotlibFigure()
     axes = figure.add_subplot()
     DRAWINGS[name](figure, axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
     return style.Figure(figure, "what to see", "what it says")
+
+
+drawn = functools.cache(draw)
 
 
 def ids(html):
@@ -134,7 +138,7 @@ def test_words_are_on_the_page_as_they_were_written():
 @drawings
 def test_the_same_figure_gives_the_same_page(name):
     """Two builds of one book differed in an id, a date or a hash."""
-    assert drawn(name)._repr_html_() == drawn(name)._repr_html_()
+    assert drawn(name)._repr_html_() == draw(name)._repr_html_()
 
 
 def test_the_last_digit_of_a_layout_is_not_seen():

@@ -5,6 +5,7 @@ more on both of the book's backgrounds and because every eye tells them apart; t
 the page's own colour. Import this module before you draw with Matplotlib: it sets the defaults.
 """
 
+import functools
 import hashlib
 import html
 import io
@@ -94,9 +95,10 @@ class Figure:
     def _repr_html_(self) -> str:
         return (
             f'<figure class="plot"><div role="img" aria-label="{html.escape(self.alt)}">'
-            f"{self._svg()}</div><figcaption>{html.escape(self.caption)}</figcaption></figure>"
+            f"{self._svg}</div><figcaption>{html.escape(self.caption)}</figcaption></figure>"
         )
 
+    @functools.cached_property
     def _svg(self) -> str:
         drawn = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Type", "Format"))

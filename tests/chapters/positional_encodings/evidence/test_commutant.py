@@ -110,8 +110,9 @@ def test_if_recency_lies_in_the_commutant_it_does_not_hold(recorded):
     assert not commutant.recency_does_without_the_commutant().holds
 
 
-def test_a_share_no_smaller_than_that_of_fast_training_does_not_hold(recorded):
+def test_a_share_no_smaller_than_that_of_fast_training_does_not_hold(recorded, monkeypatch):
     recorded(GROWN | {("token 3 back", "share"): (0.02, 0.03)})
+    monkeypatch.setattr(commutant, "_slow", lambda: {"shares": [0.02, 0.04]})
     assert not commutant.slow_training_does_without_the_commutant().holds
 
 
