@@ -60,7 +60,7 @@ def test_options_of_the_caller_s_own_are_drawn():
     """Who draws another window sees that of the page."""
     own, page = (library.picture("sliding_window", **given) for given in ({"window": 3}, {}))
     assert "window=3" in own.caption
-    assert own._svg() != page._svg()
+    assert own._repr_html_() != page._repr_html_()
     assert "causal=False" in library.picture("dense", causal=False).caption
 
 
