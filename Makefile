@@ -53,9 +53,7 @@ bench: $(VENV)/installed
 clean:
 	rm -rf _build
 
-# Nothing is compiled before it is imported: most of what is installed never is.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[book,test]' \
-		--constraint constraints.txt $(PIP_ARGS)
+	$(BIN)/python -m pip install --quiet --editable '.[book,test]' --constraint constraints.txt $(PIP_ARGS)
 	touch $@
