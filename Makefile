@@ -33,7 +33,7 @@ deep: book
 lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 serve: book
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
