@@ -4,6 +4,7 @@ Each build gathers the evidence anew when anything that it depends on has change
 verdict is not borne out.
 """
 
+import functools
 import itertools
 import re
 from collections import Counter, defaultdict
@@ -18,7 +19,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from attention_limits import claims
+from attention_limits import claims, closure
 from attention_limits_book.directive import Faces
 from attention_limits_book.notebooks.blocks import body, quote
 from attention_limits_book.notebooks.inline import inline
@@ -212,7 +213,17 @@ def _table_cell(text: str) -> str:
     return "$".join(pieces)
 
 
+@functools.cache
+def _ledger_and_evidence() -> tuple[str, ...]:
+    """The ledger, and what claims may name: the derivations and the evidence of every chapter."""
+    chapters = closure.ROOT / "attention_limits" / "chapters"
+    found = [*chapters.glob("*/derivations.py"), *chapters.glob("*/evidence/*.py")]
+    relative = (path.relative_to(closure.ROOT).with_suffix("") for path in sorted(found))
+    names = (".".join(path.parts).removesuffix(".__init__") for path in relative)
+    return (closure.LEDGER, *names)
+
+
 DIRECTIVES = {
-    "claim": Faces(ClaimCard, _claim_in_notebook),
-    "verdict-table": Faces(VerdictTable, _verdicts_in_notebook),
+    "claim": Faces(ClaimCard, _claim_in_notebook, _ledger_and_evidence),
+    "verdict-table": Faces(VerdictTable, _verdicts_in_notebook, _ledger_and_evidence),
 }

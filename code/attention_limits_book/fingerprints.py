@@ -4,7 +4,6 @@ A page's cells run again when one of these has changed, and the page is read aga
 has changed that its directives rest on, such as the docstrings that it prints.
 """
 
-import functools
 import hashlib
 import re
 import sys
@@ -15,16 +14,9 @@ from IPython.core.inputtransformer2 import TransformerManager
 from myst_nb.core.read import read_myst_markdown_notebook
 
 from attention_limits import closure
+from attention_limits_book.faces import DIRECTIVES
 
 NOTEBOOK = "format_name: myst"  # in a page's header, where jupytext puts it
-
-# The module behind each directive of ours that shows what it finds in the package.
-RESTS_ON = {
-    **dict.fromkeys(("mechanism", "mechanism-table"), "attention_limits_book.library"),
-    **dict.fromkeys(("encoding", "encoding-table"), "attention_limits_book.library"),
-    **dict.fromkeys(("tasks", "task-table"), "attention_limits_book.tasks"),
-}
-CLAIMS = ("claim", "verdict-table")
 
 
 def is_notebook(page: Path) -> bool:
@@ -77,18 +69,7 @@ def _cells(text: str) -> str:
 
 def _named(text: str) -> Iterator[str]:
     """The modules that a page's directives show, or whose docstrings they print."""
-    directives = set(re.findall(r"^ *[`:]{3,}\{([\w-]+)\}", text, re.MULTILINE))
-    yield from (RESTS_ON[name] for name in directives & RESTS_ON.keys())
+    written = set(re.findall(r"^ *[`:]{3,}\{([\w-]+)\}", text, re.MULTILINE))
+    for name in written & DIRECTIVES.keys():
+        yield from DIRECTIVES[name].rests_on()
     yield from re.findall(r"attention_limits(?:_book)?(?:\.\w+)+", text)
-    if directives & set(CLAIMS):
-        yield closure.LEDGER
-        yield from _evidence()
-
-
-@functools.cache
-def _evidence() -> tuple[str, ...]:
-    """What claims may name: the derivations and the evidence of every chapter."""
-    chapters = closure.ROOT / "attention_limits" / "chapters"
-    found = [*chapters.glob("*/derivations.py"), *chapters.glob("*/evidence/*.py")]
-    relative = (path.relative_to(closure.ROOT).with_suffix("") for path in sorted(found))
-    return tuple(".".join(path.parts).removesuffix(".__init__") for path in relative)

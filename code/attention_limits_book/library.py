@@ -375,8 +375,8 @@ def _pages_with_chapters(app: Sphinx, env) -> list[str]:
 
 
 DIRECTIVES = {
-    "mechanism": Faces(Mechanism),
-    "mechanism-table": Faces(MechanismTable),
-    "encoding": Faces(Encoding),
-    "encoding-table": Faces(EncodingTable),
+    "mechanism": Faces(Mechanism, rests_on=lambda: (__name__,)),
+    "mechanism-table": Faces(MechanismTable, rests_on=lambda: (__name__,)),
+    "encoding": Faces(Encoding, rests_on=lambda: (__name__,)),
+    "encoding-table": Faces(EncodingTable, rests_on=lambda: (__name__,)),
 }

@@ -218,4 +218,7 @@ class TaskTable(SphinxDirective):
         )
 
 
-DIRECTIVES = {"tasks": Faces(Tasks), "task-table": Faces(TaskTable)}
+DIRECTIVES = {
+    "tasks": Faces(Tasks, rests_on=lambda: (__name__,)),
+    "task-table": Faces(TaskTable, rests_on=lambda: (__name__,)),
+}

@@ -6,7 +6,7 @@ import pytest
 from helpers.small_book import HEADER, cell
 
 from attention_limits import closure
-from attention_limits_book import fingerprints
+from attention_limits_book import claims, fingerprints
 
 CELL = cell("from attention_limits.attention import dense\n\ndense.attend")
 
@@ -33,10 +33,10 @@ def house(tmp_path, monkeypatch):
     for name, text in modules.items():
         write(tmp_path / "attention_limits" / name, text)
     monkeypatch.setattr(closure, "ROOT", tmp_path)
-    for cached in (closure._path, closure._imported_by, fingerprints._evidence):
+    for cached in (closure._path, closure._imported_by, claims._ledger_and_evidence):
         cached.cache_clear()
     yield tmp_path / "attention_limits"
-    for cached in (closure._path, closure._imported_by, fingerprints._evidence):
+    for cached in (closure._path, closure._imported_by, claims._ledger_and_evidence):
         cached.cache_clear()
 
 
