@@ -2,14 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from helpers.small_book import CLAIM, OPEN, REFERENCE, ROOT, Book, build_command, cell, recorded
+from helpers.small_cells import PATIENCE
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
 from myst_nb.core.utils import coalesce_streams
@@ -49,26 +50,31 @@ def test_a_cell_that_crashes_fails_every_build_until_it_is_mended(book):
 # --- a build that is killed ---------------------------------------------------------------------
 
 
+GATE = """
+import socket
+if "GATE" in os.environ:
+    socket.create_connection(("localhost", int(os.environ["GATE"]))).recv(1)
+"""
+
+
 @pytest.mark.slow
 def test_a_killed_build_completes_when_run_again(book):
     """Half of a cache, or of an environment, was left where the next build trips over it."""
-    book.page(
-        "second", recorded("second", then='import time\ntime.sleep(float(os.environ["NAP"]))')
-    )
-    process = book.start(NAP="600")
-    try:
-        deadline = time.monotonic() + 300
-        while "second" not in book.ran():
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline, "the cell that sleeps never began"
-            time.sleep(0.1)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=120)
+    book.page("second", recorded("second", then=GATE))
+    with socket.create_server(("localhost", 0)) as gate:
+        gate.settimeout(PATIENCE)
+        process = book.start(GATE=str(gate.getsockname()[1]))
+        try:
+            door, _ = gate.accept()
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            said, _ = process.communicate()
+    door.close()
+    assert "second" in book.ran(), said
     assert process.returncode == -signal.SIGKILL
     assert not list(book.file("_build/html").glob("**/*.html"))
 
-    again = book.build(NAP="0")
+    again = book.build()
     assert again.status == 0, again.output
     for page in ("index", "chapters/first", "chapters/second", "chapters/verdicts"):
         assert "</html>" in book.html(page)

@@ -109,7 +109,7 @@ def page(book):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", tasks.TASKS)
-def test_a_task_has_its_rule_its_knobs_and_its_example(page, name):
+def test_a_task_has_its_rule_its_parameters_and_its_example(page, name):
     """Something that a reader came to look up is not there."""
     section = page.find("section", id=name.replace("_", "-"))
     assert section.find("h3").get_text().removesuffix("#") == name
@@ -117,8 +117,8 @@ def test_a_task_has_its_rule_its_knobs_and_its_example(page, name):
     assert section.parent["id"] == f"tasks-{module}"
     signature = section.select_one("dt.sig").get_text()
     kind = tasks.find(name)
-    for knob in dataclasses.fields(kind):
-        assert (f"{knob.name}={knob.default!r}" in signature) == knob.init
+    for parameter in dataclasses.fields(kind):
+        assert (f"{parameter.name}={parameter.default!r}" in signature) == parameter.init
     assert kind.__doc__.partition("\n")[0] in section.get_text()
     assert pages.EXAMPLES[name].call(name) in [code.get_text() for code in section("code")]
     assert str(section.select_one("ol.tokens")) == str(
@@ -136,8 +136,8 @@ def test_the_table_lists_and_links_every_task(page):
         target = page.find(id=row.a["href"].removeprefix("#"))
         assert target.find_parent("section")["id"] == name.replace("_", "-")
     cells = [cell.get_text().strip() for cell in rows["token_back"].select("td")]
-    knobs = "k=3, symbols=16, dense=True"
-    assert cells == ["token_back", "Which token stands k back?", knobs, "16", "16", "1/16"]
+    parameters = "k=3, symbols=16, dense=True"
+    assert cells == ["token_back", "Which token stands k back?", parameters, "16", "16", "1/16"]
     assert rows["rule_110"].select("td")[-1].get_text(strip=True) == "5/8"
 
 
