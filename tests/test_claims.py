@@ -53,6 +53,13 @@ def test_every_citation_is_in_the_bibliography():
 
 
 @pytest.mark.parametrize("claim", LEDGER.values(), ids=LEDGER)
+def test_evidence_is_marked_as_such(claim):
+    """Without ``@evidence`` a build gathers it as often as pages show it."""
+    pieces = {name: claims.resolve(claim, "evidence", name) for name in claim.evidence}
+    assert [name for name, piece in pieces.items() if not hasattr(piece, "__wrapped__")] == []
+
+
+@pytest.mark.parametrize("claim", LEDGER.values(), ids=LEDGER)
 def test_a_statement_is_one_sentence_with_its_mathematics_closed(claim):
     """A statement would print as half a sentence, or as raw TeX."""
     assert claim.statement[0].isupper() or claim.statement[0] == "*"

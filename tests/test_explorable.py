@@ -9,6 +9,7 @@ import pytest
 import sympy as sp
 import vl_convert
 from helpers.chapter_parts import functions
+from helpers.sources import ROOT, pages
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -176,6 +177,14 @@ def test_all_are_found():
     assert {"attention.look_up", "quadratic_cost.first_slider"} <= MADE.keys()
     names = [explorable(name).name for name in MADE]
     assert len(names) == len(set(names)), "two explorables would share an id and a hash"
+
+
+@each
+def test_a_page_displays_it(name):
+    """A figure was made and tested, and no reader ever met it."""
+    sources = [ROOT / "index.md", *pages("chapters").values()]
+    call = f"explorables.{name.rpartition('.')[2]}()"
+    assert any(call in path.read_text(encoding="utf-8") for path in sources), f"no page has {call}"
 
 
 @each

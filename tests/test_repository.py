@@ -13,6 +13,7 @@ import nbformat
 import pytest
 import yaml
 from helpers.sources import HEADER, pages, tracked_files
+from helpers.tables import assert_rows_for
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -40,7 +41,8 @@ def test_the_contents_are_the_pages_there_are():
     """A page was written that no reader finds, or one is announced that nobody wrote."""
     contents = yaml.safe_load(text_of("_toc.yml"))
     entries = [entry for part in contents["parts"] for entry in part["chapters"]]
-    assert sorted([contents["root"], *(entry["file"] for entry in entries)]) == sorted(PAGES)
+    listed = [contents["root"], *(entry["file"] for entry in entries)]
+    assert_rows_for(PAGES, {"_toc.yml (which tests compare with the pages that git knows)": listed})
 
 
 def test_what_is_cited_is_in_the_bibliography(tracked):

@@ -100,7 +100,7 @@ DRAWINGS = {
 }
 
 
-def draw(name):
+def make(name):
     figure = MatplotlibFigure()
     axes = figure.add_subplot()
     DRAWINGS[name](figure, axes)
@@ -109,7 +109,7 @@ def draw(name):
     return style.Figure(figure, "what to see", "what it says")
 
 
-drawn = functools.cache(draw)
+drawn = functools.cache(make)
 
 
 def ids(html):
@@ -138,7 +138,7 @@ def test_words_are_on_the_page_as_they_were_written():
 @drawings
 def test_the_same_figure_gives_the_same_page(name):
     """Two builds of one book differed in an id, a date or a hash."""
-    assert drawn(name)._repr_html_() == draw(name)._repr_html_()
+    assert drawn(name)._repr_html_() == make(name)._repr_html_()
 
 
 def test_the_last_digit_of_a_layout_is_not_seen():

@@ -3,16 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import block_sparse, dense, sliding_window
-
-
-def draw(*shapes, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
 
 
 def drawn_layout(blocks, share=0.4, seed=0):

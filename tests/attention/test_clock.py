@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw, gradients
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -10,19 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import clock, dense
 from attention_limits.meters import PeakMemory
-
-
-def draw(*shapes, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
-
-
-def gradients(attend, inputs, **options):
-    """Output, and gradients of a sum with unequal weights."""
-    inputs = [x.detach().requires_grad_() for x in inputs]
-    out = attend(*inputs, **options)
-    upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
-    return out.detach(), torch.autograd.grad(out, inputs, upstream)
 
 
 def masked(q, k, v, *, period):

@@ -10,7 +10,7 @@ from attention_limits.attention.recurrence import CHUNK
 N = 2 * CHUNK + 37
 
 
-def draw(n, d=8, d_v=5, *, dtype=torch.float64):
+def draw_inputs(n, d=8, d_v=5, *, dtype=torch.float64):
     generator = torch.Generator().manual_seed(0)
     shapes = (n, d), (n, d), (n, d_v), (n, 1)
     q, k, v, noise = (torch.randn(s, dtype=torch.float64, generator=generator) for s in shapes)
@@ -30,7 +30,7 @@ def test_an_example_by_hand():
 
 def test_a_step_descends_the_gradient_of_the_error():
     """S − β ∇ ‖Sᵀk̂ − v‖²/2, by autograd, with the state that a stream keeps."""
-    q, k, v, beta = draw(6)
+    q, k, v, beta = draw_inputs(6)
     _, state = delta_rule.step(None, *(x[:5] for x in (q, k, v, beta)))
     S = state.matrix.requires_grad_()
     error = (S.mT @ k[5] / k[5].norm() - v[5]).square().sum() / 2
@@ -43,8 +43,8 @@ def test_orthogonal_keys_hold_their_latest_values():
     """Where linear attention would answer with the sum of all that a key was ever given."""
     which = torch.arange(N) * 5 % 8  # each of eight keys many times, at any length
     lengths = torch.linspace(0.1, 30, N, dtype=torch.float64)[:, None]
-    basis = torch.linalg.qr(draw(8)[0]).Q
-    _, _, v, beta = draw(N)
+    basis = torch.linalg.qr(draw_inputs(8)[0]).Q
+    _, _, v, beta = draw_inputs(N)
     _, state = delta_rule.step(None, basis[which], lengths * basis[which], v, torch.ones_like(beta))
     latest = torch.stack([v[which == key][-1] for key in range(8)])
     out, _ = delta_rule.step(state, basis, 0 * basis, 0 * latest, beta[:8], scale=1.0)
@@ -64,14 +64,14 @@ def test_beta_of_two_counts_modulo_two():
 @pytest.mark.parametrize("size", [1e-12, 1e-3, 1e12])
 def test_the_length_of_a_key_does_not_matter(size):
     """A small constant added to the length, or taken as the least, would shorten short keys."""
-    q, k, v, beta = draw(N)
+    q, k, v, beta = draw_inputs(N)
     expected = delta_rule.attend(q, k, v, beta)
     torch.testing.assert_close(delta_rule.attend(q, size * k, v, beta), expected)
 
 
 def test_a_key_s_gradient_turns_it_only():
     """Along the key itself nothing changes."""
-    q, k, v, beta = draw(N)
+    q, k, v, beta = draw_inputs(N)
     k.requires_grad_()
     (gradient,) = torch.autograd.grad(delta_rule.attend(q, k, v, beta).sum(), k)
     along = (gradient * k).sum(-1).abs() / (gradient.norm(dim=-1) * k.norm(dim=-1)).clamp(min=1e-9)
@@ -82,7 +82,7 @@ def test_a_key_s_gradient_turns_it_only():
 @pytest.mark.parametrize("at", [0, 5, CHUNK - 1, CHUNK, N - 1])
 def test_a_key_of_zero_does_nothing_and_gets_a_zero_gradient(at):
     """0/0, or 1/ε: where a length is divided by, padding has none."""
-    inputs = draw(N)
+    inputs = draw_inputs(N)
     inputs[1][at] = 0
     leaves = [x.clone().requires_grad_() for x in inputs]
     out = delta_rule.attend(*leaves)
@@ -99,7 +99,7 @@ def test_a_key_of_zero_does_nothing_and_gets_a_zero_gradient(at):
 @pytest.mark.parametrize("spread", [1e-3, 0.1, 10.0])
 def test_keys_that_are_alike_keep_their_digits(beta, spread):
     """The inverse as a product of powers, (I − A)(I + A²)(I + A⁴)…, is off by 10⁹ and more."""
-    q, k, v, _ = draw(N, 64, 64, dtype=torch.float32)
+    q, k, v, _ = draw_inputs(N, 64, 64, dtype=torch.float32)
     inputs = [q, 1 + spread * k, v, torch.full((N, 1), beta)]
     leaves = [x.double().requires_grad_() for x in inputs]
     exact = delta_rule.define(*(x.double().numpy() for x in inputs))
@@ -115,7 +115,7 @@ def test_keys_that_are_alike_keep_their_digits(beta, spread):
 @pytest.mark.parametrize("beta", [0.5, 1.0, 1.5, 2.0])
 def test_no_step_makes_a_state_grow(beta):
     """Keys of length 1: I − β k̂ k̂ᵀ has eigenvalues 1 and 1 − β."""
-    q, k, v, _ = draw(4 * CHUNK)
+    q, k, v, _ = draw_inputs(4 * CHUNK)
     _, state = delta_rule.step(None, q, k, v, torch.full((4 * CHUNK, 1), beta).double())
     sizes = [torch.linalg.matrix_norm(state.matrix)]
     for start in range(0, 4 * CHUNK, 50):
@@ -131,5 +131,5 @@ def test_no_step_makes_a_state_grow(beta):
 
 
 def test_beta_of_zero_writes_nothing():
-    q, k, v, beta = draw(N)
+    q, k, v, beta = draw_inputs(N)
     assert not delta_rule.attend(q, k, v, 0 * beta).any()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -11,11 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense
 from attention_limits.meters import PeakMemory
-
-
-def draw(*shapes, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
 
 
 def test_fewer_queries_are_the_last_ones():

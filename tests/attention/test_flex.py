@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from attention_limits.attention import block_sparse, flex, sliding_window
@@ -39,11 +40,6 @@ def attend_of(mechanism, n, causal):
         return functools.partial(sliding_window.attend, window=150, causal=causal)
     options = {"layout": layout_of(n), "block": BLOCK, "causal": causal}
     return functools.partial(block_sparse.attend, **options)
-
-
-def draw(*shapes, dtype=torch.float32, device="cpu"):
-    generator = torch.Generator().manual_seed(0)
-    return [torch.randn(shape, generator=generator).to(device, dtype) for shape in shapes]
 
 
 @pytest.mark.parametrize("n", [1, 127, 128, 129, 500])

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -16,11 +17,6 @@ from attention_limits.attention.fractal import BLOCK
 from attention_limits.meters import PeakMemory
 
 covariance_or_not = pytest.mark.parametrize("covariance", [False, True])
-
-
-def draw(*shapes, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
 
 
 def defined(q, k, v, **options):

@@ -10,7 +10,7 @@ from attention_limits.attention.recurrence import CHUNK
 N = 2 * CHUNK + 37
 
 
-def draw(n, d=8, d_v=5, *, dtype=torch.float64):
+def draw_inputs(n, d=8, d_v=5, *, dtype=torch.float64):
     """q, k, v, a decay of about e^-0.1 a token, β."""
     generator = torch.Generator().manual_seed(0)
     shapes = (n, d), (n, d), (n, d_v), (n, 1), (n, 1)
@@ -34,14 +34,14 @@ def test_what_is_written_has_not_decayed_yet():
 
 
 def test_without_decay_it_is_the_delta_rule():
-    q, k, v, log_decay, beta = draw(N)
+    q, k, v, log_decay, beta = draw_inputs(N)
     out = gated_delta_rule.attend(q, k, v, 0 * log_decay, beta)
     torch.testing.assert_close(out, delta_rule.attend(q, k, v, beta))
 
 
 def test_with_keys_that_never_return_it_is_gated_linear_attention():
     """Nothing is found, so nothing is taken out: k̂ is summed, with the value β v."""
-    q, _, v, log_decay, beta = draw(100, 100)
+    q, _, v, log_decay, beta = draw_inputs(100, 100)
     k = torch.linalg.qr(q).Q
     out = gated_delta_rule.attend(q, 5 * k, v, log_decay, beta)
     torch.testing.assert_close(out, gated_linear.attend(q, k, beta * v, log_decay))
@@ -51,7 +51,7 @@ def test_with_keys_that_never_return_it_is_gated_linear_attention():
 @pytest.mark.parametrize("at", [1, 70, CHUNK, 2 * CHUNK - 1])
 def test_nothing_passes_a_hard_reset(at, strong):
     """What comes after is as if it had come first, and weak decays keep their digits."""
-    inputs = draw(N, dtype=torch.float32)
+    inputs = draw_inputs(N, dtype=torch.float32)
     inputs[3] = inputs[3] / 100
     inputs[3][at] = strong
     leaves = [x.requires_grad_() for x in inputs]
@@ -69,7 +69,7 @@ def test_nothing_passes_a_hard_reset(at, strong):
 @pytest.mark.parametrize("strong", [-20.0, -1e30, -torch.inf])
 def test_every_decay_is_strong(strong):
     """e^(64 · 20) overflows even in float64; each token finds next to nothing and writes β v."""
-    inputs = draw(N, dtype=torch.float32)
+    inputs = draw_inputs(N, dtype=torch.float32)
     inputs[3] = torch.full_like(inputs[3], strong)
     leaves = [x.requires_grad_() for x in inputs]
     out = gated_delta_rule.attend(*leaves)
@@ -80,7 +80,7 @@ def test_every_decay_is_strong(strong):
 
 
 def test_a_key_of_zero_writes_nothing_but_its_token_still_decays():
-    inputs = draw(N)
+    inputs = draw_inputs(N)
     inputs[1][70] = 0
     leaves = [x.requires_grad_() for x in inputs]
     out = gated_delta_rule.attend(*leaves)

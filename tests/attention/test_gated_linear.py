@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import gradients
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import gated_linear
@@ -13,20 +14,13 @@ N = 2 * CHUNK + 37
 WIDTHS = pytest.mark.parametrize("width", [1, 8], ids=["one number", "per channel"])
 
 
-def draw(n, width, *, dtype=torch.float64, lead=()):
+def draw_inputs(n, width, *, dtype=torch.float64, lead=()):
     """q, k, v and a decay of about e^-0.001 a token, which forgets next to nothing."""
     generator = torch.Generator().manual_seed(0)
     q, k, v, noise = (
         torch.randn(*lead, n, w, dtype=torch.float64, generator=generator) for w in (8, 8, 5, width)
     )
     return [x.to(dtype) for x in (q, k, v, -1e-3 * noise.abs())]
-
-
-def gradients(inputs):
-    inputs = [x.detach().requires_grad_() for x in inputs]
-    out = gated_linear.attend(*inputs)
-    upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
-    return out.detach(), torch.autograd.grad(out, inputs, upstream)
 
 
 def relative(x, exact):
@@ -52,14 +46,14 @@ def test_each_channel_of_the_key_has_its_own_decay():
 
 @WIDTHS
 def test_without_decay_it_is_a_running_sum(width):
-    q, k, v, _ = draw(N, width)
+    q, k, v, _ = draw_inputs(N, width)
     out = gated_linear.attend(q, k, v, torch.zeros(N, width, dtype=torch.float64), scale=1.0)
     torch.testing.assert_close(out, (q @ k.mT).tril() @ v)
 
 
 def test_equal_channels_are_one_number():
     """The two ways through a chunk, against each other."""
-    q, k, v, log_decay = draw(N, 1)
+    q, k, v, log_decay = draw_inputs(N, 1)
     out = gated_linear.attend(q, k, v, 300 * log_decay)
     other = gated_linear.attend(q, k, v, (300 * log_decay).expand(N, 8))
     torch.testing.assert_close(out, other)
@@ -76,13 +70,13 @@ RESETS = [0, 5, CHUNK - 1, CHUNK, CHUNK + 1, N - 1]
 @WIDTHS
 def test_a_weak_decay_after_a_strong_one_keeps_its_digits(width, strong, dtype):
     """A difference of running sums has lost e^-0.001 beside −1e30, and is NaN beside −∞."""
-    inputs = draw(N, width, dtype=dtype)
+    inputs = draw_inputs(N, width, dtype=dtype)
     inputs[3][RESETS] = strong
     exact = gated_linear.define(*(x.double().numpy() for x in inputs))
-    out, grads = gradients(inputs)
+    out, grads = gradients(gated_linear.attend, inputs)
     digits = 10 * torch.finfo(dtype).eps
     assert relative(out, torch.from_numpy(exact)) < digits
-    _, wanted = gradients([x.double() for x in inputs])
+    _, wanted = gradients(gated_linear.attend, [x.double() for x in inputs])
     for grad, exact in zip(grads, wanted, strict=True):
         assert grad.isfinite().all()
         assert relative(grad, exact) < 10 * digits
@@ -92,9 +86,9 @@ def test_a_weak_decay_after_a_strong_one_keeps_its_digits(width, strong, dtype):
 @WIDTHS
 def test_nothing_passes_a_hard_reset(width, strong):
     """What comes after is as if it had come first, and what came before gets no gradient of it."""
-    inputs = draw(N, width)
+    inputs = draw_inputs(N, width)
     inputs[3][70] = strong
-    out, grads = gradients(inputs)
+    out, grads = gradients(gated_linear.attend, inputs)
     alone = [x[70:].clone() for x in inputs]
     torch.testing.assert_close(out[70:], gated_linear.attend(*alone), atol=1e-14, rtol=1e-13)
     assert not grads[3][70].any()  # a little more or less than e^-10000 is 0 all the same
@@ -107,10 +101,10 @@ def test_nothing_passes_a_hard_reset(width, strong):
 @WIDTHS
 def test_every_decay_is_strong(width, strong):
     """e^(+64 · 5) would already overflow in float32, and 64 · −1e38 even as a sum."""
-    inputs = draw(N, width, dtype=torch.float32)
+    inputs = draw_inputs(N, width, dtype=torch.float32)
     inputs[3] = torch.full_like(inputs[3], strong)
     exact = gated_linear.define(*(x.double().numpy() for x in inputs))
-    out, grads = gradients(inputs)
+    out, grads = gradients(gated_linear.attend, inputs)
     assert relative(out, torch.from_numpy(exact)) < 1e-6
     assert all(grad.isfinite().all() for grad in grads)
     assert all(grad.any() for grad in grads[:3])
@@ -118,9 +112,9 @@ def test_every_decay_is_strong(width, strong):
 
 def test_channels_do_not_spoil_each_other():
     """One forgets all at every token; its neighbour nothing."""
-    inputs = draw(N, 8, dtype=torch.float32)
+    inputs = draw_inputs(N, 8, dtype=torch.float32)
     inputs[3][:, ::2], inputs[3][:, 1::2] = -torch.inf, 0
-    out, grads = gradients(inputs)
+    out, grads = gradients(gated_linear.attend, inputs)
     q, k, v = (x.double() for x in inputs[:3])
     now = (q * k)[:, ::2].sum(-1, keepdim=True) * v
     expected = now + (q[:, 1::2] @ k[:, 1::2].mT).tril() @ v
@@ -131,7 +125,7 @@ def test_channels_do_not_spoil_each_other():
 @pytest.mark.parametrize("strong", STRONG)
 @WIDTHS
 def test_a_stream_survives_a_hard_reset(width, strong):
-    inputs = draw(N, width)
+    inputs = draw_inputs(N, width)
     inputs[3][RESETS] = strong
     state, outputs = None, []
     for tokens in zip(*(x.split(11) for x in inputs), strict=True):
@@ -165,7 +159,7 @@ def test_a_token_of_a_stream_does_the_work_of_one_token():
 
 def test_channels_never_make_a_cube():
     """(c, c, d) decays of a chunk would be as big as d squares of it, eight bytes a number."""
-    inputs = draw(CHUNK, 8, lead=(16,))
+    inputs = draw_inputs(CHUNK, 8, lead=(16,))
     with PeakMemory() as memory:
         gated_linear.attend(*inputs)
     assert memory.peak < 16 * CHUNK**2 * 8 * 8 / 2

@@ -3,18 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear
 from attention_limits.attention.linear import SEGMENT
 from attention_limits.attention.recurrence import CHUNK
 from attention_limits.meters import PeakMemory
-
-
-def draw(*shapes, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
-
 
 PHI = {"elu": lambda x: torch.where(x > 0, x + 1, x.exp()), "relu": lambda x: x.clamp(min=0)}
 

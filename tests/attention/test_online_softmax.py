@@ -3,15 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, online_softmax
 from attention_limits.meters import PeakMemory
-
-
-def draw(*shapes, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
 
 
 @pytest.mark.parametrize("causal", [False, True])

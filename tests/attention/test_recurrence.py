@@ -61,7 +61,7 @@ def draw_gates(name, *lead, d, generator=None, **options):
     }[name]
 
 
-def draw(name, n_q, n_k, d=8, d_v=5, lead=(2,), **options):
+def draw_inputs(name, n_q, n_k, d=8, d_v=5, lead=(2,), **options):
     options = {"dtype": torch.float64} | options
     if options.get("device") != "meta":
         options["generator"] = torch.Generator().manual_seed(0)
@@ -91,7 +91,7 @@ UNEQUAL = [(70, 200), (200, 70), (1, CHUNK + 1), (CHUNK + 1, 1), (3, CHUNK)]
 @each
 def test_is_the_recurrence_that_it_shortens(name, n_q, n_k):
     """Outputs and the gradient of every input, around every edge of a chunk."""
-    inputs = [x.requires_grad_() for x in draw(name, n_q, n_k)]
+    inputs = [x.requires_grad_() for x in draw_inputs(name, n_q, n_k)]
     out, expected = MODULES[name].attend(*inputs), token_by_token(name, *inputs)
     torch.testing.assert_close(out, expected, atol=1e-12, rtol=1e-12)
     upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
@@ -133,7 +133,7 @@ def test_gates_broadcast_like_all_else(name, data):
 @each
 def test_gradients_of_shared_gates_add_up(name):
     """Three heads with one gate: its gradient is the sum of what it would be in each."""
-    inputs = draw(name, 9, 9, lead=(3,))
+    inputs = draw_inputs(name, 9, 9, lead=(3,))
     shared = [x[:1].clone().requires_grad_() for x in inputs[3:]]
     apart = [x.detach().expand(3, -1, -1).clone().requires_grad_() for x in shared]
     for gates in (shared, apart):
@@ -145,7 +145,7 @@ def test_gradients_of_shared_gates_add_up(name):
 @pytest.mark.parametrize("seen", [0, 3, CHUNK, 150])
 @each
 def test_a_later_gate_does_not_reach_an_earlier_output(name, seen):
-    inputs = draw(name, 180, 180)
+    inputs = draw_inputs(name, 180, 180)
     changed = [*inputs[:3], *(x.clone() for x in inputs[3:])]
     for gate in changed[3:]:
         gate[:, seen:] *= 0.5
@@ -162,7 +162,7 @@ CHUNKS = [[1, CHUNK - 1, CHUNK, 12], [CHUNK + 1, 1, 70, 4], [0, 140], [1] * 5 + 
 @each
 def test_a_stream_may_come_in_any_chunks(name, chunks):
     """Those of a step and those of the scan have different edges."""
-    module, inputs = MODULES[name], draw(name, sum(chunks), sum(chunks))
+    module, inputs = MODULES[name], draw_inputs(name, sum(chunks), sum(chunks))
     state, outputs = None, []
     for tokens in zip(*(x.split(chunks, dim=-2) for x in inputs), strict=True):
         out, state = module.step(state, *tokens)
@@ -173,7 +173,7 @@ def test_a_stream_may_come_in_any_chunks(name, chunks):
 @each
 def test_a_stream_whose_gates_have_heads_of_their_own(name):
     """Keys and values shared by three heads, which forget each at its own pace."""
-    q, k, v, *gates = draw(name, 9, 9, lead=(3,))
+    q, k, v, *gates = draw_inputs(name, 9, 9, lead=(3,))
     inputs = [q[:1], k[:1], v[:1], *gates]
     expected, state = MODULES[name].attend(*inputs), None
     for start, end in ((0, 0), (0, 4), (4, 9)):
@@ -185,7 +185,7 @@ def test_a_stream_whose_gates_have_heads_of_their_own(name):
 
 @each
 def test_a_state_is_that_of_the_recurrence(name):
-    _, k, v, *gates = inputs = draw(name, 140, 140)
+    _, k, v, *gates = inputs = draw_inputs(name, 140, 140)
     S = torch.zeros(2, 8, 5, dtype=torch.float64)
     for j in range(140):
         S = TOKEN[name](S, *(x[:, j] for x in (k, v, *gates)))
@@ -196,7 +196,7 @@ def test_a_state_is_that_of_the_recurrence(name):
 @each
 def test_gradients_flow_through_a_state(name):
     """Truncated or not, training on a stream needs the gradient of what came steps before."""
-    inputs = [x.requires_grad_() for x in draw(name, 100, 100)]
+    inputs = [x.requires_grad_() for x in draw_inputs(name, 100, 100)]
     module = MODULES[name]
     _, state = module.step(None, *(x[:, :70] for x in inputs))
     last, _ = module.step(state, *(x[:, 70:] for x in inputs))
@@ -207,7 +207,7 @@ def test_gradients_flow_through_a_state(name):
 
 @each
 def test_a_stream_holds_the_same_however_long_it_is(name):
-    sizes = {MODULES[name].step(None, *draw(name, n, n))[1].matrix.shape for n in (40, 1000)}
+    sizes = {MODULES[name].step(None, *draw_inputs(name, n, n))[1].matrix.shape for n in (40, 1000)}
     assert sizes == {(2, 8, 5)}
 
 
@@ -215,7 +215,7 @@ def test_a_stream_holds_the_same_however_long_it_is(name):
 @each
 def test_half_precision_is_rounded_at_the_end_only(name, dtype):
     """In bfloat16 a sum of ones stops at 256, and a decay of 0.999 is a decay of 1."""
-    inputs = [x.to(dtype) for x in draw(name, 300, 300)]
+    inputs = [x.to(dtype) for x in draw_inputs(name, 300, 300)]
     single = MODULES[name].attend(*(x.float() for x in inputs))
     assert torch.equal(MODULES[name].attend(*inputs), single.to(dtype))
     _, state = MODULES[name].step(None, *inputs)
@@ -228,15 +228,15 @@ def test_half_precision_is_rounded_at_the_end_only(name, dtype):
 @each
 def test_a_step_that_does_not_continue_its_stream_is_refused(name, change):
     """All inputs changed alike, so that they fit each other and not the state."""
-    _, state = MODULES[name].step(None, *draw(name, 4, 4, dtype=torch.float32))
+    _, state = MODULES[name].step(None, *draw_inputs(name, 4, 4, dtype=torch.float32))
     with pytest.raises(ValueError, match=r"^k must continue its stream"):
-        MODULES[name].step(state, *draw(name, 4, 4, **{"dtype": torch.float32} | change))
+        MODULES[name].step(state, *draw_inputs(name, 4, 4, **{"dtype": torch.float32} | change))
 
 
 @each
 def test_a_step_has_a_query_for_each_key(name):
     with pytest.raises(ValueError, match=r"^q must have one row per key, 4"):
-        MODULES[name].step(None, *draw(name, 3, 4))
+        MODULES[name].step(None, *draw_inputs(name, 3, 4))
 
 
 BAD_GATES = {
@@ -257,7 +257,7 @@ BAD_GATES = {
 @pytest.mark.parametrize("gate", BAD_GATES.values(), ids=BAD_GATES)
 @each
 def test_a_bad_gate_is_refused_by_name(name, gate):
-    good = draw(name, 4, 4)
+    good = draw_inputs(name, 4, 4)
     names = {"gated_delta_rule": ["log_decay", "beta"], "delta_rule": ["beta"]}
     for place, called in enumerate(names.get(name, ["log_decay"]), start=3):
         inputs = [*good[:place], gate, *good[place + 1 :]]
@@ -270,7 +270,7 @@ def test_a_bad_gate_is_refused_by_name(name, gate):
 @pytest.mark.parametrize("name", ["delta_rule", "gated_delta_rule"])
 def test_gates_that_scale_a_whole_state_have_one_number_a_token(name):
     """A decay of its own for each channel would need other chunks."""
-    inputs = draw(name, 4, 4)
+    inputs = draw_inputs(name, 4, 4)
     inputs[3] = inputs[3].expand(2, 4, 8)
     with pytest.raises(ValueError, match=r"must have one row per key, \(\.\.\., 4, 1\)"):
         MODULES[name].attend(*inputs)
@@ -278,7 +278,7 @@ def test_gates_that_scale_a_whole_state_have_one_number_a_token(name):
 
 def test_two_gates_that_do_not_fit_each_other_are_refused():
     """Each of them would fit the keys."""
-    q, k, v, log_decay, _ = draw("gated_delta_rule", 4, 4, lead=(1,))
+    q, k, v, log_decay, _ = draw_inputs("gated_delta_rule", 4, 4, lead=(1,))
     beta = torch.ones(3, 4, 1, dtype=torch.float64)
     with pytest.raises(ValueError, match=r"^beta must have leading axes that broadcast"):
         gated_delta_rule.attend(q, k, v, log_decay.expand(2, 4, 1), beta)
@@ -296,7 +296,7 @@ def test_the_way_back_is_linear_and_keeps_little(name):
     """
     flops = []
     for n in (256, 512, 768):
-        inputs = draw(name, n, n, d=64, d_v=64, lead=(), dtype=torch.float32)
+        inputs = draw_inputs(name, n, n, d=64, d_v=64, lead=(), dtype=torch.float32)
         with FlopCounterMode(display=False) as counter, PeakMemory() as memory:
             MODULES[name].attend(*(x.requires_grad_() for x in inputs)).sum().backward()
         flops.append(counter.get_total_flops())

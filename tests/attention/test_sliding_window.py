@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,12 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention_limits import symbols
 from attention_limits.attention import dense, sliding_window
 from attention_limits.attention.sliding_window import TILE
-
-
-def draw(*shapes, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
-
 
 causality = pytest.mark.parametrize("causal", [False, True], ids=["both ways", "causal"])
 

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -31,11 +32,6 @@ mechanisms = pytest.mark.parametrize(
     ],
     ids=["causal window", "window", "causal blocks", "blocks"],
 )
-
-
-def draw(*shapes, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
 
 
 def on_meta(n, *, requires_grad=True, width=64):

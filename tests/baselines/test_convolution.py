@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from helpers.tensors import on_devices
+from helpers.tensors import assert_close, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
@@ -42,7 +42,7 @@ def stream_options(case):
     return {name: case[name] for name in ("dilation",) if name in case}
 
 
-def draw(*lead_and_n, case, d=4, d_out=6, seed=0, dtype=torch.float64, device="cpu"):
+def draw_convolution(*lead_and_n, case, d=4, d_out=6, seed=0, dtype=torch.float64, device="cpu"):
     """Standard normal inputs, and weights that keep their size; depthwise, d_out is d."""
     generator = torch.Generator().manual_seed(seed)
     width = case["width"]
@@ -58,10 +58,6 @@ def draw(*lead_and_n, case, d=4, d_out=6, seed=0, dtype=torch.float64, device="c
 def defined(x, kernel, bias=None, **options):
     arrays = [None if a is None else a.detach().cpu().double().numpy() for a in (x, kernel, bias)]
     return torch.from_numpy(convolution.define(*arrays, **options))
-
-
-def assert_close(actual, expected, *, within=1e-12):
-    torch.testing.assert_close(actual.detach().cpu(), expected, atol=within, rtol=within)
 
 
 # Equal to the definition
@@ -83,7 +79,7 @@ SHAPES = {
 @pytest.mark.parametrize("with_bias", [False, True], ids=["", "bias"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_equals_its_definition(shape, with_bias, case, device):
-    inputs = draw(*shape, case=case, device=device)[: 3 if with_bias else 2]
+    inputs = draw_convolution(*shape, case=case, device=device)[: 3 if with_bias else 2]
     assert_close(convolution.apply(*inputs, **options(case)), defined(*inputs, **options(case)))
 
 
@@ -96,7 +92,7 @@ def problems(draw_one):
     case = {"width": width, "causal": causal, "dilation": draw_one(size)}
     case["depthwise"] = draw_one(st.booleans())
     lead_and_n = (*draw_one(st.lists(st.integers(0, 3), max_size=3)), draw_one(st.integers(0, 20)))
-    return draw(*lead_and_n, case=case, d=draw_one(size), d_out=draw_one(size)), case
+    return draw_convolution(*lead_and_n, case=case, d=draw_one(size), d_out=draw_one(size)), case
 
 
 @given(problem=problems())
@@ -129,7 +125,7 @@ def test_a_matrix_takes_its_inputs_along_its_last_axis():
 
 def test_a_depthwise_kernel_is_one_of_diagonal_matrices():
     case = CASES["depthwise"]
-    x, kernel, bias = draw(2, 9, case=case)
+    x, kernel, bias = draw_convolution(2, 9, case=case)
     expected = convolution.apply(x, kernel.diag_embed(), bias)
     assert_close(convolution.apply(x, kernel, bias), expected)
 
@@ -137,7 +133,7 @@ def test_a_depthwise_kernel_is_one_of_diagonal_matrices():
 @pytest.mark.parametrize("dilation", [1, 3])
 def test_is_what_pytorch_calls_a_convolution(dilation):
     """But for the order of the weights: PyTorch's first one weighs the position furthest behind."""
-    x, kernel, bias = draw(3, 33, case=CASES["plain"])
+    x, kernel, bias = draw_convolution(3, 33, case=CASES["plain"])
     theirs = torch.nn.Conv1d(4, 6, 5, dilation=dilation, padding="same", dtype=torch.float64)
     theirs.load_state_dict({"weight": kernel.flip(0).permute(1, 2, 0), "bias": bias})
     expected = theirs(x.mT).mT.detach()
@@ -147,7 +143,7 @@ def test_is_what_pytorch_calls_a_convolution(dilation):
 @cases
 def test_a_shifted_input_gives_a_shifted_output(case):
     """Equivariance, which the ends break only where zeros are shifted in."""
-    x, *weights = draw(2, 60, case=case)
+    x, *weights = draw_convolution(2, 60, case=case)
     x[:, :25], x[:, 35:] = 0, 0
     weights = weights[:1]
     shifted = convolution.apply(x.roll(9, dims=1), *weights, **options(case))
@@ -157,7 +153,7 @@ def test_a_shifted_input_gives_a_shifted_output(case):
 @cases
 def test_an_output_depends_on_the_inputs_of_its_positions_and_no_others(case):
     """By the gradient: which x_j reach y_i."""
-    x, *weights = draw(33, case=case)
+    x, *weights = draw_convolution(33, case=case)
     out = convolution.apply(x.requires_grad_(), *weights, **options(case))
     [gradient] = torch.autograd.grad(out[16].sum(), [x])
     width, dilation = case["width"], case.get("dilation", 1)
@@ -170,8 +166,8 @@ def test_an_output_depends_on_the_inputs_of_its_positions_and_no_others(case):
 @pytest.mark.parametrize("size", [1.0, 1e30], ids=["noise", "huge noise"])
 @pytest.mark.parametrize("cut", [1, 48, 96])
 def test_the_future_does_not_change_the_past(cut, size, case):
-    x, *weights = draw(2, 97, case=case)
-    noise, *_ = draw(2, 97, case=case, seed=1)
+    x, *weights = draw_convolution(2, 97, case=case)
+    noise, *_ = draw_convolution(2, 97, case=case, seed=1)
     changed = torch.cat([x[:, :cut], size * noise[:, cut:]], dim=1)
     before, after = (
         convolution.apply(inputs, *weights, **options(case)) for inputs in (x, changed)
@@ -183,21 +179,21 @@ def test_the_future_does_not_change_the_past(cut, size, case):
 @cases
 @pytest.mark.parametrize("shape", [(1,), (4,), (2, 3)], ids=str)
 def test_gradients_are_those_of_the_output(shape, case):
-    inputs = [x.requires_grad_() for x in draw(*shape, case=case, d=3, d_out=2)]
+    inputs = [x.requires_grad_() for x in draw_convolution(*shape, case=case, d=3, d_out=2)]
     assert torch.autograd.gradcheck(lambda *x: convolution.apply(*x, **options(case)), inputs)
 
 
 @cases
 def test_no_inputs_have_gradients_too(case):
     """A batch of which one sample is empty must not end in an error on the way back."""
-    inputs = [x.requires_grad_() for x in draw(2, 0, case=case)]
+    inputs = [x.requires_grad_() for x in draw_convolution(2, 0, case=case)]
     convolution.apply(*inputs, **options(case)).sum().backward()
     assert all(x.grad is not None and not x.grad.any() for x in inputs)
 
 
 @cases
 def test_strides_do_not_matter(case):
-    inputs = draw(2, 3, 33, case=case)
+    inputs = draw_convolution(2, 3, 33, case=case)
     strided = [x.transpose(0, -1).contiguous().transpose(0, -1) for x in inputs[:2]]
     assert not strided[0].is_contiguous()
     assert_close(
@@ -210,7 +206,7 @@ def test_strides_do_not_matter(case):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 def test_error_is_a_few_roundings_of_the_dtype(dtype, case, device):
     """Half precision sums up to 160 products in more than itself, and rounds once, at the end."""
-    inputs = draw(2, 65, case=case, d=32, d_out=16, dtype=dtype, device=device)
+    inputs = draw_convolution(2, 65, case=case, d=32, d_out=16, dtype=dtype, device=device)
     out = convolution.apply(*inputs, **options(case))
     assert out.dtype == dtype
     expected = defined(*inputs, **options(case))
@@ -230,7 +226,7 @@ def priced(case):
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 @pytest.mark.parametrize("n", [1, 2, 64, 97])
 def test_executed_flops_are_counted_to_the_last_one(n, device, case):
-    inputs = [x.to(device) for x in draw(2, 3, n, case=case, d=12, d_out=12)]
+    inputs = [x.to(device) for x in draw_convolution(2, 3, n, case=case, d=12, d_out=12)]
     with FlopCounterMode(display=False) as counter:
         convolution.apply(*inputs, **options(case))
     executed = priced(case).executed
@@ -253,7 +249,7 @@ def test_needed_are_the_products_that_the_definition_forms(n, case):
 
 @cases
 def test_parameters_are_those_of_the_kernel(case):
-    kernel = draw(1, case=case, d=12, d_out=12)[1]
+    kernel = draw_convolution(1, case=case, d=12, d_out=12)[1]
     counted = convolution.parameters(width=case["width"], depthwise=case.get("depthwise", False))
     assert counted(d=12) == kernel.numel()
     assert symbols.n not in counted.symbols
@@ -270,7 +266,7 @@ def test_memory_is_linear_in_n(case):
     """Equal steps in n cost equal bytes, forward and backward."""
     peaks = []
     for n in (2048, 4096, 6144, 8192):
-        inputs = [x.to("meta").requires_grad_() for x in draw(2, n, case=case)]
+        inputs = [x.to("meta").requires_grad_() for x in draw_convolution(2, n, case=case)]
         with PeakMemory() as memory:
             convolution.apply(*inputs, **options(case)).sum().backward()
         peaks.append(memory.peak)
@@ -318,7 +314,7 @@ def stream(x, *weights, chunks, **options):
 @pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
 @pytest.mark.parametrize("shape", [(33,), (2, 3, 33)], ids=str)
 def test_stream_equals_apply(shape, chunks, case):
-    inputs = draw(*shape, case=case)
+    inputs = draw_convolution(*shape, case=case)
     out, state = stream(*inputs, chunks=chunks, **stream_options(case))
     assert_close(out, convolution.apply(*inputs, **options(case)))
     held = (case["width"] - 1) * case.get("dilation", 1)
@@ -327,8 +323,8 @@ def test_stream_equals_apply(shape, chunks, case):
 
 def test_stream_of_width_one_holds_nothing():
     """A slice from −0 on would be all of it."""
-    out, state = stream(*draw(2, 33, case=CASES["of width one"]), chunks=[30, 3])
-    assert_close(out, defined(*draw(2, 33, case=CASES["of width one"])))
+    out, state = stream(*draw_convolution(2, 33, case=CASES["of width one"]), chunks=[30, 3])
+    assert_close(out, defined(*draw_convolution(2, 33, case=CASES["of width one"])))
     assert state.shape == (2, 0, 4)
 
 
@@ -337,7 +333,7 @@ def test_stream_of_width_one_holds_nothing():
 @pytest.mark.parametrize("n", [0, 1, 33, 200])
 def test_stream_holds_the_bytes_it_says(n, dtype, case):
     """Its storage counts: a view of the last inputs would keep the whole chunk alive."""
-    inputs = draw(2, n, case=case, dtype=dtype)
+    inputs = draw_convolution(2, n, case=case, dtype=dtype)
     _, state = convolution.step(None, *inputs, **stream_options(case))
     held = priced(case).held
     assert state.untyped_storage().nbytes() == 2 * held(d=4, b=dtype.itemsize)
@@ -347,7 +343,7 @@ def test_stream_holds_the_bytes_it_says(n, dtype, case):
 @causal_cases
 def test_step_leaves_its_state_as_it_was(case):
     """Two continuations of one prefix must not meet."""
-    x, *weights = draw(26, case=case)
+    x, *weights = draw_convolution(26, case=case)
     options = stream_options(case)
     _, state = convolution.step(None, x[:24], *weights, **options)
     before = state.clone()
@@ -365,7 +361,7 @@ def test_step_leaves_its_state_as_it_was(case):
 @pytest.mark.parametrize("shape", [(1,), (97,), (2, 3, 16)], ids=str)
 def test_meta_device_gives_the_shape(shape, case):
     """A forgotten device=, or a look at a value, fails here with no GPU at hand."""
-    inputs = draw(*shape, case=case, dtype=torch.float32)
+    inputs = draw_convolution(*shape, case=case, dtype=torch.float32)
     expected = convolution.apply(*inputs, **options(case)).shape
     inputs = [x.to("meta").requires_grad_() for x in inputs]
     outputs = [convolution.apply(*inputs, **options(case))]

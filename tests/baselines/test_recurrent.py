@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from helpers.tensors import on_devices
+from helpers.tensors import assert_close, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention_limits.baselines import recurrent
 
 
-def draw(*lead_and_n, d=6, d_in=4, gain=0.9, seed=0, dtype=torch.float64, device="cpu"):
+def draw_network(*lead_and_n, d=6, d_in=4, gain=0.9, seed=0, dtype=torch.float64, device="cpu"):
     """Standard normal inputs, and random weights under which the network contracts."""
     generator = torch.Generator().manual_seed(seed)
     shapes = (*lead_and_n, d_in), (d, d_in), (d, d), (d,)
@@ -33,10 +33,6 @@ def defined(*inputs, start=None):
     arrays = [x.detach().cpu().double().numpy() for x in inputs]
     start = None if start is None else start.detach().cpu().double().numpy()
     return torch.from_numpy(recurrent.define(*arrays, start=start))
-
-
-def assert_close(actual, expected, *, within=1e-12):
-    torch.testing.assert_close(actual.detach().cpu(), expected, atol=within, rtol=within)
 
 
 # Equal to the definition
@@ -61,7 +57,7 @@ STARTS = {
 @pytest.mark.parametrize("lead", STARTS.values(), ids=STARTS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_equals_its_definition(shape, lead, device):
-    inputs = draw(*shape, device=device)
+    inputs = draw_network(*shape, device=device)
     start = None if lead is None else draw_start(*lead, 6, device=device)
     out = recurrent.apply(*inputs, start=start)
     assert_close(out, defined(*inputs, start=start))
@@ -78,7 +74,7 @@ def problems(draw_one):
         return kept[draw_one(st.integers(0, len(kept))) :]
 
     n, d, d_in = draw_one(st.integers(0, 9)), draw_one(size), draw_one(size)
-    inputs = draw(*part_of(lead), n, d=d, d_in=d_in, gain=2)
+    inputs = draw_network(*part_of(lead), n, d=d, d_in=d_in, gain=2)
     return inputs, draw_one(st.sampled_from([None, draw_start(*part_of(lead), d)]))
 
 
@@ -96,7 +92,7 @@ def test_an_example_by_hand():
 
 
 def test_is_what_pytorch_calls_a_recurrent_network():
-    x, w_x, w_h, bias = draw(3, 33)
+    x, w_x, w_h, bias = draw_network(3, 33)
     start = draw_start(3, 6)
     network = torch.nn.RNN(4, 6, batch_first=True, dtype=torch.float64)
     weights = {"weight_ih_l0": w_x, "weight_hh_l0": w_h, "bias_ih_l0": bias}
@@ -108,15 +104,15 @@ def test_is_what_pytorch_calls_a_recurrent_network():
 @pytest.mark.parametrize("size", [1.0, 1e30], ids=["noise", "huge noise"])
 @pytest.mark.parametrize("cut", [1, 48, 96])
 def test_the_future_does_not_change_the_past(cut, size):
-    x, *weights = draw(2, 97)
-    changed = torch.cat([x[:, :cut], size * draw(2, 97, seed=1)[0][:, cut:]], dim=1)
+    x, *weights = draw_network(2, 97)
+    changed = torch.cat([x[:, :cut], size * draw_network(2, 97, seed=1)[0][:, cut:]], dim=1)
     before, after = (recurrent.apply(inputs, *weights) for inputs in (x, changed))
     assert_close(after[:, :cut], before[:, :cut])
     assert (after[:, cut] != before[:, cut]).any()
 
 
 def test_the_past_sends_no_gradient_to_the_future():
-    x, *weights = draw(2, 33)
+    x, *weights = draw_network(2, 33)
     out = recurrent.apply(x.requires_grad_(), *weights)
     [gradient] = torch.autograd.grad(out[:, :20].sum(), [x])
     assert gradient[:, 19].any()
@@ -125,12 +121,12 @@ def test_the_past_sends_no_gradient_to_the_future():
 
 @pytest.mark.parametrize("shape", [(1,), (4,), (2, 3)], ids=str)
 def test_gradients_are_those_of_the_output(shape):
-    inputs = [x.requires_grad_() for x in (*draw(*shape, d=3, d_in=2), draw_start(3))]
+    inputs = [x.requires_grad_() for x in (*draw_network(*shape, d=3, d_in=2), draw_start(3))]
     assert torch.autograd.gradcheck(lambda *x: recurrent.apply(*x[:4], start=x[4]), inputs)
 
 
 def test_strides_do_not_matter():
-    inputs = draw(2, 33)
+    inputs = draw_network(2, 33)
     strided = [x.mT.contiguous().mT for x in inputs[:3]]
     assert not any(x.is_contiguous() for x in strided)
     assert_close(recurrent.apply(*strided, inputs[3]), defined(*inputs))
@@ -140,7 +136,7 @@ def test_strides_do_not_matter():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 def test_error_is_a_few_roundings_of_the_dtype(dtype, device):
     """Where the network contracts, errors die out and cannot add up over 257 steps."""
-    inputs = draw(2, 257, d=32, d_in=16, gain=0.5, dtype=dtype, device=device)
+    inputs = draw_network(2, 257, d=32, d_in=16, gain=0.5, dtype=dtype, device=device)
     out = recurrent.apply(*inputs)
     assert out.dtype == dtype
     error = (out.cpu().double() - defined(*inputs)).abs()
@@ -153,7 +149,7 @@ def test_error_is_a_few_roundings_of_the_dtype(dtype, device):
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 @pytest.mark.parametrize("n", [1, 64, 97])
 def test_executed_flops_are_counted_to_the_last_one(n, device):
-    inputs = [x.to(device) for x in draw(2, 3, n, d=12, d_in=12)]
+    inputs = [x.to(device) for x in draw_network(2, 3, n, d=12, d_in=12)]
     with FlopCounterMode(display=False) as counter:
         recurrent.apply(*inputs)
     cost = recurrent.cost()
@@ -164,7 +160,7 @@ def test_executed_flops_are_counted_to_the_last_one(n, device):
 
 def test_a_step_in_the_middle_costs_what_the_first_does():
     """A sequence without batch axes is a vector a step, and PyTorch counts no such products."""
-    inputs = draw(5, d=12, d_in=12)
+    inputs = draw_network(5, d=12, d_in=12)
     with FlopCounterMode(display=False) as counter:
         recurrent.apply(*inputs, start=draw_start(12))
     assert counter.get_total_flops() == recurrent.cost().executed(n=5, d=12)
@@ -179,7 +175,7 @@ def kept_for_backward(n):
         kept[storage.data_ptr()] = storage.nbytes()
         return saved
 
-    inputs = [x.requires_grad_() for x in draw(2, n)]
+    inputs = [x.requires_grad_() for x in draw_network(2, n)]
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
         out = recurrent.apply(*inputs)
     assert out.requires_grad
@@ -197,7 +193,7 @@ def test_the_way_back_writes_no_full_length_tensor_a_step():
     """An index inside the loop saves nothing and still costs n² on the way back."""
     sizes = {}
     for n in (64, 128, 256):
-        inputs = [x.requires_grad_() for x in draw(n)]
+        inputs = [x.requires_grad_() for x in draw_network(n)]
         out = recurrent.apply(*inputs)
         with torch.profiler.profile(profile_memory=True) as profile:
             out.sum().backward()
@@ -222,7 +218,7 @@ def stream(x, *weights, chunks):
 @pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
 @pytest.mark.parametrize("shape", [(33,), (2, 3, 33)], ids=str)
 def test_stream_equals_apply(shape, chunks):
-    inputs = draw(*shape)
+    inputs = draw_network(*shape)
     out, state = stream(*inputs, chunks=chunks)
     assert_close(out, recurrent.apply(*inputs))
     assert torch.equal(state, out[..., -1, :])
@@ -232,7 +228,7 @@ def test_stream_equals_apply(shape, chunks):
 @pytest.mark.parametrize("n", [1, 33, 200])
 def test_stream_holds_the_bytes_it_says(n, dtype):
     """Its storage counts: a view of the last state would keep all states of the chunk alive."""
-    _, state = recurrent.step(None, *draw(2, n, dtype=dtype))
+    _, state = recurrent.step(None, *draw_network(2, n, dtype=dtype))
     held = recurrent.cost().held
     assert state.untyped_storage().nbytes() == 2 * held(d=6, b=dtype.itemsize)
     assert held.unit == "bytes"
@@ -240,7 +236,7 @@ def test_stream_holds_the_bytes_it_says(n, dtype):
 
 def test_step_leaves_its_state_as_it_was():
     """Two continuations of one prefix must not meet."""
-    x, *weights = draw(6)
+    x, *weights = draw_network(6)
     _, state = recurrent.step(None, x[:4], *weights)
     before = state.clone()
     first, _ = recurrent.step(state, x[4:5], *weights)
@@ -251,7 +247,7 @@ def test_step_leaves_its_state_as_it_was():
 
 
 def test_a_stream_of_nothing_starts_no_stream():
-    x, *weights = draw(2, 3)
+    x, *weights = draw_network(2, 3)
     out, state = recurrent.step(None, x[:, :0], *weights)
     assert out.shape == (2, 0, 6)
     assert state is None
@@ -263,7 +259,7 @@ def test_a_stream_of_nothing_starts_no_stream():
 @pytest.mark.parametrize("shape", [(1,), (97,), (2, 3, 16)], ids=str)
 def test_meta_device_gives_the_shape(shape):
     """A forgotten device=, or a look at a value, fails here with no GPU at hand."""
-    inputs = [x.to("meta").requires_grad_() for x in draw(*shape, dtype=torch.float32)]
+    inputs = [x.to("meta").requires_grad_() for x in draw_network(*shape, dtype=torch.float32)]
     out = recurrent.apply(*inputs)
     out.sum().backward()
     assert (out.device.type, out.dtype, out.shape) == ("meta", torch.float32, (*shape, 6))
@@ -276,7 +272,7 @@ def test_meta_device_gives_the_shape(shape):
 
 
 def test_jacobians_are_those_of_autograd():
-    x, *weights = draw(9)
+    x, *weights = draw_network(9)
     states = recurrent.apply(x, *weights)
     before = torch.cat([torch.zeros(1, 6, dtype=x.dtype), states[:-1]])
 
@@ -291,7 +287,7 @@ def test_jacobians_are_those_of_autograd():
 
 def test_log_gradients_are_those_of_autograd():
     """The product the other way round has another norm, and so has one that is a step short."""
-    x, *weights = draw(9)
+    x, *weights = draw_network(9)
     states = recurrent.apply(x, *weights)
     found = recurrent.log_gradients(states, weights[1])
     assert found.shape == (10,)
@@ -307,7 +303,7 @@ def test_log_gradients_are_those_of_autograd():
 
 def test_lyapunov_of_a_linear_regime_is_the_logarithm_of_the_gain():
     """At h = 0 the network is W_h itself; a rotation by g grows by g in every direction."""
-    rotation = torch.linalg.qr(draw(1, d=6)[2]).Q
+    rotation = torch.linalg.qr(draw_network(1, d=6)[2]).Q
     for gain in (0.5, 1.0, 3.0):
         found = recurrent.lyapunov(torch.zeros(2, 400, 6, dtype=torch.float64), gain * rotation)
         assert found == pytest.approx([np.log(gain)] * 2)
@@ -401,7 +397,7 @@ def test_scan_passes_gradients():
 @pytest.mark.parametrize("lead", STARTS.values(), ids=STARTS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_newton_equals_apply(shape, lead, device):
-    inputs = draw(*shape, device=device)
+    inputs = draw_network(*shape, device=device)
     start = None if lead is None else draw_start(*lead, 6, device=device)
     states, iterations = recurrent.newton(*inputs, start=start)
     expected = recurrent.apply(*inputs, start=start)
@@ -413,7 +409,7 @@ def test_newton_equals_apply(shape, lead, device):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_newton_stops_at_the_precision_of_the_dtype(dtype):
     """A tolerance below the rounding is never met: n iterations where six would do."""
-    inputs = draw(2, 1000, d=16, d_in=1, gain=1.5, dtype=dtype)
+    inputs = draw_network(2, 1000, d=16, d_in=1, gain=1.5, dtype=dtype)
     states, iterations = recurrent.newton(*inputs)
     assert iterations <= 20
     assert states.dtype == dtype
@@ -423,7 +419,7 @@ def test_newton_stops_at_the_precision_of_the_dtype(dtype):
 
 def test_an_iteration_solves_the_linearised_network():
     """Jacobians taken elsewhere converge as well, only later, and nobody would see why."""
-    inputs = draw(5, gain=0.3)
+    inputs = draw_network(5, gain=0.3)
     guess = recurrent.newton(*inputs, most=1)[0]
 
     def one_step_each(before):
@@ -443,14 +439,14 @@ def test_an_iteration_solves_the_linearised_network():
 
 def test_no_guess_leaves_the_range_of_the_network():
     """In chaos a step of Newton's goes far astray; from there it takes longer to come back."""
-    inputs = draw(2, 200, gain=4)
+    inputs = draw_network(2, 200, gain=4)
     for most in range(1, 30):
         assert recurrent.newton(*inputs, most=most)[0].abs().max() <= 1
 
 
 @pytest.mark.parametrize("gain", [0.9, 4.0, 50.0], ids=["contracting", "chaotic", "wild"])
 def test_iteration_k_makes_k_states_exact(gain):
-    inputs = draw(2, 24, gain=gain)
+    inputs = draw_network(2, 24, gain=gain)
     expected = recurrent.apply(*inputs)
     for most in (1, 2, 5, 23, 24, 100):
         states, iterations = recurrent.newton(*inputs, tolerance=0, most=most)
@@ -472,7 +468,7 @@ def test_iteration_k_makes_k_states_exact(gain):
 )
 def test_newton_keeps_its_promise_in_chaos(gain, dtype, within):
     """Products of Jacobians overflow, and still each state follows from the one before it."""
-    x, w_x, w_h, bias = inputs = draw(2, 600, d=8, gain=gain, dtype=dtype)
+    x, w_x, w_h, bias = inputs = draw_network(2, 600, d=8, gain=gain, dtype=dtype)
     states, iterations = recurrent.newton(*inputs)
     assert 60 < iterations <= 600
     before = torch.cat([torch.zeros(2, 1, 8, dtype=dtype), states[:, :-1]], dim=1)
@@ -484,14 +480,15 @@ def test_states_that_are_exact_are_not_computed_again():
     flops = {}
     for most in (1, 100):
         with FlopCounterMode(display=False) as counter:
-            _, taken = recurrent.newton(*draw(100, gain=50), tolerance=0, most=most)
+            _, taken = recurrent.newton(*draw_network(100, gain=50), tolerance=0, most=most)
         flops[most] = counter.get_total_flops() / taken
     assert 0.4 < flops[100] / flops[1] < 0.6
 
 
 def test_newton_needs_few_iterations_where_the_network_forgets():
     """And hardly more for longer sequences."""
-    taken = [recurrent.newton(*draw(n, d=16, d_in=16, gain=0.5))[1] for n in (64, 512, 4096)]
+    networks = (draw_network(n, d=16, d_in=16, gain=0.5) for n in (64, 512, 4096))
+    taken = [recurrent.newton(*network)[1] for network in networks]
     assert max(taken) <= min(taken) + 1 <= 9
 
 

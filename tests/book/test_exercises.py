@@ -1,11 +1,13 @@
 """The exercises of a page: what an instructor could not assign is refused, and says where."""
 
 import re
+import symtable
 
 import pytest
-from helpers.sources import ROOT
+from helpers.sources import ROOT, pages
+from myst_nb.core.read import read_myst_markdown_notebook
 
-from attention_limits_book.exercises import PARTS, read
+from attention_limits_book.exercises import PARTS, TAG, read
 
 BOX = """\
 ```{exercise-start} Half of it
@@ -106,3 +108,64 @@ def test_labels_of_the_book(page):
         assert exercise.label.startswith(f"{page.stem}-")
         assert list(exercise.code) in ([], list(PARTS))
         assert not re.search(r"\[exercise:", "".join(exercise.code.values()))
+
+
+# --- those of the book --------------------------------------------------------------------------
+
+
+def bound(code):
+    """The names that a cell gives a value."""
+    symbols = symtable.symtable(code, "cell", "exec").get_symbols()
+    return {one.get_name() for one in symbols if one.is_assigned() or one.is_imported()}
+
+
+def read_by(code):
+    """The names whose value a cell needs, also those that its functions find outside."""
+
+    def of(scope, is_top=False):
+        for one in scope.get_symbols():
+            if one.is_referenced() and (is_top or one.is_global()):
+                yield one.get_name()
+        for inner in scope.get_children():
+            yield from of(inner)
+
+    return set(of(symtable.symtable(code, "cell", "exec"), is_top=True))
+
+
+def before(page, exercise):
+    """The cells above an exercise that it needs: those that bind what it reads, and so on."""
+    cells = [cell for cell in read_myst_markdown_notebook(page).cells if cell.cell_type == "code"]
+    tags = [cell.metadata.get("tags", ()) for cell in cells]
+    own = next(i for i, of_cell in enumerate(tags) if f"{TAG}{exercise.label}" in of_cell)
+    wanted, needed = set().union(*map(read_by, exercise.code.values())), []
+    for i in reversed(range(own)):
+        code, is_of_another = cells[i].source, any(tag.startswith(TAG) for tag in tags[i])
+        if not is_of_another and wanted & bound(code):
+            needed.insert(0, code)
+            wanted = wanted - bound(code) | read_by(code)
+    return needed
+
+
+def answered(page, exercise, part):
+    """Run what stands before an exercise, an answer to it, and its check."""
+    namespace = {"display": lambda *_: None}
+    for code in (*before(page, exercise), exercise.code[part], exercise.code["check"]):
+        exec(code, namespace)
+
+
+CODED = {
+    exercise.label: (text, exercise)
+    for path in pages("chapters").values()
+    for text in [path.read_text(encoding="utf-8")]
+    for exercise in read(text)
+    if exercise.code
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", CODED)
+def test_a_check_passes_after_the_solution_and_fails_after_the_stub(label):
+    """Students who wrote nothing got full marks, or those who were right got none."""
+    answered(*CODED[label], "solution")
+    with pytest.raises(Exception):  # noqa: B017, PT011 - of whatever kind
+        answered(*CODED[label], "stub")

@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from helpers.built import check_built, soup
 from helpers.small_book import EXTENSION, Book
 from helpers.sources import pages
+from helpers.tables import assert_rows_for
 
 from attention_limits.attention import MECHANISMS
 from attention_limits.gallery import library as figures
@@ -38,7 +39,9 @@ PLACES = {name: path.stem for path, text in PAGES.items() for _, name in DIRECTI
 def test_every_module_is_on_one_page(kind, all_names):
     """A mechanism was written and nobody can look it up; or links to it have two ends."""
     named = DIRECTIVE.findall("\n".join(PAGES.values()))
-    assert sorted(name for its_kind, name in named if its_kind == kind) == sorted(all_names)
+    on_pages = [name for its_kind, name in named if its_kind == kind]
+    assert_rows_for(all_names, {f"the pages in library/, as {{{kind}}} and its name": on_pages})
+    assert len(on_pages) == len(set(on_pages))
 
 
 @pytest.mark.parametrize("name", ALL)

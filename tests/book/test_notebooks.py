@@ -436,7 +436,7 @@ UNKNOWN = {
     "{{ mystery }}": (1, "mystery"),
     "<project:mystery.md>": (1, "project:mystery.md"),
     "ok\n\n```{exercise} Use `a`\nB.\n```": (3, "fence"),
-    "```{mechanism} dense\n```": (1, "attention_limits_book.faces"),
+    "```{mechanism} dense\n```": (1, "DIRECTIVES of its module"),
     "{cite}`mystery`": (1, "reference called 'mystery'"),
     "{doc}`mystery`": (1, "page called 'mystery'"),
     "a\n{ref}`mystery`": (2, "label called 'mystery'"),

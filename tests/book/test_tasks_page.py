@@ -6,6 +6,7 @@ import re
 import pytest
 from bs4 import BeautifulSoup
 from helpers.small_book import ROOT, Book
+from helpers.tables import assert_rows_for
 
 from attention_limits import tasks
 from attention_limits.tasks import IGNORE
@@ -27,11 +28,10 @@ def items(name):
 def test_every_task_is_on_the_page():
     """A task was written and nobody can look it up."""
     named = re.findall(r"^```\{tasks\} (\w+)$", PAGE, re.MULTILINE)
-    assert sorted(named) == sorted(pages.modules())
-    assert sorted(name for module in named for name in pages.modules()[module]) == sorted(
-        tasks.TASKS
-    )
-    assert sorted(pages.EXAMPLES) == sorted(tasks.TASKS)
+    assert_rows_for(pages.modules(), {"library/tasks.md, as {tasks} and the module": named})
+    shown = [name for module in named for name in pages.modules()[module]]
+    table = "EXAMPLES in attention_limits_book/tasks.py"
+    assert_rows_for(tasks.TASKS, {"the tables of library/tasks.md": shown, table: pages.EXAMPLES})
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)

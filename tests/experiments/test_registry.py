@@ -1,9 +1,22 @@
 """Experiments by their names."""
 
-import pytest
+import importlib
+import pkgutil
 
+import pytest
+from helpers.tables import assert_rows_for
+
+from attention_limits import experiments
 from attention_limits.experiments import registry
 from attention_limits.runs import records
+
+
+def test_every_module_with_presets_is_an_experiment():
+    """One was written that `attention-limits run` does not know."""
+    names = [info.name for info in pkgutil.iter_modules(experiments.__path__)]
+    modules = {name: importlib.import_module(f"{experiments.__name__}.{name}") for name in names}
+    found = [name for name, module in modules.items() if hasattr(module, "PRESETS")]
+    assert_rows_for(found, {"EXPERIMENTS in experiments/registry.py": registry.EXPERIMENTS})
 
 
 @pytest.mark.parametrize("name", registry.EXPERIMENTS)

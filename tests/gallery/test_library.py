@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from helpers.tables import assert_rows_for
 
 from attention_limits.attention import MECHANISMS
 from attention_limits.gallery import library
@@ -14,7 +15,8 @@ ALL = (*MECHANISMS, *library.BASELINES)
 
 def test_every_mechanism_has_its_example_and_nothing_else_has():
     """A mechanism joined and its page cannot be made, or one is gone and left its words behind."""
-    assert sorted(library.EXAMPLES) == sorted(ALL)
+    table = "EXAMPLES in attention_limits/gallery/library.py"
+    assert_rows_for(ALL, {table: library.EXAMPLES})
 
 
 @pytest.mark.parametrize("name", MECHANISMS)

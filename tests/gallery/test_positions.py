@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.tables import assert_rows_for
 
 from attention_limits.gallery import positions as figures
 from attention_limits.positions import POSITIONS, alibi, relative_bias, rotary, sinusoidal
@@ -19,7 +20,7 @@ def scores(name, x_q, x_k):
 
 
 def hanging_on(*what):
-    return [name for name in POSITIONS if figures.EXAMPLES[name].depends_on in what]
+    return [name for name, example in figures.EXAMPLES.items() if example.depends_on in what]
 
 
 def random_texts():
@@ -28,7 +29,8 @@ def random_texts():
 
 def test_every_encoding_has_its_example_and_nothing_else_has():
     """An encoding joined and its page cannot be made, or one is gone and left its words behind."""
-    assert sorted(figures.EXAMPLES) == sorted(POSITIONS)
+    table = "EXAMPLES in attention_limits/gallery/positions.py"
+    assert_rows_for(POSITIONS, {table: figures.EXAMPLES})
 
 
 @pytest.mark.parametrize("name", POSITIONS)

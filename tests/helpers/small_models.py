@@ -5,7 +5,7 @@ import torch
 from attention_limits import models
 from attention_limits.attention import block_sparse
 from attention_limits.models import Architecture
-from attention_limits.positions import POSITIONS
+from attention_limits.models.encodings import ENCODINGS
 
 N, VOCABULARY, CLASSES = 12, 5, 3
 SEEDS = (3, 5, 9)
@@ -49,7 +49,7 @@ CASES = {
     },
     **{
         f"position {name}": small(position=name, position_options=POSITION_OPTIONS.get(name, {}))
-        for name in POSITIONS
+        for name in ENCODINGS
     },
     "three heads": small(d_model=12, heads=3, position="alibi"),
     "qk_norm": small(qk_norm=True),

@@ -8,11 +8,30 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 on_devices = pytest.mark.parametrize("device", DEVICES)
 
 
-def draw(q_shape, k_shape, width=None, *, seed=0, dtype=torch.float64, device="cpu"):
-    """Standard normal q, k, v; values as wide as keys unless told."""
+def draw(*shapes, seed=0, dtype=torch.float64, device="cpu"):
+    """Standard normal tensors, one for each shape; in each precision the same, rounded."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = q_shape, k_shape, (*k_shape[:-1], width or k_shape[-1])
-    return [torch.randn(s, generator=generator, dtype=dtype).to(device) for s in shapes]
+    drawn = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
+    return [x.to(device, dtype) for x in drawn]
+
+
+def normal(*shape, **how):
+    """One standard normal tensor."""
+    [drawn] = draw(shape, **how)
+    return drawn
+
+
+def draw_qkv(q_shape, k_shape, width=None, **how):
+    """Standard normal q, k, v; values as wide as keys unless told."""
+    return draw(q_shape, k_shape, (*k_shape[:-1], width or k_shape[-1]), **how)
+
+
+def gradients(attend, inputs, **options):
+    """Output, and gradients of a sum with unequal weights (equal ones would hide exchanges)."""
+    inputs = [x.detach().requires_grad_() for x in inputs]
+    out = attend(*inputs, **options)
+    upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype, device=out.device)
+    return out.detach(), torch.autograd.grad(out, inputs, upstream.view_as(out))
 
 
 def assert_close(actual, expected, *, within=1e-12):

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 from helpers.small_models import CASES, CLASSES, SEEDS, VOCABULARY, N, built, sequences, small
+from helpers.tables import assert_rows_for
 from torch.utils._pytree import tree_leaves
 
 from attention_limits import models
@@ -37,14 +38,16 @@ def assert_equal(actual, expected, *, within=1e-11):
     torch.testing.assert_close(actual, expected, atol=within, rtol=within)
 
 
-def test_every_mechanism_is_among_the_cases():
-    assert {a.mechanism for a in CASES.values()} == set(MECHANISMS)
+def test_every_mechanism_and_every_position_is_among_the_cases():
+    tried = {architecture.mechanism for architecture in CASES.values()}
+    assert_rows_for(MECHANISMS, {"MECHANISMS in tests/helpers/small_models.py": tried})
+    assert_rows_for(POSITIONS, {"ENCODINGS in models/encodings/__init__.py": ENCODINGS})
 
 
 # Side by side as alone
 
 
-def gradients(model, logits):
+def gradients_of_weights(model, logits):
     """Of a sum in which each logit has a weight of its own, those of all sequences alike."""
     generator = torch.Generator().manual_seed(0)
     share = torch.randn(logits.shape[1:], generator=generator, dtype=logits.dtype)
@@ -67,13 +70,13 @@ def test_logits_and_gradients_are_those_of_each_seed_alone(architecture):
     tokens, where = sequences(architecture)
     logits = together(tokens, **where)
     assert logits.shape == (len(SEEDS), *tokens.shape[1:], CLASSES)
-    slopes = gradients(together, logits)
+    slopes = gradients_of_weights(together, logits)
     for number, seed in enumerate(SEEDS):
         alone = built(architecture, (seed,))
         tokens, where = sequences(architecture, (seed,))
         own = alone(tokens, **where)
         assert_equal(logits[number], own[0])
-        for one, all_of_them in zip(gradients(alone, own), slopes, strict=True):
+        for one, all_of_them in zip(gradients_of_weights(alone, own), slopes, strict=True):
             assert_equal(all_of_them[number], one[0])
 
 
@@ -103,7 +106,7 @@ def test_every_weight_counts(architecture):
     """One without a gradient would be decayed, counted and recorded for nothing."""
     model = built(architecture)
     tokens, where = sequences(architecture)
-    slopes = gradients(model, model(tokens, **where))
+    slopes = gradients_of_weights(model, model(tokens, **where))
     for (name, _), slope in zip(model.named_parameters(), slopes, strict=True):
         assert slope.flatten(1).abs().amax(1).min() > 1e-8, name
 
@@ -260,7 +263,7 @@ def test_runs_in_bfloat16(architecture):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(tokens, **where)
     assert 0 < (logits.float() - exact).abs().max() < 0.1 * exact.abs().max()
-    for slope in gradients(model, logits.float()):
+    for slope in gradients_of_weights(model, logits.float()):
         assert slope.dtype == torch.float32
         assert slope.isfinite().all()
 

@@ -5,26 +5,19 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import assert_close, normal
 
 from attention_limits.positions import alibi
 
 
-def draw(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
 def rate(*shape, seed=0):
     """Slopes, positive."""
-    return draw(*shape, seed=seed).exp()
+    return normal(*shape, seed=seed).exp()
 
 
 def defined(scores, slopes, **positions):
     positions = {name: x.numpy() for name, x in positions.items()}
     return torch.from_numpy(alibi.define(scores.numpy(), slopes.numpy(), **positions))
-
-
-def assert_close(actual, expected, *, within=1e-12):
-    torch.testing.assert_close(actual, expected, atol=within, rtol=within)
 
 
 # Slopes
@@ -72,13 +65,13 @@ def test_slopes_by_hand():
     ids=str,
 )
 def test_equals_its_definition(scores, slopes):
-    scores, slopes = draw(*scores), rate(*slopes)
+    scores, slopes = normal(*scores), rate(*slopes)
     assert_close(alibi.apply(scores, slopes), defined(scores, slopes))
 
 
 def test_equals_its_definition_at_positions():
     """Of each sequence its own, in no order; those of queries, of keys, and of both."""
-    scores, slopes = draw(2, 3, 4, 6), rate(3)
+    scores, slopes = normal(2, 3, 4, 6), rate(3)
     where = {
         "positions_q": torch.tensor([[5, 0, 3, 3], [9, 1, 0, 2]]),
         "positions_k": torch.tensor([7, 0, 1, 2, 2, 90]),
@@ -146,7 +139,7 @@ def test_distances_are_told_apart_whatever_the_dtype(dtype):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_output_has_the_dtype_of_the_scores(dtype):
     """And is rounded once: what half precision says of the exact sum."""
-    scores, slopes = draw(4, 33, 300).to(dtype), alibi.slopes(4)
+    scores, slopes = normal(4, 33, 300).to(dtype), alibi.slopes(4)
     out = alibi.apply(scores, slopes)
     assert out.dtype == dtype
     expected = defined(scores.double(), slopes.double())
@@ -158,14 +151,14 @@ def test_output_has_the_dtype_of_the_scores(dtype):
 
 def test_the_gradient_of_a_slope_is_the_sum_of_distances():
     slopes = rate(3).requires_grad_()
-    upstream = draw(3, 5, 8)
+    upstream = normal(3, 5, 8)
     [gradient] = torch.autograd.grad(alibi.bias(5, 8, slopes), [slopes], upstream)
     distance = np.abs(np.subtract.outer(np.arange(3, 8), np.arange(8)))
     assert_close(gradient, -(upstream * torch.from_numpy(distance)).sum((-1, -2)))
 
 
 def test_gradients_are_those_of_the_output():
-    inputs = [draw(2, 3, 2, 4).requires_grad_(), rate(3).requires_grad_()]
+    inputs = [normal(2, 3, 2, 4).requires_grad_(), rate(3).requires_grad_()]
     assert torch.autograd.gradcheck(alibi.apply, inputs)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.tables import assert_rows_for
-from helpers.tensors import on_devices
+from helpers.tensors import assert_close, gradients, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -126,7 +126,7 @@ def name_of(module):
     return module.__name__.rpartition(".")[-1]
 
 
-def draw(module, size, *, seed=0, dtype=torch.float64, device="cpu"):
+def draw_arguments(module, size, *, seed=0, dtype=torch.float64, device="cpu"):
     """The arguments of a module's doors, by name: standard normal, but for times."""
     generator, drawn = torch.Generator().manual_seed(seed), {}
     for name, shape in ARGUMENTS[name_of(module)](size).items():
@@ -163,23 +163,19 @@ def defined(module, arguments, options):
     return torch.from_numpy(np.asarray(module.define(**arrays, **options)))
 
 
-def assert_close(actual, expected, *, within=1e-12):
-    torch.testing.assert_close(actual.detach().cpu(), expected, atol=within, rtol=within)
-
-
 def differentiable(arguments):
     """Those that have a gradient; times are given."""
     return [name for name in arguments if not name.startswith("times")]
 
 
-def gradients(module, arguments, options):
-    """Output, and gradients of a sum with unequal weights (equal ones would hide exchanges)."""
+def differentiated(module, arguments, options):
+    """Output, and gradients of a sum with unequal weights."""
     names = differentiable(arguments)
-    arguments = {name: x.detach().requires_grad_(name in names) for name, x in arguments.items()}
-    out = encode(module, arguments, options)
-    upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype, device=out.device)
-    wanted = [arguments[name] for name in names]
-    return out.detach(), torch.autograd.grad(out, wanted, upstream.view_as(out))
+
+    def encoded(*moved):
+        return encode(module, arguments | dict(zip(names, moved, strict=True)), options)
+
+    return gradients(encoded, [arguments[name] for name in names])
 
 
 def rows(arguments, first, last):
@@ -247,7 +243,7 @@ SIZES = {
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @cases()
 def test_equals_its_definition(module, options, size, device):
-    arguments = draw(module, size, device=device)
+    arguments = draw_arguments(module, size, device=device)
     assert_close(encode(module, arguments, options), defined(module, arguments, options))
 
 
@@ -262,7 +258,7 @@ def sizes(draw_one):
 @given(size=sizes(), seed=st.integers(0, 99))
 @cases()
 def test_equals_its_definition_whatever_the_shapes(module, options, size, seed):
-    arguments = draw(module, size, seed=seed)
+    arguments = draw_arguments(module, size, seed=seed)
     assert_close(encode(module, arguments, options), defined(module, arguments, options))
 
 
@@ -270,7 +266,7 @@ def test_equals_its_definition_whatever_the_shapes(module, options, size, seed):
 @pytest.mark.parametrize("lead", [(9,), (1, 9), (2, 1, 9), (3, 9), (2, 3, 9)], ids=str)
 @cases(needs=["start"])
 def test_positions_may_be_those_of_each_sequence(module, options, lead, device):
-    arguments = draw(module, Size((2, 3), 9, 9), device=device)
+    arguments = draw_arguments(module, Size((2, 3), 9, 9), device=device)
     where = torch.randint(N_MAX, lead, generator=torch.Generator().manual_seed(0)).to(device)
     options = {name: x for name, x in options.items() if name != "start"}
     arguments["positions"] = where
@@ -282,7 +278,7 @@ def test_positions_may_be_those_of_each_sequence(module, options, lead, device):
 
 @cases(needs=["start"])
 def test_start_is_where_the_positions_start(module, options):
-    arguments = draw(module, Size((2,), 9, 9))
+    arguments = draw_arguments(module, Size((2,), 9, 9))
     start = options.get("start", 0)
     given = {name: x for name, x in options.items() if name != "start"}
     given["positions"] = torch.arange(start, start + 9)
@@ -292,7 +288,7 @@ def test_start_is_where_the_positions_start(module, options):
 @cases(needs=["scores"])
 def test_what_is_added_depends_on_no_score(module, options):
     """Else `bias`, which sees no scores, could not be what `apply` adds."""
-    arguments = draw(module, Size((2,), 5, 9))
+    arguments = draw_arguments(module, Size((2,), 5, 9))
     added = encode(module, arguments, options) - arguments["scores"]
     nothing = {**arguments, "scores": torch.zeros_like(arguments["scores"])}
     assert_close(encode(module, nothing, options), added)
@@ -306,9 +302,9 @@ def test_dense_attention_takes_the_bias(module, options, n_q):
 
     Shaw's, which is made of queries, is a whole attention and has tests of its own.
     """
-    heads_of = draw(MODULES["shaw"], Size((2,), n_q, 9))
+    heads_of = draw_arguments(MODULES["shaw"], Size((2,), n_q, 9))
     q, k, v = (heads_of[name] for name in "qkv")
-    arguments = {**draw(module, Size((2,), n_q, 9)), "scores": q @ k.mT / 8**0.5}
+    arguments = {**draw_arguments(module, Size((2,), n_q, 9)), "scores": q @ k.mT / 8**0.5}
     by_hand = encode(module, arguments, options)
     ahead = torch.ones(n_q, 9, dtype=torch.bool).triu(9 - n_q + 1)
     expected = by_hand.masked_fill(ahead, -torch.inf).softmax(-1) @ v
@@ -325,7 +321,7 @@ def learned_by(name):
 @cases(but=lambda name, options: not learned_by(name))
 def test_models_side_by_side_are_as_if_alone(module, options):
     """Several seeds train at once: what is learned has an axis for them, what is read may not."""
-    read, *models = (draw(module, Size((2,), 5, 5), seed=seed) for seed in range(3))
+    read, *models = (draw_arguments(module, Size((2,), 5, 5), seed=seed) for seed in range(3))
     learned = learned_by(name_of(module))
     first = next(iter(read.values()))
     batch = [1] * (first.ndim - (3 if "scores" in read else 2))
@@ -340,7 +336,7 @@ def test_models_side_by_side_are_as_if_alone(module, options):
 @cases()
 def test_numpy_and_torch_keep_apart(module, options, monkeypatch):
     """`define` never touches torch, `apply` never touches NumPy: neither can copy the other."""
-    arguments = draw(module, Size((2,), 4, 4))
+    arguments = draw_arguments(module, Size((2,), 4, 4))
     with monkeypatch.context() as patch:
         patch.setattr(module, "torch", None)
         expected = defined(module, arguments, options)
@@ -354,7 +350,7 @@ def test_numpy_and_torch_keep_apart(module, options, monkeypatch):
 @pytest.mark.parametrize("size", [Size((2,), 3, 3, 4), Size((), 1, 5, 2)], ids=str)
 @cases()
 def test_gradients_are_those_of_the_output(module, options, size):
-    arguments = draw(module, size)
+    arguments = draw_arguments(module, size)
     names = differentiable(arguments)
 
     def encoded(*moved):
@@ -367,13 +363,13 @@ def test_gradients_are_those_of_the_output(module, options, size):
 @cases()
 def test_strides_do_not_matter(module, options):
     """Heads are transposed out of the model's width in practice, so no input is contiguous."""
-    arguments = draw(module, Size((2, 3), 7, 7))
+    arguments = draw_arguments(module, Size((2, 3), 7, 7))
     strided = {
         name: x.transpose(0, -1).contiguous().transpose(0, -1) for name, x in arguments.items()
     }
     assert any(not x.is_contiguous() for x in strided.values())
-    expected, wanted = gradients(module, arguments, options)
-    out, grads = gradients(module, strided, options)
+    expected, wanted = differentiated(module, arguments, options)
+    out, grads = differentiated(module, strided, options)
     assert_close(out, expected)
     for grad, want in zip(grads, wanted, strict=True):
         assert_close(grad, want)
@@ -382,7 +378,7 @@ def test_strides_do_not_matter(module, options):
 @cases()
 def test_leaves_its_inputs_as_they_came(module, options):
     """An addition in place would encode a token twice where its input is used again."""
-    arguments = draw(module, Size((2,), 5, 5))
+    arguments = draw_arguments(module, Size((2,), 5, 5))
     before = {name: x.clone() for name, x in arguments.items()}
     encode(module, arguments, options)
     assert all(torch.equal(arguments[name], x) for name, x in before.items())
@@ -397,7 +393,7 @@ def test_leaves_its_inputs_as_they_came(module, options):
 @cases()
 def test_outputs_are_those_of_the_definition_rounded(module, options, n, dtype, device):
     """A few roundings of the inputs' dtype, relative to the largest output; never an alias."""
-    arguments = draw(module, Size((2,), n, 97), dtype=dtype, device=device)
+    arguments = draw_arguments(module, Size((2,), n, 97), dtype=dtype, device=device)
     out = encode(module, arguments, options)
     assert out.dtype == dtype
     exact = defined(module, arguments, options)
@@ -408,10 +404,10 @@ def test_outputs_are_those_of_the_definition_rounded(module, options, n, dtype, 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 @cases()
 def test_gradients_keep_their_dtype_and_their_digits(module, options, dtype):
-    arguments = draw(module, Size((2,), 33, 33), dtype=dtype)
-    _, grads = gradients(module, arguments, options)
+    arguments = draw_arguments(module, Size((2,), 33, 33), dtype=dtype)
+    _, grads = differentiated(module, arguments, options)
     exact = {name: x.double() for name, x in arguments.items()}
-    _, wanted = gradients(module, exact, options)
+    _, wanted = differentiated(module, exact, options)
     for grad, want in zip(grads, wanted, strict=True):
         assert grad.dtype == dtype
         error = (grad.double() - want).norm()
@@ -438,7 +434,7 @@ def streams_another_way(name, options):
 @cases(but=streams_another_way)
 def test_a_stream_is_encoded_as_the_whole(module, options, chunks):
     """A cache hands over new tokens, and all keys so far: none may forget where it is."""
-    arguments = draw(module, Size((2,), 19, 19))
+    arguments = draw_arguments(module, Size((2,), 19, 19))
     outputs = encode(module, arguments, options)
     for first, last in pieces(chunks):
         counted = {}
@@ -452,7 +448,7 @@ def test_a_stream_is_encoded_as_the_whole(module, options, chunks):
 @chunks
 @cases(needs=["step"])
 def test_a_stream_with_a_state_equals_the_whole(module, options, chunks):
-    arguments = draw(module, Size((2,), 19, 19))
+    arguments = draw_arguments(module, Size((2,), 19, 19))
     state, outputs = None, []
     for first, last in pieces(chunks):
         out, state = module.step(state, **rows(arguments, first, last), **options)
@@ -464,8 +460,8 @@ def test_a_stream_with_a_state_equals_the_whole(module, options, chunks):
 @cases(needs=["start"])
 def test_attention_with_a_cache_equals_attention_without(module, options, chunks):
     """The cache holds keys that were turned when they came, at positions counted from there."""
-    arguments, start = draw(module, Size((2,), 19, 19)), options.get("start", 0)
-    keys = draw(module, Size((2,), 19, 19), seed=1)
+    arguments, start = draw_arguments(module, Size((2,), 19, 19)), options.get("start", 0)
+    keys = draw_arguments(module, Size((2,), 19, 19), seed=1)
     other = {name: x for name, x in options.items() if name != "start"}
 
     def turned(arguments, start):
@@ -487,7 +483,7 @@ def test_attention_with_a_cache_equals_attention_without(module, options, chunks
 def rotary_scores(offset, dtype):
     turn = MODULES["rotary"].apply
     q, k = (
-        draw(MODULES["rotary"], Size((), 33, 33, 64), seed=seed, dtype=dtype)["x"]
+        draw_arguments(MODULES["rotary"], Size((), 33, 33, 64), seed=seed, dtype=dtype)["x"]
         for seed in (0, 1)
     )
     return turn(q, start=offset).double() @ turn(k, start=offset).double().mT / 8
@@ -522,7 +518,7 @@ def test_scores_depend_on_distances_alone(name, dtype, offset):
 def test_scores_of_encoded_inputs_depend_on_the_position(name):
     """The other case: tokens meet positions, and a shift of both changes what they score."""
     module = MODULES[name]
-    arguments = draw(module, Size((), 9, 9, 64))
+    arguments = draw_arguments(module, Size((), 9, 9, 64))
     here, there = (encode(module, arguments, {"start": start}) for start in (0, 100))
     assert (here @ here.mT - there @ there.mT).abs().max() / 8 > 0.5
 
@@ -581,7 +577,7 @@ def test_flops_are_counted_to_the_last_one(module, options, n, d):
 
     On meta, where nothing is looked at: a check of times subtracts them, too.
     """
-    arguments = draw(module, Size((), n, n, d), device="meta")
+    arguments = draw_arguments(module, Size((), n, n, d), device="meta")
     with FlopCounterMode(display=False) as products, Arithmetic(arguments.values()) as counter:
         encode(module, arguments, options)
     flops = priced(module, options).flops
@@ -595,7 +591,7 @@ def test_flops_are_counted_to_the_last_one(module, options, n, d):
 def test_parameters_are_what_apply_takes(module, options):
     price = priced(module, options)
     assert isinstance(price, EncodingCost)
-    arguments = draw(module, Size((), 5, 5, 12))
+    arguments = draw_arguments(module, Size((), 5, 5, 12))
     learned = sum(math.prod(x.shape) for name, x in arguments.items() if name in LEARNED)
     assert price.parameters(**values(price.parameters, 5, 12)) == learned
     assert price.parameters.unit == "numbers"
@@ -608,7 +604,7 @@ def test_parameters_are_what_apply_takes(module, options):
 @cases()
 def test_meta_device_gives_the_shape(module, options, size):
     """A forgotten device=, or a look at a value, fails here with no GPU at hand."""
-    arguments = draw(module, size, dtype=torch.float32)
+    arguments = draw_arguments(module, size, dtype=torch.float32)
     expected = encode(module, arguments, options)
     out = encode(module, {name: x.to("meta") for name, x in arguments.items()}, options)
     assert out.is_meta
@@ -618,7 +614,7 @@ def test_meta_device_gives_the_shape(module, options, size):
 
 @cases(needs=["start"])
 def test_positions_may_be_on_meta(module, options):
-    arguments = draw(module, Size((2,), 9, 9), device="meta")
+    arguments = draw_arguments(module, Size((2,), 9, 9), device="meta")
     arguments["positions"] = torch.zeros(2, 9, dtype=torch.int64, device="meta")
     options = {name: x for name, x in options.items() if name != "start"}
     assert encode(module, arguments, options).shape == (2, 9, 8)
@@ -637,7 +633,7 @@ def refuses(module, arguments, options, *names):
 @cases()
 def test_what_is_no_tensor_of_floats_here_is_refused_by_name(module, options):
     """NumPy's arrays, integers, booleans, single numbers, another device, another dtype."""
-    good = draw(module, Size((2,), 5, 5))
+    good = draw_arguments(module, Size((2,), 5, 5))
     encode(module, good, options)
     for name, x in good.items():
         bad = [x.numpy(), x.bool(), x.flatten()[0]]
@@ -671,7 +667,7 @@ LONGER = {
 @cases()
 def test_a_size_that_does_not_fit_is_refused_by_name(module, options):
     """One more in one argument, along either of its last axes: broadcasting may not hide it."""
-    good = draw(module, Size((2,), 5, 5))
+    good = draw_arguments(module, Size((2,), 5, 5))
     for name, x in good.items():
         for axis in range(-min(x.ndim, 2), 0):
             longer = torch.cat([x, x.narrow(axis, 0, 1)], dim=axis)
@@ -684,7 +680,7 @@ def test_a_size_that_does_not_fit_is_refused_by_name(module, options):
 @cases()
 def test_leading_axes_that_do_not_broadcast_are_refused_by_name(module, options):
     """Four models against two sequences: whose are whose?"""
-    good = draw(module, Size((2,), 5, 5))
+    good = draw_arguments(module, Size((2,), 5, 5))
     for name in good.keys() & LEARNED:
         models = good[name].expand(4, *[1] * ("q" in good), *good[name].shape)
         refuses(module, {**good, name: models}, options)
@@ -693,7 +689,7 @@ def test_leading_axes_that_do_not_broadcast_are_refused_by_name(module, options)
 @pytest.mark.parametrize("start", [-1, 1.0, True, None, "0"])
 @cases(needs=["start"])
 def test_a_start_that_is_no_count_is_refused(module, options, start):
-    refuses(module, draw(module, Size((2,), 5, 5)), {**options, "start": start}, "start")
+    refuses(module, draw_arguments(module, Size((2,), 5, 5)), {**options, "start": start}, "start")
 
 
 BAD_POSITIONS = {
@@ -714,11 +710,12 @@ BAD_POSITIONS = {
 @cases(needs=["start"])
 def test_positions_that_do_not_fit_are_refused(module, options, bad):
     options = {name: x for name, x in options.items() if name != "start"}
-    refuses(module, draw(module, Size((2,), 5, 5)), {**options, "positions": bad}, "positions")
+    arguments = draw_arguments(module, Size((2,), 5, 5))
+    refuses(module, arguments, {**options, "positions": bad}, "positions")
 
 
 @cases(needs=["start"])
 def test_positions_and_a_start_are_one_too_many(module, options):
     """Which of them counts would be a guess."""
     options = {**options, "start": 3, "positions": torch.arange(5)}
-    refuses(module, draw(module, Size((2,), 5, 5)), options, "start")
+    refuses(module, draw_arguments(module, Size((2,), 5, 5)), options, "start")

@@ -2,13 +2,10 @@
 
 import pytest
 import torch
+from helpers.tensors import normal
 
 from attention_limits.meters import PeakMemory
 from attention_limits.positions import learned
-
-
-def draw(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def test_an_example_by_hand():
@@ -22,12 +19,12 @@ def test_an_example_by_hand():
 def test_the_table_ends_where_it_ends(n, start):
     """A wrapped or clamped index would go on with the encoding of other positions."""
     with pytest.raises(ValueError, match=r"^x must end .* learned for 8 positions and knows noth"):
-        learned.apply(draw(n, 4), draw(8, 4, seed=1), start=start)
+        learned.apply(normal(n, 4), normal(8, 4, seed=1), start=start)
 
 
 @pytest.mark.parametrize(("n", "start"), [(8, 0), (1, 7), (4, 4), (0, 8)])
 def test_its_last_row_is_one_of_it(n, start):
-    table = draw(8, 4, seed=1)
+    table = normal(8, 4, seed=1)
     out = learned.apply(torch.zeros(n, 4, dtype=torch.float64), table, start=start)
     assert torch.equal(out, table[start:])
 
@@ -35,7 +32,7 @@ def test_its_last_row_is_one_of_it(n, start):
 @pytest.mark.parametrize("bad", [8, -1, 10**6])
 def test_a_position_that_the_table_lacks_is_refused(bad):
     """−1 would be the last row."""
-    x, table, positions = draw(2, 3, 4), draw(8, 4, seed=1), torch.tensor([0, 7, 2])
+    x, table, positions = normal(2, 3, 4), normal(8, 4, seed=1), torch.tensor([0, 7, 2])
     learned.apply(x, table, positions=positions)
     positions[1] = bad
     with pytest.raises(ValueError, match=r"^positions must .* learned for 8 positions and knows"):
@@ -50,7 +47,7 @@ def test_positions_on_meta_are_not_looked_at():
 
 @pytest.mark.parametrize("given", [False, True], ids=["counted", "given"])
 def test_a_row_learns_from_its_own_position_alone(given):
-    x, table = draw(5, 3, 4), draw(8, 4, seed=1).requires_grad_()
+    x, table = normal(5, 3, 4), normal(8, 4, seed=1).requires_grad_()
     where = {"positions": torch.tensor([2, 3, 4])} if given else {"start": 2}
     learned.apply(x, table, **where).sum().backward()
     assert table.grad[2:5].eq(5).all()  # once for each of five sequences
@@ -59,7 +56,7 @@ def test_a_row_learns_from_its_own_position_alone(given):
 
 
 def test_a_position_that_comes_twice_teaches_its_row_twice():
-    x, table = draw(3, 4), draw(8, 4, seed=1).requires_grad_()
+    x, table = normal(3, 4), normal(8, 4, seed=1).requires_grad_()
     learned.apply(x, table, positions=torch.tensor([6, 1, 6])).sum().backward()
     assert table.grad[:, 0].tolist() == [0, 1, 0, 0, 0, 0, 2, 0]
 
@@ -67,9 +64,9 @@ def test_a_position_that_comes_twice_teaches_its_row_twice():
 @pytest.mark.parametrize("where", [{}, {"start": 3}, {"positions": torch.tensor([[6, 0], [1, 7]])}])
 def test_models_side_by_side_are_as_if_alone(where):
     """A gather that mixed up the tables of two seeds would still have the right shape."""
-    x, tables = draw(3, 2, 2, 4), draw(3, 1, 8, 4, seed=1).requires_grad_()
+    x, tables = normal(3, 2, 2, 4), normal(3, 1, 8, 4, seed=1).requires_grad_()
     together = learned.apply(x, tables, **where)
-    upstream = draw(*together.shape, seed=2)
+    upstream = normal(*together.shape, seed=2)
     [gradient] = torch.autograd.grad(together, tables, upstream)
     for model in range(3):
         table = tables[model, 0].detach().requires_grad_()
@@ -81,7 +78,7 @@ def test_models_side_by_side_are_as_if_alone(where):
 
 def test_a_look_up_takes_no_copy_of_the_table_for_each_sequence():
     """`torch.gather` wants the table expanded, and its gradient is one table for each sequence."""
-    x, table = draw(16, 32, 8), draw(5000, 8, seed=1).requires_grad_()
+    x, table = normal(16, 32, 8), normal(5000, 8, seed=1).requires_grad_()
     positions = torch.arange(16 * 32).view(16, 32)
     with PeakMemory() as memory:
         learned.apply(x, table, positions=positions).sum().backward()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.tensors import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -11,7 +12,7 @@ from attention_limits.positions.lstm_generated import State
 D, M = 5, 3
 
 
-def draw(*lead_and_n, lead=(), d=D, m=M, seed=0, dtype=torch.float64):
+def draw_lstm(*lead_and_n, lead=(), d=D, m=M, seed=0, dtype=torch.float64):
     """Inputs (…, n, d), and weights with leading axes of their own."""
     generator = torch.Generator().manual_seed(seed)
     weights = (4 * m, d), (4 * m, m), (4 * m,), (d, m)
@@ -31,10 +32,6 @@ def defined(*inputs, state=None):
     return torch.from_numpy(lstm_generated.define(*(x.numpy() for x in inputs), state=state))
 
 
-def assert_close(actual, expected, *, within=1e-12):
-    torch.testing.assert_close(actual, expected, atol=within, rtol=within)
-
-
 def pytorch(x, w_x, w_h, bias, w_out, state=None):
     """By torch.nn.LSTM, whose second bias is 0."""
     theirs = torch.nn.LSTM(w_x.shape[-1], w_h.shape[-1], batch_first=True, dtype=torch.float64)
@@ -52,7 +49,7 @@ def pytorch(x, w_x, w_h, bias, w_out, state=None):
 @pytest.mark.parametrize("with_state", [False, True], ids=["from 0", "from a state"])
 def test_is_what_pytorch_calls_an_lstm(n, with_state):
     """Outputs, the state after them, and the gradients of everything that goes in."""
-    inputs = [x.requires_grad_() for x in draw(4, n)]
+    inputs = [x.requires_grad_() for x in draw_lstm(4, n)]
     state = drawn_state(4) if with_state else None
     leaves = inputs + [part.requires_grad_() for part in state or ()]
     ours = lstm_generated.step(state, *inputs)
@@ -84,7 +81,7 @@ def test_is_what_pytorch_calls_an_lstm(n, with_state):
     ids=str,
 )
 def test_equals_its_definition(x, weights, state):
-    inputs = draw(*x, lead=weights)
+    inputs = draw_lstm(*x, lead=weights)
     state = None if state is None else drawn_state(*state)
     out = lstm_generated.apply(*inputs, state=state)
     expected = defined(*inputs, state=state)
@@ -108,7 +105,7 @@ def test_an_example_by_hand():
 
 
 def test_models_side_by_side_are_each_alone():
-    x, *weights = draw(5, 2, 9, lead=(5, 1))
+    x, *weights = draw_lstm(5, 2, 9, lead=(5, 1))
     together = lstm_generated.apply(x, *weights)
     for s in range(5):
         alone = lstm_generated.apply(x[s], *(w[s, 0] for w in weights))
@@ -116,7 +113,7 @@ def test_models_side_by_side_are_each_alone():
 
 
 def test_gradients_of_models_side_by_side_are_each_alone():
-    x, *weights = draw(3, 2, 9, lead=(3, 1))
+    x, *weights = draw_lstm(3, 2, 9, lead=(3, 1))
     upstream = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).view_as(x)
     leaves = [w.requires_grad_() for w in weights]
     together = torch.autograd.grad(lstm_generated.apply(x, *leaves), leaves, upstream)
@@ -142,7 +139,7 @@ class Sizes(TorchDispatchMode):
 
 def test_weights_that_are_shared_are_not_copied_for_each_sequence():
     """A matrix for each of 3 · 64 sequences would be larger than the gates of all steps."""
-    x, *weights = draw(3, 64, 2, lead=(3, 1))
+    x, *weights = draw_lstm(3, 64, 2, lead=(3, 1))
     with Sizes() as sizes:
         lstm_generated.apply(x, *weights)
     assert sizes.largest == 3 * 64 * 2 * 4 * M < 3 * 64 * 4 * M * M
@@ -154,7 +151,7 @@ def test_weights_that_are_shared_are_not_copied_for_each_sequence():
 @pytest.mark.parametrize("lengths", [[1] * 9, [4, 5], [0, 3, 0, 6]], ids=str)
 @pytest.mark.parametrize("lead", [(), (5, 1)], ids=str)
 def test_a_stream_gives_what_the_whole_gives(lead, lengths):
-    x, *weights = draw(*(5, 2)[: 2 * bool(lead)], 9, lead=lead)
+    x, *weights = draw_lstm(*(5, 2)[: 2 * bool(lead)], 9, lead=lead)
     state, chunks = None, []
     for chunk in x.split(lengths, dim=-2):
         y, state = lstm_generated.step(state, chunk, *weights)
@@ -164,7 +161,7 @@ def test_a_stream_gives_what_the_whole_gives(lead, lengths):
 
 
 def test_the_future_does_not_change_the_past():
-    x, *weights = draw(2, 9)
+    x, *weights = draw_lstm(2, 9)
     changed = x.clone()
     changed[:, 5:] += 1
     before, after = (lstm_generated.apply(inputs, *weights) for inputs in (x, changed))
@@ -174,7 +171,7 @@ def test_the_future_does_not_change_the_past():
 
 def test_it_tells_equal_tokens_apart():
     """Which attention alone cannot: each of a row of equal inputs gets a vector of its own."""
-    x, *weights = draw(1)
+    x, *weights = draw_lstm(1)
     y = lstm_generated.apply(x.expand(6, D), *weights)
     assert torch.cdist(y, y)[~torch.eye(6, dtype=torch.bool)].min() > 1e-3
 
@@ -184,7 +181,7 @@ def test_it_tells_equal_tokens_apart():
 
 @pytest.mark.parametrize(("d", "m", "n"), [(5, 3, 7), (8, 16, 4)])
 def test_the_price_counts_the_numbers_that_are_learned_and_the_products_that_run(d, m, n):
-    x, *weights = draw(n, d=d, m=m)
+    x, *weights = draw_lstm(n, d=d, m=m)
     price = lstm_generated.cost(hidden=m)
     assert price.parameters(d=d) == sum(w.numel() for w in weights)
     with FlopCounterMode(display=False) as counter:
@@ -194,7 +191,7 @@ def test_the_price_counts_the_numbers_that_are_learned_and_the_products_that_run
 
 @pytest.mark.parametrize("lead", [(), (2, 1)], ids=str)
 def test_gradients_are_those_of_the_output(lead):
-    inputs = [x.requires_grad_() for x in draw(2, 2, 3, lead=lead, d=2, m=2)]
+    inputs = [x.requires_grad_() for x in draw_lstm(2, 2, 3, lead=lead, d=2, m=2)]
     assert torch.autograd.gradcheck(lstm_generated.apply, inputs)
 
 
@@ -202,7 +199,7 @@ def test_gradients_are_those_of_the_output(lead):
     ("dtype", "within"), [(torch.float32, 1e-5), (torch.bfloat16, 5e-2), (torch.float16, 5e-3)]
 )
 def test_narrow_dtypes_stay_near(dtype, within):
-    inputs = [x.to(dtype) for x in draw(4, 30)]
+    inputs = [x.to(dtype) for x in draw_lstm(4, 30)]
     out = lstm_generated.apply(*inputs)
     assert out.dtype == dtype
     expected = defined(*(x.double() for x in inputs))
@@ -211,14 +208,14 @@ def test_narrow_dtypes_stay_near(dtype, within):
 
 def test_large_inputs_stay_finite():
     """A sigmoid of 1 / (1 + e^−z) overflows."""
-    x, *weights = draw(9)
+    x, *weights = draw_lstm(9)
     out, expected = lstm_generated.apply(1e6 * x, *weights), defined(1e6 * x, *weights)
     assert out.isfinite().all()
     assert_close(out, expected)
 
 
 def test_runs_on_meta():
-    inputs = [x.to("meta") for x in draw(2, 9)]
+    inputs = [x.to("meta") for x in draw_lstm(2, 9)]
     y, state = lstm_generated.step(None, *inputs)
     assert y.shape == (2, 9, D)
     assert lstm_generated.step(state, *inputs)[1].cell.is_meta
@@ -226,7 +223,7 @@ def test_runs_on_meta():
 
 # Bad input
 
-X, W_X, W_H, BIAS, W_OUT = FITTING = draw(2, 4)
+X, W_X, W_H, BIAS, W_OUT = FITTING = draw_lstm(2, 4)
 REFUSED = {
     "inputs no tensor": ("x", {0: [[1.0]]}),
     "inputs without tokens": ("x", {0: X[0, 0]}),

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import normal
 
 from attention_limits.positions import relative_bias
 
@@ -29,10 +30,6 @@ layouts = pytest.mark.parametrize(
     "layout", [dict(zip(("causal", "buckets", "max_distance"), x, strict=True)) for x in LAYOUTS]
 )
 by_default = {"causal": True, "buckets": 32, "max_distance": 128}
-
-
-def draw(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def on_one_side(causal, buckets, max_distance):
@@ -148,7 +145,7 @@ def test_the_least_of_narrow_integers_has_a_distance():
     ("n_q", "n_k"), [(1, 1), (9, 9), (1, 40), (5, 60), (60, 5), (0, 4), (4, 0)]
 )
 def test_equals_its_definition(n_q, n_k, layout):
-    scores, table = draw(2, 3, n_q, n_k), draw(3, layout["buckets"], seed=1)
+    scores, table = normal(2, 3, n_q, n_k), normal(3, layout["buckets"], seed=1)
     expected = relative_bias.define(scores.numpy(), table.numpy(), **layout)
     out = relative_bias.apply(scores, table, **layout)
     torch.testing.assert_close(out, torch.from_numpy(expected), atol=1e-12, rtol=0)
@@ -156,7 +153,7 @@ def test_equals_its_definition(n_q, n_k, layout):
 
 def test_equals_its_definition_at_positions():
     """Of each sequence its own, in no order, with gaps as wide as one likes."""
-    scores, table = draw(5, 2, 3, 4, 6), draw(5, 1, 3, 32, seed=1)
+    scores, table = normal(5, 2, 3, 4, 6), normal(5, 1, 3, 32, seed=1)
     where = {
         "positions_q": torch.tensor([[5, 0, 300, 3], [9, 1, 0, 2]]),
         "positions_k": torch.tensor([7, 0, 1, 2, 2, 10**9]),
@@ -172,7 +169,7 @@ def test_equals_its_definition_at_positions():
 
 
 def test_models_side_by_side_are_each_alone():
-    scores, table = draw(5, 2, 3, 6, 9), draw(5, 1, 3, 32, seed=1)
+    scores, table = normal(5, 2, 3, 6, 9), normal(5, 1, 3, 32, seed=1)
     together = relative_bias.apply(scores, table, **by_default)
     for s in range(5):
         alone = relative_bias.apply(scores[s], table[s, 0], **by_default)
@@ -180,7 +177,7 @@ def test_models_side_by_side_are_each_alone():
 
 
 def test_far_keys_are_one():
-    bias = relative_bias.bias(1, 1000, draw(2, 32), **by_default)
+    bias = relative_bias.bias(1, 1000, normal(2, 32), **by_default)
     assert (bias[..., :-113] == bias[..., :1]).all()  # 16 · 8^(15/16) = 112.4
     assert (bias[..., -113] != bias[..., 0]).all()
 
@@ -191,7 +188,7 @@ def test_far_keys_are_one():
 @pytest.mark.parametrize("causal", [True, False])
 def test_the_gradient_of_a_bucket_is_a_sum_over_its_pairs(causal):
     options = {"causal": causal, "buckets": 16, "max_distance": 40}
-    table, upstream = draw(2, 16).requires_grad_(), draw(2, 50, 70, seed=1)
+    table, upstream = normal(2, 16).requires_grad_(), normal(2, 50, 70, seed=1)
     [gradient] = torch.autograd.grad(
         relative_bias.bias(50, 70, table, **options), [table], upstream
     )
@@ -214,14 +211,14 @@ def test_half_precision_loses_no_pair_of_a_bucket():
 
 
 def test_gradients_are_those_of_the_output():
-    inputs = [draw(2, 2, 3, 5).requires_grad_(), draw(2, 4, seed=1).requires_grad_()]
+    inputs = [normal(2, 2, 3, 5).requires_grad_(), normal(2, 4, seed=1).requires_grad_()]
     options = {"causal": False, "buckets": 4, "max_distance": 3}
     assert torch.autograd.gradcheck(lambda *x: relative_bias.apply(*x, **options), inputs)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_output_has_the_dtype_of_the_scores(dtype):
-    scores, table = draw(3, 5, 9).to(dtype), draw(3, 32, seed=1).float()
+    scores, table = normal(3, 5, 9).to(dtype), normal(3, 32, seed=1).float()
     out = relative_bias.apply(scores, table, **by_default)
     assert out.dtype == dtype
     exact = relative_bias.apply(scores.double(), table.double(), **by_default)

@@ -5,14 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import draw, normal
 
 from attention_limits.positions import rotary
-
-
-def draw(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(
-        shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    ).to(dtype)
 
 
 def scores(q, k, turn=rotary.apply, **options):
@@ -38,7 +33,7 @@ def test_an_example_by_hand():
 @pytest.mark.parametrize("start", [0, 5, 1000])
 def test_is_a_multiplication_of_complex_numbers(start, d):
     """Another road to the same: a pair is a number, its rotation a factor e^(iθp)."""
-    x = draw(2, 9, d)
+    x = normal(2, 9, d)
     angles = torch.outer(
         torch.arange(start, start + 9).double(),
         torch.tensor([10000 ** (-2 * i / d) for i in range(d // 2)], dtype=torch.float64),
@@ -51,7 +46,7 @@ def test_is_a_multiplication_of_complex_numbers(start, d):
 
 def test_the_layout_of_halves_is_the_one_of_many_published_models():
     """x cos + (−x₂, x₁) sin, angles repeated: as their codes have it."""
-    x = draw(9, 8)
+    x = normal(9, 8)
     angles = torch.outer(torch.arange(9).double(), rotary.frequencies(8)).repeat(1, 2)
     first, second = x.chunk(2, -1)
     expected = x * angles.cos() + torch.cat([-second, first], -1) * angles.sin()
@@ -70,7 +65,7 @@ def test_the_layout_of_halves_is_the_one_of_many_published_models():
 )
 def test_a_common_shift_leaves_the_scores(dtype, within, offset, layout):
     """In bfloat16, what is left is the rounding of the outputs, which no offset makes larger."""
-    q, k = draw(33, 64, dtype=dtype), draw(33, 64, seed=1, dtype=dtype)
+    q, k = normal(33, 64, dtype=dtype), normal(33, 64, seed=1, dtype=dtype)
     here = scores(q.double(), k.double(), layout=layout)
     there = scores(q, k, layout=layout, start=offset)
     assert (there - here).abs().max() < within
@@ -78,7 +73,7 @@ def test_a_common_shift_leaves_the_scores(dtype, within, offset, layout):
 
 def test_a_shift_of_the_keys_alone_changes_the_scores():
     """Else "relative" would hold because nothing was turned."""
-    q, k = draw(33, 64), draw(33, 64, seed=1)
+    q, k = normal(33, 64), normal(33, 64, seed=1)
     moved = rotary.apply(q) @ rotary.apply(k, start=1).mT
     assert (moved - rotary.apply(q) @ rotary.apply(k).mT).abs().max() > 1
 
@@ -94,7 +89,7 @@ def test_angles_in_bfloat16_would_break_it(p, record_property):
         pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
         return torch.view_as_real(pairs * factors).flatten(-2)
 
-    q, k = draw(400, 1, 64, dtype=torch.bfloat16), draw(400, 4, 64, seed=1, dtype=torch.bfloat16)
+    q, k = draw((400, 1, 64), (400, 4, 64), dtype=torch.bfloat16)
     q, k = q.expand(400, 4, 64), k.expand(400, 4, 64)
     error = {}
     for name, turn in {"ours": rotary.apply, "coarse": coarse}.items():
@@ -109,14 +104,14 @@ def test_angles_in_bfloat16_would_break_it(p, record_property):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_low_precision_rounds_once(dtype, layout):
     """Sines and cosines in the dtype of the inputs would be two more roundings, and more error."""
-    x = draw(33, 64, dtype=dtype)
+    x = normal(33, 64, dtype=dtype)
     exact = rotary.apply(x.double(), start=1000, layout=layout)
     error = (rotary.apply(x, start=1000, layout=layout).double() - exact).abs()
     assert (error <= 0.501 * torch.finfo(dtype).eps * exact.abs() + 1e-6).all()
 
 
 def test_lengths_stay():
-    x = draw(33, 64)
+    x = normal(33, 64)
     turned = rotary.apply(x, start=12345)
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
     pairs = turned.unflatten(-1, (-1, 2)).norm(dim=-1)
@@ -126,7 +121,7 @@ def test_lengths_stay():
 @pytest.mark.parametrize("distance", [0, 1, 30, 199])
 def test_a_score_may_be_largest_at_any_distance(distance):
     """ "It decays" is said of rotary encodings; a key k = R(Δ) q peaks Δ tokens back."""
-    q = draw(1, 64)
+    q = normal(1, 64)
     k = rotary.apply(q, start=distance).expand(300, 64)
     toward = rotary.apply(q, start=299) @ rotary.apply(k).mT
     assert 299 - toward.argmax() == distance
@@ -142,20 +137,20 @@ def test_the_ways_between_the_layouts_by_hand():
 
 
 def test_each_way_undoes_the_other():
-    x = draw(3, 5, 12)
+    x = normal(3, 5, 12)
     assert torch.equal(rotary.to_interleaved(rotary.to_half(x)), x)
     assert torch.equal(rotary.to_half(rotary.to_interleaved(x)), x)
 
 
 def test_one_layout_is_the_other_in_another_order():
-    x = draw(3, 9, 12)
+    x = normal(3, 9, 12)
     turned = rotary.to_half(rotary.apply(x, start=4))
     assert torch.equal(rotary.apply(rotary.to_half(x), layout="half", start=4), turned)
 
 
 def test_with_its_columns_permuted_a_model_scores_the_same():
     """And without: weights loaded into the wrong layout give other scores, and no error."""
-    x, w_q, w_k = draw(9, 20), draw(20, 8, seed=1), draw(20, 8, seed=2)
+    x, w_q, w_k = normal(9, 20), normal(20, 8, seed=1), normal(20, 8, seed=2)
     expected = scores(x @ w_q, x @ w_k)
     converted = scores(x @ rotary.to_half(w_q), x @ rotary.to_half(w_k), layout="half")
     torch.testing.assert_close(converted, expected)
@@ -179,7 +174,7 @@ def test_interpolation_reads_the_dial_of_a_nearer_position(d, base, factor, cont
     slow = rotary.interpolated(rotary.frequencies(d, base=base), factor)
     expected = [2 * math.pi / (factor * length) for length in wavelengths(d, base)]
     np.testing.assert_allclose(slow, expected, rtol=1e-13)
-    x, far = draw(1, d), int(factor * context)
+    x, far = normal(1, d), int(factor * context)
     at_the_end = rotary.apply(x, frequencies=slow, start=far)
     torch.testing.assert_close(at_the_end, rotary.apply(x, base=base, start=context))
 
@@ -238,7 +233,7 @@ def test_yarn_sharpens_queries_and_keys_each():
     """0.1 ln s + 1 is √(1/t): on both sides of a product, and squared on the scores."""
     assert rotary.yarn_temperature(math.e**10) == pytest.approx(2)
     assert rotary.yarn_temperature(4) == pytest.approx(1.13863, abs=1e-5)
-    q, k = draw(9, 64), draw(9, 64, seed=1)
+    q, k = normal(9, 64), normal(9, 64, seed=1)
     sharper = rotary.yarn_temperature(16)
     t = 1 / sharper**2
     torch.testing.assert_close(scores(sharper * q, sharper * k), scores(q, k) / t)
@@ -261,7 +256,7 @@ def test_scaled_frequencies_are_made_where_they_are_wanted():
 
 def test_an_enormous_base_leaves_the_slow_pairs_where_they_are():
     """They are without position then, also a million tokens on; the first pair still turns."""
-    x = draw(2, 64, dtype=torch.float32)
+    x = normal(2, 64, dtype=torch.float32)
     turned = rotary.apply(x, base=1e300, start=10**6)
     assert turned.isfinite().all()
     assert torch.equal(turned[:, 16:], x[:, 16:])
@@ -280,7 +275,7 @@ def test_one_pair_turns_by_a_radian_a_token():
 
 def test_times_between_positions_turn_by_parts():
     """Two turns of half a step are one of a whole."""
-    x, half = draw(5, 8), torch.full((5,), 0.5)
+    x, half = normal(5, 8), torch.full((5,), 0.5)
     twice = rotary.apply(rotary.apply(x, positions=half), positions=half)
     torch.testing.assert_close(twice, rotary.apply(x, positions=torch.ones(5)))
     integers = rotary.apply(x, positions=torch.ones(5, dtype=torch.int64))
@@ -289,7 +284,7 @@ def test_times_between_positions_turn_by_parts():
 
 @pytest.mark.parametrize("layout", rotary.LAYOUTS)
 def test_frequencies_and_times_can_be_learned(layout):
-    x, theta = draw(3, 4), rotary.frequencies(4, base=10.0)
+    x, theta = normal(3, 4), rotary.frequencies(4, base=10.0)
     times = torch.tensor([0.0, 1.5, 1.7], dtype=torch.float64)
 
     def turned(x, theta, times):
@@ -311,7 +306,7 @@ BAD = {
 @pytest.mark.parametrize("frequencies", BAD.values(), ids=BAD)
 def test_frequencies_that_do_not_fit_are_refused(frequencies):
     with pytest.raises(ValueError, match=r"^frequencies must be "):
-        rotary.apply(draw(5, 8), frequencies=frequencies)
+        rotary.apply(normal(5, 8), frequencies=frequencies)
 
 
 @pytest.mark.parametrize("factor", [0.5, 0, -2, float("nan"), float("inf"), "4"])
@@ -341,8 +336,8 @@ def test_a_context_that_is_no_count_is_refused(context):
 def test_what_has_no_pairs_is_refused():
     for way in (rotary.to_half, rotary.to_interleaved):
         with pytest.raises(ValueError, match=r"^x must have an even width"):
-            way(draw(5, 7))
+            way(normal(5, 7))
     with pytest.raises(ValueError, match=r"^x must have an even width"):
-        rotary.apply(draw(5, 0))
+        rotary.apply(normal(5, 0))
     with pytest.raises(ValueError, match=r"^layout must be one of 'interleaved', 'half'"):
-        rotary.apply(draw(5, 8), layout="neox")
+        rotary.apply(normal(5, 8), layout="neox")

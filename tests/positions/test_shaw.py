@@ -4,17 +4,13 @@ import math
 
 import pytest
 import torch
+from helpers.tensors import assert_close, draw
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense
 from attention_limits.meters import PeakMemory
 from attention_limits.positions import shaw
-
-
-def draw(*shapes, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
 
 
 def written_out(table, n_q, n_k):
@@ -39,10 +35,6 @@ def attended(q, k, v, key_table, value_table, *, causal, scale):
 
 def defined(*inputs, **options):
     return torch.from_numpy(shaw.define(*(x.numpy() for x in inputs), **options))
-
-
-def assert_close(actual, expected, *, within=1e-12):
-    torch.testing.assert_close(actual, expected, atol=within, rtol=within)
 
 
 SHAPES = {  # of q, k and v, then the leading axes of the tables

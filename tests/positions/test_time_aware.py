@@ -5,12 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.tensors import assert_close, normal
 
 from attention_limits.positions import alibi, rotary, time_aware
-
-
-def draw(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def events(*shape, seed=0):
@@ -21,17 +18,13 @@ def events(*shape, seed=0):
 
 def learned(*lead, knots, seed=0):
     """Slopes (…, h), knots (k,) that lie between events, changes (…, h, k)."""
-    slopes, changes = draw(*lead, seed=seed).exp(), draw(*lead, knots, seed=seed + 1)
+    slopes, changes = normal(*lead, seed=seed).exp(), normal(*lead, knots, seed=seed + 1)
     return slopes, {"knots": torch.linspace(0, 5, knots).double(), "changes": changes}
 
 
 def defined(*inputs, **options):
     options = {name: x.numpy() for name, x in options.items()}
     return torch.from_numpy(time_aware.define(*(x.numpy() for x in inputs), **options))
-
-
-def assert_close(actual, expected, *, within=1e-12):
-    torch.testing.assert_close(actual, expected, atol=within, rtol=within)
 
 
 # Equal to the definition
@@ -56,7 +49,7 @@ def assert_close(actual, expected, *, within=1e-12):
 def test_equals_its_definition(times, heads, knots):
     times_q, times_k = events(*times[0]), events(*times[1], seed=1)
     lead = torch.broadcast_shapes(times_q.shape[:-1], times_k.shape[:-1], heads[:-1])
-    scores = draw(*lead, heads[-1], times_q.shape[-1], times_k.shape[-1])
+    scores = normal(*lead, heads[-1], times_q.shape[-1], times_k.shape[-1])
     slopes, options = learned(*heads, knots=knots or 0)
     options = {} if knots is None else options
     inputs = scores, times_q, times_k, slopes
@@ -65,8 +58,8 @@ def test_equals_its_definition(times, heads, knots):
 
 def test_heads_may_have_knots_of_their_own():
     slopes, options = learned(3, knots=2)
-    options["knots"] = draw(3, 2, seed=2).exp()
-    inputs = draw(2, 3, 4, 9), events(2, 4), events(2, 9, seed=1), slopes
+    options["knots"] = normal(3, 2, seed=2).exp()
+    inputs = normal(2, 3, 4, 9), events(2, 4), events(2, 9, seed=1), slopes
     assert_close(time_aware.apply(*inputs, **options), defined(*inputs, **options))
     alone = {"knots": options["knots"][1], "changes": options["changes"][1:2]}
     bias = time_aware.bias(*inputs[1:], **options)
@@ -143,7 +136,7 @@ def test_a_shift_of_all_times_changes_nothing(dtype, shift):
     assert bias.dtype == torch.float32
     torch.testing.assert_close(moved, bias, atol=1e-6, rtol=1e-6)
 
-    q, k = draw(2, 40, 16).to(dtype), draw(2, 40, 16, seed=1).to(dtype)
+    q, k = normal(2, 40, 16).to(dtype), normal(2, 40, 16, seed=1).to(dtype)
     periods = time_aware.geometric(16, 0.5, 100)
     scores, shifted = (
         time_aware.rotate(q, t, periods=periods) @ time_aware.rotate(k, t, periods=periods).mT
@@ -176,7 +169,7 @@ def test_integers_are_exact():
 
 
 def test_rotation_is_the_rotary_encoding_at_times():
-    x, times = draw(2, 3, 9, 8), events(2, 1, 9)
+    x, times = normal(2, 3, 9, 8), events(2, 1, 9)
     periods = time_aware.geometric(8, 0.5, 50)
     expected = rotary.define(
         x.numpy(), positions=times.numpy(), frequencies=2 * np.pi / periods.numpy()
@@ -186,7 +179,7 @@ def test_rotation_is_the_rotary_encoding_at_times():
 
 def test_a_pair_has_turned_once_after_its_period():
     """Pair 0 after 2, pair 1 after 5: back where it was then, and at −x halfway."""
-    x = draw(1, 4).expand(4, 4)
+    x = normal(1, 4).expand(4, 4)
     periods = torch.tensor([2.0, 5.0], dtype=torch.float64)
     times = torch.tensor([0, 1, 2, 5], dtype=torch.float64)
     y = time_aware.rotate(x, times, periods=periods)
@@ -197,7 +190,7 @@ def test_a_pair_has_turned_once_after_its_period():
 
 
 def test_at_whole_times_it_is_the_rotary_encoding():
-    x, theta = draw(9, 8), rotary.frequencies(8)
+    x, theta = normal(9, 8), rotary.frequencies(8)
     turned = time_aware.rotate(x, torch.arange(9), periods=2 * math.pi / theta)
     assert_close(turned, rotary.apply(x))
 
@@ -224,7 +217,7 @@ def test_times_that_go_back_are_refused(name, times):
     calls = {
         "times_q": lambda: time_aware.bias(times, good, torch.ones(1)),
         "times_k": lambda: time_aware.bias(good, times, torch.ones(1)),
-        "times": lambda: time_aware.rotate(draw(3, 2), times, periods=torch.ones(1)),
+        "times": lambda: time_aware.rotate(normal(3, 2), times, periods=torch.ones(1)),
     }
     with pytest.raises(ValueError, match=rf"^{name} must never go back"):
         calls[name]()
@@ -247,7 +240,7 @@ def test_gradients_are_those_of_the_output():
     """Of the scores, the slopes, the knots and the changes."""
     times_q, times_k = events(2, 3), events(2, 4, seed=1)
     slopes, options = learned(2, knots=2)
-    inputs = [draw(2, 2, 3, 4), slopes, options["knots"] + 0.1, options["changes"]]
+    inputs = [normal(2, 2, 3, 4), slopes, options["knots"] + 0.1, options["changes"]]
 
     def apply(scores, slopes, knots, changes):
         return time_aware.apply(scores, times_q, times_k, slopes, knots=knots, changes=changes)
@@ -268,7 +261,7 @@ def test_the_gradient_of_a_change_is_the_time_beyond_its_knot():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_output_has_the_dtype_of_the_scores(dtype):
-    scores, times = draw(3, 9, 9).to(dtype), events(9)
+    scores, times = normal(3, 9, 9).to(dtype), events(9)
     slopes, options = learned(3, knots=2)
     out = time_aware.apply(scores, times, times, slopes, **options)
     assert out.dtype == dtype

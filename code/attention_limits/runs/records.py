@@ -135,7 +135,8 @@ def load(experiment: ModuleType, folder: Path | None = None) -> Run:
     """
     name = name_of(experiment)
     source = (folder or resources.files("attention_limits") / "results") / f"{name}.json"
-    again = f"record it with: attention-limits run {name}"
+    place = folder or "code/attention_limits/results"
+    again = f"record it with: attention-limits run {name} --out {place}"
     try:
         entries = json.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -145,7 +145,7 @@ def _fence(token: Token, line: int, page: Page) -> str | None:
     face = OF_SPHINX.get(name) or page.book.faces.get(name)
     if face is None:
         problem = f"directive {{{name}}} is not known to the notebook converter"
-        raise error_at(line, f"{problem}: say in attention_limits_book.faces what it becomes")
+        raise error_at(line, f"{problem}: say in DIRECTIVES of its module what it becomes")
     return face(read_directive(token, line), page)
 
 
