@@ -5,7 +5,8 @@
     rows = list(scaling.measure(scaling.PRESETS["smoke"]))
 
 - ``Config``: a frozen dataclass of all that a run depends on, the machine aside. Its fields survive
-  JSON; ``device`` and ``threads``, an int, are two of them, and ``seeds``, a tuple, where there are several;
+  JSON; ``device`` and ``threads`` (an int) are two of them, and ``seeds``, a tuple, where there
+  are several;
 - ``COLUMNS``: what each row of the records holds, one row a measurement;
 - ``PRESETS``: a Config for each of "smoke" (a test's patience), "book" (what a chapter may run:
   counts and no clock) and "full" (what ships with the package), and ``DURATIONS``, for how long;
