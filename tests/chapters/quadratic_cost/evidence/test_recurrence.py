@@ -67,3 +67,17 @@ def test_what_a_latch_is_told_it_repeats():
         states = recurrent.apply(x, w_x, w_h, bias)
         assert (states.sign() == bit).all()
         assert (x[1:].abs() < 0.5).all()
+
+
+def test_newton_is_tried_at_the_gains_that_its_card_names(monkeypatch):
+    """The card named two gains, and networks had one of them."""
+    gains, make = set(), recurrence.network
+
+    def network(seed, *, gain, **sizes):
+        gains.add(gain)
+        return make(seed, gain=gain, **sizes)
+
+    monkeypatch.setattr(recurrence, "network", network)
+    found = recurrence.newton_needs_few_iterations_if_contracting(n=32)
+    assert "gains 0.5 and 1," in found.how
+    assert gains == {0.5, 1}
