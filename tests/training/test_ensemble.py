@@ -81,6 +81,16 @@ def test_an_interrupt_is_heard_by_who_trains_and_not_by_its_processes(tmp_path):
     assert "Traceback" not in complained
 
 
+def test_processes_end_with_who_trains_also_if_it_is_killed(tmp_path):
+    """A notebook's kernel was killed, and each time three processes stayed for ever."""
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(IDLE))
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.communicate(timeout=300)  # the output ends when the last of them has ended
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -48,11 +48,25 @@ def in_processes(jobs: list[dict], progress: Progress | None) -> list[tuple]:
 def _pool(workers: int) -> tuple[ProcessPoolExecutor, SyncManager]:
     """Processes that stay for the next training: to start them takes as long as a hundred steps."""
     context = processes.context(__name__)  # which imports PyTorch once
-    # An interrupt goes to the whole group; this process hears it, and tells the others to stop.
-    pool = ProcessPoolExecutor(
-        workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-    )
-    return pool, context.Manager()
+    manager = SyncManager(ctx=context)
+    manager.start(_serve)
+    return ProcessPoolExecutor(workers, context, initializer=_serve), manager
+
+
+def _serve() -> None:
+    """Begin as one of these processes: it ends with whom it works for, even if that is killed.
+
+    An interrupt goes to the whole group; who trains hears it, and tells the others to stop.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # only a child begins so
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _listen(waiting: list[Future], reports: queue.Queue, progress: Progress | None) -> None:
