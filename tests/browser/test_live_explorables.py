@@ -148,18 +148,28 @@ class Live:
         return next(s for s in self.source.payload()["sliders"] if s["name"] == name)
 
     def check_traces(self, values: dict[str, float]) -> None:
+        drawn, true = {}, {}
         for trace in self.source.traces:
             columns = {symbol.name: column for symbol, column in trace.columns.items()}
             rows = self.call("rows", trace.field, list(columns.values()))
             assert rows, f"no row of {self.id} has {trace.field} beside {columns}"
-            drawn, *given = np.array(rows, dtype=float).T
+            drawn[trace.field], *given = np.array(rows, dtype=float).T
             given = dict(zip(columns, given, strict=True))
             needed = {s.name: given.get(s.name, values.get(s.name)) for s in trace.formula.symbols}
-            true = np.broadcast_to(trace.formula.numpy(**needed), drawn.shape)
-            # Where a column passes through zero, rounding is relative to its terms.
-            slack = 1e-12 * np.nanmax(np.abs(true))
-            message = f"{trace.field} of {self.id} at {values}"
-            np.testing.assert_allclose(drawn, true, rtol=TOLERANCE, atol=slack, err_msg=message)
+            true[trace.field] = np.atleast_1d(trace.formula.numpy(**needed))
+        for trace in self.source.traces:
+            # Where a formula passes through zero, rounding is relative to its terms: to how large
+            # it is elsewhere, also in another trace. One point of a curve may be the zero itself.
+            same = [
+                true[other.field] for other in self.source.traces if other.formula is trace.formula
+            ]
+            np.testing.assert_allclose(
+                drawn[trace.field],
+                np.broadcast_to(true[trace.field], drawn[trace.field].shape),
+                rtol=TOLERANCE,
+                atol=1e-12 * max(np.nanmax(np.abs(column)) for column in same),
+                err_msg=f"{trace.field} of {self.id} at {values}",
+            )
 
     def check_readouts(self, state: dict, values: dict[str, float]) -> None:
         assert len(state["readouts"]) == len(self.source.readouts)
