@@ -5,6 +5,7 @@ from types import ModuleType
 
 import pytest
 import yaml
+from helpers.sources import pages
 
 from attention_limits import chapters, claims
 from attention_limits.claims import Claim, Result
@@ -42,6 +43,15 @@ def test_claims_stand_in_the_order_of_the_chapters():
     """The table of verdicts jumped between chapters."""
     order = [claims.CHAPTERS.index(claim.chapter) for claim in LEDGER.values()]
     assert order == sorted(order)
+
+
+def test_every_claim_with_a_verdict_has_its_card():
+    """The table of verdicts links to nothing, and the build says so in the words of Sphinx."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages("chapters").values())
+    cards = re.findall(r"^`{3,}\{claim\} (\S+)$", text, flags=re.MULTILINE)
+    decided = {claim.id for claim in LEDGER.values() if claim.verdict != "open"}
+    assert decided - set(cards) == set(), "no {claim} card on any page of chapters/"
+    assert len(cards) == len(set(cards))
 
 
 def test_every_citation_is_in_the_bibliography():

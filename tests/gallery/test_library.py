@@ -79,3 +79,32 @@ def test_the_options_of_an_example_are_options(name):
     module, example = library.module_of(name), library.EXAMPLES[name]
     assert example.drawn.keys() <= inspect.signature(library.function_of(name)).parameters.keys()
     assert example.quoted.keys() <= inspect.signature(module.cost).parameters.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "distances"),
+    [("sliding_window", range(8)), ("offsets", (0, 1, 2, 4, 8, 16)), ("convolution", range(5))],
+)
+def test_the_words_name_the_diagonals_that_are_drawn(name, distances):
+    """An option of the example was changed, and the words under the picture were not."""
+    matrix = library.matrix(name)
+    drawn = [back for back in range(library.N) if matrix.diagonal(-back).any()]
+    assert drawn == list(distances)
+
+
+def test_the_words_count_the_squares_that_are_drawn():
+    """Two along the diagonal, one at the left edge, one more between: and the picture has three."""
+    squares = library.matrix("block_sparse").reshape(12, 4, 12, 4).any(axis=(1, 3))
+    assert squares.diagonal().all()
+    assert squares.diagonal(-1).all()
+    assert squares[:, 0].all()
+    assert (squares[3:].sum(axis=1) == 4).all()  # where they do not fall together
+
+
+def test_the_words_count_the_steps_that_are_drawn():
+    """Four rows alike, every fourth column: and the period is another."""
+    held = library.matrix("clock") != 0
+    assert held.any(axis=0).nonzero()[0].tolist() == list(range(0, library.N, 4))
+    rows = held.reshape(-1, 4, library.N)
+    assert (rows == rows[:, :1]).all()
+    assert (rows[1:, 0] != rows[:-1, 0]).any(axis=1).all()
