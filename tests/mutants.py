@@ -9,8 +9,8 @@ line, inside a function or in a constant of a module. It is known by its functio
 place of its token, so that it is found again in a file that was moved or edited elsewhere.
 
 Each mutant meets the tests that reach its module through imports, the nearest first: the file that
-mirrors it, then the contract's items of its name, then the files with the fewest imports. The
-first red ends it, once the test that failed is seen to pass without the change. Tests of the built
+mirrors it, then the contract's items of its name, then the files with the fewest imports, then
+those of the folder that mirrors its own. The first red ends it, once the test that failed is seen to pass without the change. Tests of the built
 book stay out (markers ``browser``, ``slow``, ``alone``, ``deep``): they take minutes a mutant.
 The working tree is never touched: mutants live in a copy of ``code``. ``mutants_before.json`` says
 what the tests noticed at 94cc47b, before they were made quicker. A change whose code was rewritten
@@ -36,7 +36,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LIST = Path(__file__).with_suffix(".json")
 PACKAGES = ("attention_limits", "attention_limits_book")
-SECONDS = 900  # for the tests of one mutant; one that hangs is noticed
+SECONDS = 3600  # for the tests of one mutant; one that hangs is noticed
 NEAREST = 6  # test files, beside the mirror and the contract
 MARKERS = "not browser and not alone and not deep"
 SWAPS = {"+": "-", "-": "+", "*": "/", "/": "*", "//": "/", "<": "<=", "<=": "<", ">": ">="}
@@ -277,8 +277,9 @@ def runs(path: Path) -> list[list[str]]:
     calls = [[str(p) for p in mirror]] if mirror else []
     if contracts and path.stem not in ("__init__", *PACKAGES):
         calls.append([*map(str, contracts), "-k", path.stem])
-    near = [str(p) for p in others[:NEAREST]]
-    return calls + ([near] if near else [])
+    near, far = others[:NEAREST], others[NEAREST:]
+    folder = [p for p in far if p.parent.name == path.parent.name]
+    return calls + [[str(p) for p in group] for group in (near, folder) if group]
 
 
 # --- running ------------------------------------------------------------------------------------
