@@ -10,8 +10,10 @@ place of its token, so that it is found again in a file that was moved or edited
 
 Each mutant meets the tests that reach its module through imports, the nearest first: the file that
 mirrors it, then the contract's items of its name, then the files with the fewest imports, then
-those of the folder that mirrors its own. The first red ends it, once the test that failed is seen to pass without the change. Tests of the built
-book stay out (markers ``browser``, ``slow``, ``alone``, ``deep``): they take minutes a mutant.
+those of the folder that mirrors its own. The first red ends it, once the test that failed is seen
+to pass without the change. Tests of the built book stay out (markers ``browser``, ``alone``,
+``deep``): they take minutes a mutant.
+
 The working tree is never touched: mutants live in a copy of ``code``. ``mutants_before.json`` says
 what the tests noticed at 94cc47b, before they were made quicker. A change whose code was rewritten
 since has moved to the same decision in the new code: its ``note`` says why.
