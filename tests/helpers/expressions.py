@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import mpmath
 import sympy as sp
-from hypothesis import assume
+from hypothesis import assume, reject
 from hypothesis import strategies as st
 
 from attention_limits.symbols import d, n, tau, x
@@ -73,7 +73,10 @@ def expressions(draw: st.DrawFn, *, smooth: bool = False) -> sp.Expr:
 
 
 def _expression(draw: st.DrawFn, depth: int, smooth: bool) -> sp.Expr:
-    expr = _operation(draw, depth, smooth) if depth > 0 else draw(LEAVES)
+    try:
+        expr = _operation(draw, depth, smooth) if depth > 0 else draw(LEAVES)
+    except RecursionError:  # SymPy is lost in some remainders of remainders
+        reject()
     assume(not expr.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I))
     return expr
 
