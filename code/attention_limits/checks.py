@@ -5,6 +5,12 @@ PyTorch; ``tensors`` has the checks of tensors.
 """
 
 from collections.abc import Iterable
+from numbers import Real
+
+
+def is_number(x: object) -> bool:
+    """Whether something is a real number; True and False are none."""
+    return isinstance(x, Real) and not isinstance(x, bool)
 
 
 def check_count(name: str, value: float, *, least: int = 0, most: int | None = None) -> None:

@@ -9,6 +9,8 @@ import contextlib
 
 import torch
 
+from attention_limits.checks import is_number
+
 
 def check(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, mask: torch.Tensor | None = None
@@ -65,6 +67,57 @@ def check_gate(
         wanted = " or ".join(f"(..., {k.shape[-2]}, {width})" for width in widths)
         raise ValueError(f"{name} must have one row per key, {wanted}, got {shape_of(gate)}")
     return joined(name, gate, lead)
+
+
+def folded(
+    q: torch.Tensor, scale: float | torch.Tensor | None, lead: torch.Size
+) -> tuple[torch.Tensor, float]:
+    """The queries, and the one number by which their scores are left to multiply.
+
+    A scale that is a tensor goes into the queries, in float32 at the least: so it may differ
+    between heads, and a learned one gets its gradient.
+
+    Args:
+        q: queries (..., n_q, d), checked before.
+        scale: a number, or a tensor that broadcasts to (..., n_q, 1); None means d^-1/2.
+        lead: the leading axes that ``check`` returned.
+
+    Raises:
+        ValueError: naming the scale, if it is none.
+    """
+    if scale is None:
+        return q, max(q.shape[-1], 1) ** -0.5  # of no width: all scores are 0
+    check_per_query("scale", scale, q, lead)
+    if not isinstance(scale, torch.Tensor):
+        return q, scale
+    q = q.to(torch.promote_types(q.dtype, torch.float32))
+    scale = scale.to(q.dtype)
+    # Queries that see nothing may hold NaN, and their gradient of 0 times NaN would be the scale's.
+    learned = scale - scale.detach()  # 0, and a gradient
+    return q * scale.detach() + q.detach().nan_to_num(0, 0, 0) * learned, 1.0
+
+
+def check_per_query(name: str, x: object, q: torch.Tensor, lead: torch.Size) -> None:
+    """Refuse what is neither a number nor a tensor of one a query, (..., n_q, 1)."""
+    if not is_number(x):
+        check_broadcasts(name, x, (*lead, q.shape[-2], 1), q.device, each="query")
+
+
+def check_broadcasts(
+    name: str, x: object, wanted: tuple[int, ...], device: torch.device, *, each: str = "score"
+) -> None:
+    """Refuse what is no floating-point tensor that broadcasts to what is wanted."""
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        kind = getattr(x, "dtype", type(x))
+        numbers = "a number or " if each == "query" else ""
+        raise ValueError(f"{name} must be {numbers}a floating-point tensor, got {kind}")
+    if x.device != device:
+        raise ValueError(f"{name} must be on the device of q, {device}, got {x.device}")
+    axes = zip(reversed(x.shape), reversed(wanted), strict=False)
+    if x.ndim > len(wanted) or any(ours not in (1, theirs) for ours, theirs in axes):
+        raise ValueError(
+            f"{name} must broadcast to one number a {each}, {wanted}, got {shape_of(x)}"
+        )
 
 
 def check_continues(name: str, chunk: torch.Tensor, held: torch.Tensor) -> None:

@@ -381,6 +381,51 @@ def test_the_past_sends_no_gradient_to_the_future(module, options):
 
 # Gradients
 
+# What a scale may be but a number: one for each head, for each query, for both.
+SCALES = {
+    "a number": torch.tensor(0.3, dtype=torch.float64),
+    "one a head": torch.tensor([0.3, 2.0, -1.0], dtype=torch.float64).reshape(3, 1, 1),
+    "one a query": torch.linspace(0.2, 2, 9, dtype=torch.float64).reshape(9, 1),
+    "one a query of each head": torch.linspace(0.2, 2, 27, dtype=torch.float64).reshape(3, 9, 1),
+}
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+@cases("scale")
+def test_a_scale_may_be_a_tensor(module, options, scale):
+    """It was taken for a number, the same for all heads."""
+    inputs, options = (
+        drawn(module, options, (2, 3, 9, 8), (2, 1, 9, 8)),
+        {**options, "scale": scale},
+    )
+    expected = defined(module, inputs, **{**options, "scale": scale.numpy()})
+    assert_close(attended(module, inputs, **options), expected)
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+@cases("scale")
+def test_a_learned_scale_gets_its_gradient(module, options, scale):
+    """It was handed on as a constant, and stood still: also where nothing else is learned."""
+    inputs = drawn(module, options, (3, 9, 4), (3, 9, 4))
+
+    def attend(scale):
+        return attended(module, inputs, **{**options, "scale": scale})
+
+    assert torch.autograd.gradcheck(attend, scale.clone().requires_grad_())
+
+
+@cases("scale", "causality")
+def test_the_gradient_of_a_scale_does_not_hear_of_who_sees_nothing(module, options):
+    """Their gradient is 0, and 0 · NaN is NaN."""
+    inputs = drawn(module, options, (2, 9, 8), (2, 5, 8))
+    inputs[0][:, :4] = torch.nan
+    scale = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    attended(module, inputs, **{**options, "scale": scale}).sum().backward()
+    asked = [inputs[0][:, 4:], *inputs[1:]]
+    alone = scale.detach().clone().requires_grad_()
+    attended(module, asked, **{**options, "scale": alone}).sum().backward()
+    assert_close(scale.grad, alone.grad)
+
 
 small_shapes = pytest.mark.parametrize(
     "shapes", [((2, 4, 3), (2, 4, 3)), ((2, 1, 3), (1, 5, 3)), ((4, 3), (2, 3))], ids=str
@@ -715,6 +760,26 @@ def test_step_leaves_its_state_as_it_was(module, options):
     assert torch.equal(first, again)
 
 
+@cases("step", "causality", one_each=True)
+def test_a_state_owns_what_it_holds(module, options):
+    """The caller filled her buffer with the next tokens, and what was held changed with it.
+
+    And where keys are a part of one large product, holding a view of them holds all of it.
+    """
+    options = fitting(module.step, options, 6)
+    whole = torch.cat(drawn(module, options, (2, 6, 8), (2, 6, 8)), dim=-1)
+    widths = [x.shape[-1] for x in drawn(module, options, (2, 6, 8), (2, 6, 8))]
+    state = None
+    for start, stop in ((0, 4), (4, 5), (5, 6), (6, 6)):
+        fused = whole[:, start:stop].clone()
+        _, state = module.step(state, *fused.split(widths, dim=-1), **options)
+        before = [x.clone() for x in tensors(state)]
+        fused.fill_(torch.nan)
+        assert all(map(torch.equal, tensors(state), before))
+        for x in tensors(state):
+            assert x.untyped_storage().nbytes() == x.nbytes
+
+
 # Mixed precision
 
 
@@ -793,6 +858,19 @@ BAD_MASKS = {
 }
 
 
+BAD_SCALES = {
+    "a word": "0.3",
+    "a truth": True,
+    "an array": np.ones((2, 1, 1)),
+    "integers": torch.ones(2, 1, 1, dtype=torch.long),
+    "one a channel": torch.ones(8),
+    "one a pair": torch.ones(5, 5),
+    "other leading axes": torch.ones(3, 1, 1),
+    "more leading axes than the scores": torch.ones(7, 2, 1, 1),
+    "another device": torch.ones(2, 1, 1, device="meta"),
+}
+
+
 BAD_GATES = {
     "an array": np.zeros((2, 5, 1)),
     "one axis": torch.zeros(5),
@@ -825,6 +903,17 @@ def test_bad_gate_is_refused_by_name(module, options, gate):
     for name in gates_of(module):
         with pytest.raises(ValueError, match=rf"^{name} must "):
             module.attend(**zeros(module, 5) | {name: gate}, **fitting(module.attend, options, 5))
+
+
+@pytest.mark.parametrize("scale", BAD_SCALES.values(), ids=BAD_SCALES)
+@cases("scale", one_each=True)
+def test_bad_scale_is_refused_by_name(module, options, scale):
+    """It failed deep inside, or broadcast to what nobody meant."""
+    for door, state in (("attend", ()), ("step", (None,))):
+        if hasattr(module, door):
+            given = fitting(getattr(module, door), options, 5) | {"scale": scale}
+            with pytest.raises(ValueError, match=r"^scale must "):
+                getattr(module, door)(*state, **zeros(module, 5) | given)
 
 
 @pytest.mark.parametrize("mask", BAD_MASKS.values(), ids=BAD_MASKS)

@@ -63,7 +63,7 @@ def define(
     block: int,
     causal: bool = False,
     mask: np.ndarray | None = None,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The equation above, dense attention's on the keys of L_i; leading axes broadcast."""
     sees = visible(q.shape[-2], n_k=k.shape[-2], layout=layout, block=block, causal=causal)
@@ -79,7 +79,7 @@ def attend(
     block: int,
     causal: bool = False,
     mask: torch.Tensor | None = None,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, one block of queries at a time against all that it sees.
 
@@ -98,7 +98,8 @@ def attend(
             last query's being that of the last key.
         mask: booleans that broadcast to (..., n_q, n_k), True = may look.  Joined with the layout
             by AND.  It is cut into tiles, never expanded: one row for all queries stays one row.
-        scale: what multiplies the inner products; None means d^-1/2.
+        scale: what multiplies the inner products, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its

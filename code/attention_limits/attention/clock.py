@@ -52,12 +52,12 @@ def define(
     v: np.ndarray,
     *,
     period: int | Sequence[int],
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The equation above, word for word, on (n, d) arrays; leading axes broadcast."""
     lead = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
     check_period(period, lead)
-    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
     first = k.shape[-2] - q.shape[-2]  # position of the first query
 
     def one_head(q, k, v, p):
@@ -65,7 +65,7 @@ def define(
         for i in range(max(first, 0), len(k)):
             t = p * (i // p)
             V = np.arange(0, t + 1, p)
-            s = scale * k[V] @ q[max(t - first, 0)]
+            s = k[V] @ q[max(t - first, 0)]
             weights = np.exp(s - s.max())  # the shift cancels; without it, exp overflows
             o[i - first] = weights / weights.sum() @ v[V]
         return o
@@ -80,7 +80,7 @@ def attend(
     v: torch.Tensor,
     *,
     period: int | Sequence[int],
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors: dense attention among the ticks, then held.
 
@@ -93,7 +93,8 @@ def attend(
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
         period: tokens from one tick to the next; or a sequence of them, one for each entry of
             the last leading axis, that of the heads.
-        scale: what multiplies the inner products; None means d^-1/2.
+        scale: what multiplies the inner products, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query before the first key gets 0, and its
@@ -105,15 +106,18 @@ def attend(
     """
     lead = tensors.check(q, k, v)
     check_period(period, lead)
+    dtype = q.dtype
+    q, factor = tensors.folded(q, scale, lead)
+    q = q.to(dtype)
     if isinstance(period, Sequence):
         each = zip(*_heads(q, k, v, lead), period, strict=True)
-        return torch.stack([attend(*head, period=p, scale=scale) for *head, p in each], dim=-3)
+        return torch.stack([attend(*head, period=p, scale=factor) for *head, p in each], dim=-3)
     late = (q.shape[-2] - k.shape[-2]) % period  # so many queries come before a tick does
     since = -late % period  # and so many tokens before the first of them was the last tick
     # Whose query is not there, and the first of them stands in for it.
     waking = torch.cat([q[..., : min(late, 1), :], q[..., late::period, :]], dim=-2)
     k, v = k[..., ::period, :], v[..., ::period, :]
-    seen = dense.attend(waking, k, v, causal=True, scale=scale)
+    seen = dense.attend(waking, k, v, causal=True, scale=factor)
     return seen.repeat_interleave(period, dim=-2)[..., since : since + q.shape[-2], :]
 
 
@@ -148,7 +152,7 @@ def step(
     v: torch.Tensor,
     *,
     period: int | Sequence[int],
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, Latch | tuple[Latch, ...]]:
     """Clock attention for the next token, or the next few, of a stream.
 
@@ -170,10 +174,13 @@ def step(
     lead = tensors.check(q, k, v)
     check_period(period, lead)
     tensors.check_stream(q, k)
+    dtype = q.dtype
+    q, factor = tensors.folded(q, scale, lead)
+    q = q.to(dtype)
     if isinstance(period, Sequence):
         states = [None] * len(period) if state is None else state
         each = zip(states, *_heads(q, k, v, lead), period, strict=True)
-        steps = [step(*head, period=p, scale=scale) for *head, p in each]
+        steps = [step(*head, period=p, scale=factor) for *head, p in each]
         outputs, states = zip(*steps, strict=True)
         return torch.stack(outputs, dim=-3), states
     # Of a stream with one period the state is one, which the type of both cannot say.
@@ -191,7 +198,7 @@ def step(
         return held, latch._replace(tokens=latch.tokens + n)
     keys = torch.cat([latch.keys, k[..., late::period, :]], dim=-2)
     values = torch.cat([latch.values, v[..., late::period, :]], dim=-2)
-    seen = dense.attend(q[..., late::period, :], keys, values, causal=True, scale=scale)
+    seen = dense.attend(q[..., late::period, :], keys, values, causal=True, scale=factor)
     # A view of the last output would keep the others alive.
     latch = Latch(keys, values, seen[..., -1:, :].clone(), latch.tokens + n)
     seen = seen.repeat_interleave(min(period, n - late), dim=-2)

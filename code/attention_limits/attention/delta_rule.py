@@ -45,10 +45,10 @@ def define(
     v: np.ndarray,
     beta: np.ndarray,
     *,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The first recurrence above, word for word, on (n, d) arrays; leading axes broadcast."""
-    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
     length = np.linalg.norm(k, axis=-1, keepdims=True)
     k = k / np.where(length == 0, 1, length)
 
@@ -58,7 +58,7 @@ def define(
         for i, (k_i, v_i, beta_i) in enumerate(zip(k, v, beta, strict=True), start=first):
             S = S - beta_i * np.outer(k_i, S.T @ k_i - v_i)
             if i >= 0:
-                o[i] = scale * S.T @ q[i]
+                o[i] = S.T @ q[i]
         return o
 
     heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),(j,g)->(i,e)")
@@ -71,7 +71,7 @@ def attend(
     v: torch.Tensor,
     beta: torch.Tensor,
     *,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, a chunk at a time, in time and memory linear in n.
 
@@ -82,7 +82,8 @@ def attend(
         k: keys (..., n_k, d) of any length, in the dtype and on the device of ``q``.
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
         beta: (..., n_k, 1), likewise, between 0 and 2 (nobody looks).
-        scale: what multiplies the outputs; None means d^-1/2.
+        scale: what multiplies the outputs, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -91,8 +92,8 @@ def attend(
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    tokens = _checked(q, k, v, beta)
-    out, _ = _scan(recurrence.start(*tokens[1:]), tokens, scale)
+    tokens, factor = _checked(q, k, v, beta, scale)
+    out, _ = _scan(recurrence.start(*tokens[1:]), tokens, factor)
     return out.to(q.dtype)
 
 
@@ -120,7 +121,7 @@ def step(
     v: torch.Tensor,
     beta: torch.Tensor,
     *,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, State]:
     """The same for the next token, or the next few, of a stream.
 
@@ -139,9 +140,9 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    tokens = _checked(q, k, v, beta)
+    tokens, factor = _checked(q, k, v, beta, scale)
     tensors.check_stream(q, k)
-    out, S = _scan(recurrence.resume(state, *tokens[1:]), tokens, scale)
+    out, S = _scan(recurrence.resume(state, *tokens[1:]), tokens, factor)
     return out.to(q.dtype), State(S)
 
 
@@ -174,22 +175,26 @@ def writes(
 
 
 def _checked(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor
-) -> list[torch.Tensor]:
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    beta: torch.Tensor,
+    scale: float | torch.Tensor | None,
+) -> tuple[list[torch.Tensor], float]:
     lead = tensors.check(q, k, v)
-    tensors.check_gate("beta", beta, k, lead)
-    return recurrence.widened(q, k, v, beta)
+    lead = tensors.check_gate("beta", beta, k, lead)
+    q, factor = tensors.folded(q, scale, lead)
+    return recurrence.widened(q, k, v, beta), factor
 
 
 def _scan(
-    S: torch.Tensor, tokens: list[torch.Tensor], scale: float | None
+    S: torch.Tensor, tokens: list[torch.Tensor], factor: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    scale = tokens[0].shape[-1] ** -0.5 if scale is None else scale
-    return recurrence.scan(partial(_chunk, scale), S, *tokens)
+    return recurrence.scan(partial(_chunk, factor), S, *tokens)
 
 
 def _chunk(
-    scale: float,
+    factor: float,
     S: torch.Tensor,
     q: torch.Tensor,
     k: torch.Tensor,
@@ -199,4 +204,4 @@ def _chunk(
     """Once it is known what is written, the rest is linear attention to it."""
     k = unit(k)
     u = writes(k @ k.mT, k @ S, v, beta)
-    return scale * ((q @ k.mT).tril() @ u + q @ S), S + k.mT @ u
+    return factor * ((q @ k.mT).tril() @ u + q @ S), S + k.mT @ u

@@ -61,7 +61,6 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
-from attention_limits.attention.options import is_number
 from attention_limits.formula import Formula
 
 ALIGNMENT = 8  # a sink widens its tensors to a multiple of this, as fused kernels on GPUs want it
@@ -170,10 +169,10 @@ def attend(
     lead = tensors.check(q, k, v, mask=mask)
     n_q, n_k = q.shape[-2], k.shape[-2]
     for name, x in {"scale": scale, "log_n": log_n, "sink": sink}.items():
-        if x is not None and not is_number(x):
-            _check_broadcasts(name, x, (*lead, n_q, 1), q.device)
+        if x is not None:
+            tensors.check_per_query(name, x, q, lead)
     if bias is not None:
-        _check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
+        tensors.check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.
     pattern: dict[str, Any] = {"is_causal": causal and n_q == n_k and bias is None}
     sees = None
@@ -269,6 +268,8 @@ def step(
     out = attend(
         q, k, v, causal=True, scale=scale, log_n=log_n, qk_norm=qk_norm, sink=sink, bias=bias
     )
+    if state is None:  # what was joined is a copy already
+        k, v = k.clone(), v.clone()
     return out, Cache(k, v)
 
 
@@ -332,19 +333,3 @@ def _fused(q, k, v, lead, *, attn_mask=None, **options) -> torch.Tensor:
     q, k, v = map(four_axes, (q, k, v))
     out = scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, **options)
     return out.reshape(*lead, *out.shape[-2:])
-
-
-def _check_broadcasts(name: str, x: object, wanted: tuple[int, ...], device: torch.device) -> None:
-    """Refuse what is no floating-point tensor that broadcasts to what is wanted."""
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        numbers = "" if name == "bias" else "a number or "
-        kind = getattr(x, "dtype", type(x))
-        raise ValueError(f"{name} must be {numbers}a floating-point tensor, got {kind}")
-    if x.device != device:
-        raise ValueError(f"{name} must be on the device of q, {device}, got {x.device}")
-    axes = zip(reversed(x.shape), reversed(wanted), strict=False)
-    if x.ndim > len(wanted) or any(ours not in (1, theirs) for ours, theirs in axes):
-        each = "score" if name == "bias" else "query"
-        raise ValueError(
-            f"{name} must broadcast to one number a {each}, {wanted}, got {tuple(x.shape)}"
-        )

@@ -104,19 +104,19 @@ def define(
     v: np.ndarray,
     *,
     block: int = BLOCK,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
     covariance: bool = False,
 ) -> np.ndarray:
     """The equations above, word for word, on (n, d) arrays; leading axes broadcast."""
-    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
     sees = cover(q.shape[-2], n_k=k.shape[-2], block=block)
 
     def as_one(q, K, V):
         k_mean, v_mean = K.mean(0), V.mean(0)
         if covariance:
             C = (K - k_mean).T @ (V - v_mean) / len(K)
-            v_mean = v_mean + scale * C.T @ q
-        return scale * k_mean @ q + np.log(len(K)), v_mean
+            v_mean = v_mean + C.T @ q
+        return k_mean @ q + np.log(len(K)), v_mean
 
     def one_head(q, k, v):
         o = np.zeros((len(q), v.shape[-1]))
@@ -137,7 +137,7 @@ def attend(
     v: torch.Tensor,
     *,
     block: int = BLOCK,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
     covariance: bool = False,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, leaf by leaf, in time and memory of the order n log n.
@@ -149,7 +149,8 @@ def attend(
         k: keys (..., n_k, d), in the dtype and on the device of ``q``.
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
         block: keys in a leaf.  More of them are more exact, and take longer.
-        scale: what multiplies the inner products; None means d^-1/2.
+        scale: what multiplies the inner products, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
         covariance: whether a far block also gives how its values vary with its keys.
 
     Returns:
@@ -160,12 +161,14 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if ``block``
             is no integer of at least 1.
     """
-    tensors.check(q, k, v)
+    lead = tensors.check(q, k, v)
     checks.check_count("block", block, least=1)
+    dtype = q.dtype
+    q, factor = tensors.folded(q, scale, lead)
     blind = max(0, q.shape[-2] - k.shape[-2])
     start = Past(_none_of(k, v), _none_of(k, v), ())
-    out, _ = _scan(start, q[..., blind:, :], k, v, block, scale, covariance)
-    return pad(out, (0, 0, blind, 0))
+    out, _ = _scan(start, q[..., blind:, :], k, v, block, factor, covariance)
+    return pad(out, (0, 0, blind, 0)).to(dtype)
 
 
 def cost(*, block: int = BLOCK, covariance: bool = False) -> Cost:
@@ -240,7 +243,7 @@ def step(
     v: torch.Tensor,
     *,
     block: int = BLOCK,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
     covariance: bool = False,
 ) -> tuple[torch.Tensor, Past]:
     """Fractal attention for the next token, or the next few, of a stream.
@@ -261,9 +264,11 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    tensors.check(q, k, v)
+    lead = tensors.check(q, k, v)
     checks.check_count("block", block, least=1)
     tensors.check_stream(q, k)
+    dtype = q.dtype
+    q, factor = tensors.folded(q, scale, lead)
     if state is None:
         state = Past(_none_of(k, v), _none_of(k, v), ())
     tensors.check_continues("k", k, state.rest.keys)
@@ -274,10 +279,10 @@ def step(
     if state.far and covariance != bool(state.far[0][0].covariance.shape[-2]):
         raise ValueError(f"covariance must be that of the stream, {not covariance}")
     k, v = torch.cat([state.rest.keys, k], dim=-2), torch.cat([state.rest.values, v], dim=-2)
-    out, state = _scan(state, q, k, v, block, scale, covariance)
+    out, state = _scan(state, q, k, v, block, factor, covariance)
     # A view would keep alive all the tokens of this step.
     last, rest = (Leaf(leaf.keys.clone(), leaf.values.clone()) for leaf in (state.last, state.rest))
-    return out, Past(last, rest, state.far)
+    return out.to(dtype), Past(last, rest, state.far)
 
 
 def _none_of(k: torch.Tensor, v: torch.Tensor) -> Leaf:
@@ -290,14 +295,13 @@ def _scan(
     k: torch.Tensor,
     v: torch.Tensor,
     block: int,
-    scale: float | None,
+    factor: float,
     covariance: bool,
 ) -> tuple[torch.Tensor, Past]:
     """Outputs for the last n_q of the n_k tokens that come after ``past.last``, and what is left.
 
     All queries of a leaf see the same far blocks: one small product of matrices a leaf.
     """
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
     wide = torch.promote_types(q.dtype, torch.float32)
     n_k = k.shape[-2]
     old = n_k - q.shape[-2]
@@ -311,7 +315,7 @@ def _scan(
     outputs: list[torch.Tensor] = []
     for query, own in zip(queries, leaves, strict=True):
         if query.shape[-2] or not outputs:  # old leaves are only summed up; one output there is
-            out = _seen(scale * query.to(wide), far, last, own, block)
+            out = _seen(factor * query.to(wide), far, last, own, block)
             outputs.append(out.to(q.dtype))
         if own.keys.shape[-2] < block:
             rest = own

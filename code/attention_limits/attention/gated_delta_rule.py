@@ -40,10 +40,10 @@ def define(
     log_decay: np.ndarray,
     beta: np.ndarray,
     *,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The recurrence above, word for word, on (n, d) arrays; leading axes broadcast."""
-    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
     length = np.linalg.norm(k, axis=-1, keepdims=True)
     k = k / np.where(length == 0, 1, length)
 
@@ -55,7 +55,7 @@ def define(
         ):
             S = decay_i * (S - beta_i * np.outer(k_i, k_i) @ S) + beta_i * np.outer(k_i, v_i)
             if i >= 0:
-                o[i] = scale * S.T @ q[i]
+                o[i] = S.T @ q[i]
         return o
 
     heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),(j,g),(j,g)->(i,e)")
@@ -69,7 +69,7 @@ def attend(
     log_decay: torch.Tensor,
     beta: torch.Tensor,
     *,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, a chunk at a time, in time and memory linear in n.
 
@@ -81,7 +81,8 @@ def attend(
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
         log_decay: g, (..., n_k, 1), likewise, at most 0 (nobody looks).
         beta: (..., n_k, 1), likewise, between 0 and 2 (nor here).
-        scale: what multiplies the outputs; None means d^-1/2.
+        scale: what multiplies the outputs, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -90,8 +91,8 @@ def attend(
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    tokens = _checked(q, k, v, log_decay, beta)
-    out, _ = _scan(recurrence.start(*tokens[1:]), tokens, scale)
+    tokens, factor = _checked(q, k, v, log_decay, beta, scale)
+    out, _ = _scan(recurrence.start(*tokens[1:]), tokens, factor)
     return out.to(q.dtype)
 
 
@@ -113,7 +114,7 @@ def step(
     log_decay: torch.Tensor,
     beta: torch.Tensor,
     *,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, State]:
     """The same for the next token, or the next few, of a stream.
 
@@ -133,30 +134,35 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    tokens = _checked(q, k, v, log_decay, beta)
+    tokens, factor = _checked(q, k, v, log_decay, beta, scale)
     tensors.check_stream(q, k)
-    out, S = _scan(recurrence.resume(state, *tokens[1:]), tokens, scale)
+    out, S = _scan(recurrence.resume(state, *tokens[1:]), tokens, factor)
     return out.to(q.dtype), State(S)
 
 
 def _checked(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_decay: torch.Tensor, beta: torch.Tensor
-) -> list[torch.Tensor]:
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    log_decay: torch.Tensor,
+    beta: torch.Tensor,
+    scale: float | torch.Tensor | None,
+) -> tuple[list[torch.Tensor], float]:
     lead = tensors.check(q, k, v)
     lead = tensors.check_gate("log_decay", log_decay, k, lead)
-    tensors.check_gate("beta", beta, k, lead)
-    return recurrence.widened(q, k, v, log_decay, beta)
+    lead = tensors.check_gate("beta", beta, k, lead)
+    q, factor = tensors.folded(q, scale, lead)
+    return recurrence.widened(q, k, v, log_decay, beta), factor
 
 
 def _scan(
-    S: torch.Tensor, tokens: list[torch.Tensor], scale: float | None
+    S: torch.Tensor, tokens: list[torch.Tensor], factor: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    scale = tokens[0].shape[-1] ** -0.5 if scale is None else scale
-    return recurrence.scan(partial(_chunk, scale), S, *tokens)
+    return recurrence.scan(partial(_chunk, factor), S, *tokens)
 
 
 def _chunk(
-    scale: float,
+    factor: float,
     S: torch.Tensor,
     q: torch.Tensor,
     k: torch.Tensor,
@@ -169,4 +175,4 @@ def _chunk(
     between, before, after = decays(log_decay)
     u = writes(k @ k.mT * between, before * (k @ S), v, beta)
     out = (q @ k.mT * between) @ u + before * (q @ S)
-    return scale * out, before[..., -1:, :] * S + (after * k).mT @ u
+    return factor * out, before[..., -1:, :] * S + (after * k).mT @ u

@@ -42,10 +42,10 @@ def define(
     v: np.ndarray,
     log_decay: np.ndarray,
     *,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The recurrence above, word for word, on (n, d) arrays; leading axes broadcast."""
-    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
 
     def one_head(q, k, v, log_decay):
         S, o = np.zeros((k.shape[-1], v.shape[-1])), np.zeros((len(q), v.shape[-1]))
@@ -53,7 +53,7 @@ def define(
         for i, (k_i, v_i, g_i) in enumerate(zip(k, v, log_decay, strict=True), start=first):
             S = np.exp(g_i)[:, None] * S + np.outer(k_i, v_i)
             if i >= 0:
-                o[i] = scale * S.T @ q[i]
+                o[i] = S.T @ q[i]
         return o
 
     heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),(j,g)->(i,e)")
@@ -66,7 +66,7 @@ def attend(
     v: torch.Tensor,
     log_decay: torch.Tensor,
     *,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, a chunk at a time, in time and memory linear in n.
 
@@ -79,7 +79,8 @@ def attend(
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
         log_decay: g, likewise, at most 0 (nobody looks): (..., n_k, 1), or (..., n_k, d) for
             each channel its own, which takes about twice the time.
-        scale: what multiplies the outputs; None means d^-1/2.
+        scale: what multiplies the outputs, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -88,8 +89,8 @@ def attend(
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    tokens = _checked(q, k, v, log_decay)
-    out, _ = _scan(recurrence.start(*tokens[1:]), *tokens, scale=scale)
+    tokens, factor = _checked(q, k, v, log_decay, scale)
+    out, _ = _scan(recurrence.start(*tokens[1:]), *tokens, factor=factor)
     return out.to(q.dtype)
 
 
@@ -115,7 +116,7 @@ def step(
     v: torch.Tensor,
     log_decay: torch.Tensor,
     *,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, State]:
     """The same for the next token, or the next few, of a stream.
 
@@ -134,9 +135,9 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    tokens = _checked(q, k, v, log_decay)
+    tokens, factor = _checked(q, k, v, log_decay, scale)
     tensors.check_stream(q, k)
-    out, S = _scan(recurrence.resume(state, *tokens[1:]), *tokens, scale=scale)
+    out, S = _scan(recurrence.resume(state, *tokens[1:]), *tokens, factor=factor)
     return out.to(q.dtype), State(S)
 
 
@@ -157,11 +158,16 @@ def decays(log_decay: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.T
 
 
 def _checked(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_decay: torch.Tensor
-) -> list[torch.Tensor]:
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    log_decay: torch.Tensor,
+    scale: float | torch.Tensor | None,
+) -> tuple[list[torch.Tensor], float]:
     lead = tensors.check(q, k, v)
-    tensors.check_gate("log_decay", log_decay, k, lead, per_channel=True)
-    return recurrence.widened(q, k, v, log_decay)
+    lead = tensors.check_gate("log_decay", log_decay, k, lead, per_channel=True)
+    q, factor = tensors.folded(q, scale, lead)
+    return recurrence.widened(q, k, v, log_decay), factor
 
 
 def _scan(
@@ -171,21 +177,20 @@ def _scan(
     v: torch.Tensor,
     log_decay: torch.Tensor,
     *,
-    scale: float | None,
+    factor: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
     if log_decay.shape[-1] == 1:
-        return recurrence.scan(partial(_chunk, scale), S, q, k, v, log_decay)
+        return recurrence.scan(partial(_chunk, factor), S, q, k, v, log_decay)
     # What remains after the whole chunks goes in powers of two, so that all chunks can be halved.
     n = k.shape[-2]
     rest = [2**e for e in reversed(range(CHUNK.bit_length() - 1)) if n & 2**e]
     lengths = [CHUNK] * (n // CHUNK) + rest
-    chunk = partial(_chunk_per_channel, scale)
+    chunk = partial(_chunk_per_channel, factor)
     return recurrence.scan(chunk, S, q, k, v, log_decay, lengths=lengths)
 
 
 def _chunk(
-    scale: float,
+    factor: float,
     S: torch.Tensor,
     q: torch.Tensor,
     k: torch.Tensor,
@@ -195,11 +200,11 @@ def _chunk(
     """With one g a token, the pairs of a chunk only need a factor each."""
     between, before, after = decays(log_decay)
     out = (q @ k.mT * between) @ v + before * (q @ S)
-    return scale * out, before[..., -1:, :] * S + (after * k).mT @ v
+    return factor * out, before[..., -1:, :] * S + (after * k).mT @ v
 
 
 def _chunk_per_channel(
-    scale: float,
+    factor: float,
     S: torch.Tensor,
     q: torch.Tensor,
     k: torch.Tensor,
@@ -207,7 +212,7 @@ def _chunk_per_channel(
     log_decay: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """With one g a channel, query and key share their decays out: neither may grow, or e^g is ∞."""
-    scores, q, k, decay = _meet(scale * q, k, log_decay.exp())
+    scores, q, k, decay = _meet(factor * q, k, log_decay.exp())
     return scores @ v + q @ S, decay.mT * S + k.mT @ v
 
 

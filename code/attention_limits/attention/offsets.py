@@ -87,7 +87,7 @@ def define(
     offsets: Iterable[int],
     causal: bool = False,
     mask: np.ndarray | None = None,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The equation above on (n, d) arrays: dense attention's, over the V_i that are left."""
     sees = visible(q.shape[-2], n_k=k.shape[-2], offsets=offsets, causal=causal)
@@ -102,7 +102,7 @@ def attend(
     offsets: Iterable[int],
     causal: bool = False,
     mask: torch.Tensor | None = None,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in memory linear in n.
 
@@ -117,7 +117,8 @@ def attend(
         causal: a promise that no offset is negative, which is then checked.
         mask: booleans that broadcast to (..., n_q, n_k), True = may look.  Joined with the offsets
             by AND.  Only the entries at an offset are read: one row for all queries stays one row.
-        scale: what multiplies the inner products; None means d^-1/2.
+        scale: what multiplies the inner products, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -131,13 +132,14 @@ def attend(
     offsets = distinct_offsets(offsets, causal)
     if mask is not None:  # a view, which takes no memory
         mask = mask.expand(torch.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    dtype = q.dtype
+    q, factor = tensors.folded(q, scale, lead)
     wide = torch.promote_types(q.dtype, torch.float32)
     # Of what is not contiguous, index_select copies everything, and would do so for each tile.
     wide_q, wide_k, wide_v = (
         x.to(wide).expand(*lead, *x.shape[-2:]).contiguous() for x in (q, k, v)
     )
-    return _Tiled.apply(wide_q, wide_k, wide_v, mask, offsets, scale).to(q.dtype)
+    return _Tiled.apply(wide_q, wide_k, wide_v, mask, offsets, factor).to(dtype)
 
 
 def cost(*, offsets: Iterable[int], causal: bool = False) -> Cost:
@@ -166,7 +168,7 @@ def step(
     v: torch.Tensor,
     *,
     offsets: Iterable[int],
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, Recent]:
     """Attention at offsets for the next token, or the next few, of a stream.
 

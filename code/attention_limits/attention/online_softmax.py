@@ -52,17 +52,17 @@ def define(
     *,
     causal: bool = False,
     mask: np.ndarray | None = None,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The recurrence above, word for word, on (n, d) arrays; leading axes broadcast."""
-    scale = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
+    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
     sees = visible(q.shape[-2], n_k=k.shape[-2], causal=causal)
     sees = sees if mask is None else sees & mask
 
     def one_query(q, k, v, V):
         m, Z, o = -np.inf, 0, np.zeros(v.shape[-1])
         for k_j, v_j in zip(k[V], v[V], strict=True):
-            s = scale * k_j @ q
+            s = k_j @ q
             higher = np.maximum(m, s)
             Z = Z * np.exp(m - higher) + np.exp(s - higher)
             o = o * np.exp(m - higher) + np.exp(s - higher) * v_j
@@ -80,7 +80,7 @@ def attend(
     *,
     causal: bool = False,
     mask: torch.Tensor | None = None,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
     block: int = BLOCK,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in memory linear in n.
@@ -96,7 +96,8 @@ def attend(
             that of the last key.
         mask: booleans that broadcast to (..., n_q, n_k), True = may look.  Joined with ``causal``
             by AND.  It is cut into tiles, never expanded: one row for all queries stays one row.
-        scale: what multiplies the inner products; None means d^-1/2.
+        scale: what multiplies the inner products, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
         block: how many queries and how many keys make a tile; the result does not depend on it.
 
     Returns:
@@ -109,10 +110,10 @@ def attend(
     """
     lead = tensors.check(q, k, v, mask=mask)
     checks.check_count("block", block, least=1)
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
-    wide = torch.promote_types(q.dtype, torch.float32)
+    dtype, wide = q.dtype, torch.promote_types(q.dtype, torch.float32)
+    q, factor = tensors.folded(q, scale, lead)
     queries, keys, values = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
-    return _Tiled.apply(scale * queries, keys, values, mask, causal, block).to(q.dtype)
+    return _Tiled.apply(factor * queries, keys, values, mask, causal, block).to(dtype)
 
 
 def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:

@@ -5,16 +5,10 @@ of, before there is a tensor.
 """
 
 from collections.abc import Iterable, Sequence
-from numbers import Real
 
 import numpy as np
 
 from attention_limits.checks import check_count
-
-
-def is_number(x: object) -> bool:
-    """Whether something is a real number; True and False are none."""
-    return isinstance(x, Real) and not isinstance(x, bool)
 
 
 def distinct_offsets(offsets: Iterable[int], causal: bool) -> list[int]:

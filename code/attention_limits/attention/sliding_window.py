@@ -60,7 +60,7 @@ def define(
     window: int,
     causal: bool = False,
     mask: np.ndarray | None = None,
-    scale: float | None = None,
+    scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The equation above, dense attention's on the keys of W_i; leading axes broadcast."""
     sees = visible(q.shape[-2], n_k=k.shape[-2], window=window, causal=causal)
@@ -75,7 +75,7 @@ def attend(
     window: int,
     causal: bool = False,
     mask: torch.Tensor | None = None,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in time and memory linear in n.
 
@@ -92,7 +92,8 @@ def attend(
             that of the last key.
         mask: booleans that broadcast to (..., n_q, n_k), True = may look.  Joined with the window
             by AND.  It is cut into tiles, never expanded: one row for all queries stays one row.
-        scale: what multiplies the inner products; None means d^-1/2.
+        scale: what multiplies the inner products, a number or a tensor that broadcasts to
+            (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -156,7 +157,7 @@ def step(
     v: torch.Tensor,
     *,
     window: int,
-    scale: float | None = None,
+    scale: float | torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, Recent]:
     """Causal attention for the next token, or the next few, of a stream.
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from attention_limits.tensors import without_autocast
+from attention_limits.tensors import folded, without_autocast
 
 
 class Tile(NamedTuple):
@@ -55,26 +55,26 @@ def attend(
     *,
     lead: torch.Size,
     mask: torch.Tensor | None,
-    scale: float | None,
+    scale: float | torch.Tensor | None,
 ) -> torch.Tensor:
     """Attention over the tiles; a query that is in none gets 0.
 
     Args:
-        q, k, v: checked by ``inputs.check``.
+        q, k, v: checked by ``tensors.check``.
         tiles: what there is to compute; in each, but for a mask, every query sees something.
-        lead: the leading axes that ``inputs.check`` returned.
+        lead: the leading axes that ``tensors.check`` returned.
         mask: booleans that broadcast to (..., n_q, n_k), or None.  Cut into tiles, never expanded.
-        scale: what multiplies the inner products; None means d^-1/2.
+        scale: as for the mechanisms.
     """
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    dtype, wide = q.dtype, compute_dtype(q.dtype)
+    q, factor = folded(q, scale, lead)
     if mask is not None:
         square = q.shape[-2], k.shape[-2]
         mask = mask.expand(torch.broadcast_shapes(mask.shape, square))  # a view, no memory
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
-    dtype, wide = q.dtype, compute_dtype(q.dtype)
     q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
     with without_autocast(q.device):  # it would round one half of the way back, and not the other
-        return _Tiled.apply(q, k, v, tiles, mask, scale, keep).to(dtype)
+        return _Tiled.apply(q, k, v, tiles, mask, factor, keep).to(dtype)
 
 
 class _Tiled(torch.autograd.Function):

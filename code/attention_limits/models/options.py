@@ -11,9 +11,8 @@ from attention_limits.attention.options import (
     check_layout,
     check_period,
     distinct_offsets,
-    is_number,
 )
-from attention_limits.checks import check_choice, check_count
+from attention_limits.checks import check_choice, check_count, is_number
 
 
 def options_of(function: Callable) -> dict[str, object]:
