@@ -13,7 +13,7 @@ import torch
 from helpers.small_trainings import KINDS, SHORT, SMALL, TASK, same
 
 from attention_limits import tasks
-from attention_limits.training import Recipe, checkpoints, loop, train
+from attention_limits.training import Recipe, checkpoints, loop, train, train_ensemble
 
 
 def interrupted(path, at, **given):
@@ -152,3 +152,25 @@ def test_a_corrupted_checkpoint_is_refused_by_name(tmp_path, content):
     path.write_bytes(path.read_bytes()[:2000] if content is None else content)
     with pytest.raises(ValueError, match="checkpoint models is corrupted; delete it"):
         train(SMALL, TASK, SHORT, checkpoint=path)
+
+
+@pytest.mark.parametrize("door", [train, train_ensemble])
+@pytest.mark.parametrize(
+    "checkpoint", ["nowhere/models", ".", b"models", 3], ids=["no folder", "a folder", "bytes", "3"]
+)
+def test_where_no_checkpoint_can_be_is_told_before_training(
+    tmp_path, monkeypatch, door, checkpoint
+):
+    """After ``every`` steps it was lost, with what they had learned."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loop._Trainer, "take_step", lambda self: pytest.fail("it trains"))
+    with pytest.raises(ValueError, match=r"^checkpoint must be"):
+        door(SMALL, TASK, SHORT, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("door", [train, train_ensemble])
+def test_a_path_may_be_a_string(tmp_path, monkeypatch, door):
+    monkeypatch.chdir(tmp_path)
+    once = door(SMALL, TASK, SHORT, seeds=(0, 1), checkpoint="models", every=5)
+    assert list(tmp_path.iterdir())
+    assert same(once, door(SMALL, TASK, SHORT, seeds=(0, 1), checkpoint="models", every=5))

@@ -152,3 +152,21 @@ def test_a_model_that_diverges_is_given_up_and_takes_none_with_it():
 def test_all_stop_and_so_does_training():
     recipe = dataclasses.replace(SHORT, steps=10**6, target=1e-9)
     assert train(SMALL, TASK, recipe).steps == (training.INTERVAL,)
+
+
+SURROUNDINGS = {
+    "no gradients": torch.no_grad,
+    "inference": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize("surroundings", SURROUNDINGS.values(), ids=SURROUNDINGS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_around_the_call_changes_nothing(surroundings, precision):
+    """It failed deep inside, or trained other models than it said."""
+    recipe = dataclasses.replace(SHORT, precision=precision)
+    with surroundings():
+        within = train(SMALL, TASK, recipe)
+    assert same(within, train(SMALL, TASK, recipe))
+    assert all(w.requires_grad and not w.is_inference() for w in within.model.parameters())

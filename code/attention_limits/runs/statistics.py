@@ -15,6 +15,7 @@ import numpy as np
 import sympy as sp
 
 RESAMPLES = 2000
+SIGNS = 2**20  # of random swaps, held at once
 EXACT = 14  # up to so many seeds, all signs are tried; their number doubles with each
 
 
@@ -78,8 +79,10 @@ def _groups(lengths: Sequence[float], values: Sequence[float]) -> dict[float, np
         raise ValueError("values must be positive and finite, to have a logarithm")
     places, logs = np.asarray(lengths), np.log(np.asarray(values, dtype=float))
     different = np.unique(places)
-    if len(different) < 2 or different[0] <= 0:
-        raise ValueError(f"lengths must be positive, and two or more, got {different.tolist()}")
+    if len(different) < 2 or not all(0 < length < np.inf for length in different):
+        raise ValueError(
+            f"lengths must be positive and finite, and two or more, got {different.tolist()}"
+        )
     return {float(length): logs[places == length] for length in different}
 
 
@@ -230,9 +233,18 @@ def _swapped(differences: np.ndarray) -> float:
     """The share of swaps, each the sign of a difference, whose mean is as far from 0 as ours."""
     count = len(differences)
     if count <= EXACT:
-        signs = np.array(list(itertools.product((-1, 1), repeat=count)))
+        sums = np.array(list(itertools.product((-1, 1), repeat=count))) @ differences
     else:
-        signs = np.random.default_rng(0).choice((-1, 1), (2**EXACT, count))
-        signs[0] = 1  # ours is one of them, or p could be 0
+        sums = _randomly_swapped(differences)
     rounding = 1e-12 * np.abs(differences).sum()
-    return float((np.abs(signs @ differences) >= abs(differences.sum()) - rounding).mean())
+    return float((np.abs(sums) >= abs(differences.sum()) - rounding).mean())
+
+
+def _randomly_swapped(differences: np.ndarray) -> np.ndarray:
+    """The sums of many random swaps, some at a time: all signs at once would fill the memory."""
+    rng, at_once = np.random.default_rng(0), max(1, SIGNS // len(differences))
+    sums = [differences.sum()]  # ours is one of them, or p could be 0
+    while len(sums) < 2**EXACT:
+        swaps = min(at_once, 2**EXACT - len(sums))
+        sums.extend(rng.choice((-1, 1), (swaps, len(differences))) @ differences)
+    return np.array(sums)

@@ -1,11 +1,28 @@
 """The state of a training in a file: whole or not at all, and of this training or refused."""
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+
+def place(checkpoint: str | os.PathLike | None) -> Path | None:
+    """Where a checkpoint is kept, if it is; found out before the training, not at its first save.
+
+    Raises:
+        ValueError: if it is no path, a folder, or in a folder that is not there.
+    """
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, str | os.PathLike):
+        raise ValueError(f"checkpoint must be a path, or None, got {type(checkpoint)}")
+    path = Path(checkpoint)
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(f"checkpoint must be a file in a folder that exists, got {path}")
+    return path
 
 
 def write(path: Path, state: Mapping[str, Any]) -> None:

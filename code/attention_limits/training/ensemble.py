@@ -12,6 +12,7 @@ from attention_limits.checks import check_count
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress
 from attention_limits.tasks import Task
+from attention_limits.training import checkpoints
 from attention_limits.training.loop import one_each, train
 from attention_limits.training.processes import cores, in_processes
 from attention_limits.training.recipe import Recipe
@@ -26,7 +27,7 @@ def train_ensemble(
     seeds: Sequence[int] = (0,),
     rates: float | Sequence[float] = 1e-3,
     device: str | torch.device = "cpu",
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     every: int = 100,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -48,7 +49,7 @@ def train_ensemble(
     Raises:
         ValueError: as ``train``.
     """
-    device = devices.choose(str(device))
+    device, kept = devices.choose(str(device)), checkpoints.place(checkpoint)
     seeds, rates = tuple(seeds), one_each(rates, seeds)
     check_count("every", every, least=1)
     if workers is None:
@@ -63,8 +64,7 @@ def train_ensemble(
             "seeds": [seeds[number] for number in share],
             "rates": [rates[number] for number in share],
             "device": str(device),
-            "checkpoint": checkpoint
-            and checkpoint.with_name(f"{checkpoint.name}.{number}-of-{workers}"),
+            "checkpoint": kept and kept.with_name(f"{kept.name}.{number}-of-{workers}"),
         }
         for number, share in enumerate(shares)
     ]

@@ -13,6 +13,7 @@ from attention_limits.checks import check_count
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress
 from attention_limits.tasks import Task
+from attention_limits.tensors import without_autocast
 from attention_limits.training import checkpoints, updates
 from attention_limits.training.data import draw, score, to_tensors
 from attention_limits.training.recipe import INTERVAL, Recipe
@@ -27,7 +28,7 @@ def train(
     seeds: Sequence[int] = (0,),
     rates: float | Sequence[float] = 1e-3,
     device: str | torch.device = "cpu",
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     every: int = 100,
     progress: Progress | None = None,
     on_eval: Callable[[Trained], None] | None = None,
@@ -51,12 +52,28 @@ def train(
             They are those that train on, no copies: to be evaluated at once, and left as they are.
 
     Raises:
-        ValueError: naming the argument, if one has no sensible value or ``checkpoint`` holds
-            something else.
+        ValueError: naming the argument, if one has no sensible value, ``checkpoint`` is in no
+            folder that exists, or holds something else.
     """
     check_count("every", every, least=1)
-    device = devices.choose(str(device))
-    trainer = _Trainer(architecture, task, recipe, tuple(seeds), one_each(rates, seeds), device)
+    device, kept = devices.choose(str(device)), checkpoints.place(checkpoint)
+    rates = one_each(rates, seeds)
+    # What the caller has switched off or on around this call would train other models, or none.
+    with torch.inference_mode(False), torch.enable_grad(), without_autocast(device):
+        trainer = _Trainer(architecture, task, recipe, tuple(seeds), rates, device)
+        _run(trainer, kept, every, progress, on_eval)
+    return trainer.trained()
+
+
+def _run(
+    trainer: "_Trainer",
+    checkpoint: Path | None,
+    every: int,
+    progress: Progress | None,
+    on_eval: Callable[[Trained], None] | None,
+) -> None:
+    """All steps that are left, told and kept on the way."""
+    recipe = trainer.recipe
     if checkpoint is not None and checkpoint.exists():
         trainer.load(checkpoint)
     while trainer.step < recipe.steps and trainer.active.any():
@@ -69,7 +86,6 @@ def train(
                 on_eval(trainer.trained())
         if checkpoint is not None and trainer.step % every == 0:
             trainer.save(checkpoint)
-    return trainer.trained()
 
 
 class _Trainer:
