@@ -323,13 +323,33 @@ def test_a_bias_is_added_to_the_scores_after_all_else(causal, shape, options):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-def test_a_bias_of_another_dtype_is_rounded_to_that_of_the_scores(dtype):
-    """Mixed precision hands over a float32 table beside half-precision queries."""
+@pytest.mark.parametrize("causal", [False, True], ids=["", "causal"])
+@pytest.mark.parametrize("sink", [None, 0.5])
+def test_a_bias_far_from_zero_keeps_its_digits(dtype, causal, sink):
+    """Rounded as it came, −500.5, −500 and −499.5 are one number, and its softmax is flat."""
     q, k, v = (x.to(dtype) for x in draw(*[(2, 9, 8)] * 3))
-    [bias] = draw((2, 9, 9), seed=1)
-    out = dense.attend(q, k, v, causal=True, bias=bias)
+    bias = (draw((2, 9, 9), seed=1)[0] * 64).round() / 64  # of few digits: the shift is exact
+    far = -torch.arange(1, 10, dtype=bias.dtype)[:, None] * 500
+    shifted = {"bias": bias + far, "sink": None if sink is None else sink + far}
+    options = {"causal": causal, "bias": bias, "sink": sink}
+    out = dense.attend(q, k, v, **options)
     assert out.dtype == dtype
-    assert torch.equal(out, dense.attend(q, k, v, causal=True, bias=bias.to(dtype)))
+    assert torch.equal(dense.attend(q, k, v, **{**options, **shifted}), out)
+    exact = dense.attend(q.double(), k.double(), v.double(), **options)
+    assert (out - exact).abs().max() < 8 * torch.finfo(dtype).eps
+
+
+def test_the_gradient_of_a_bias_is_that_of_the_softmax_though_it_is_shifted():
+    """Through the shift it would be taken off twice."""
+    q, k, v = draw(*[(2, 9, 8)] * 3)
+    [bias] = draw((2, 9, 9), seed=1)
+    upstream = torch.linspace(-1, 1, q.numel()).view_as(q)
+    grads = []
+    for dtype in (torch.float32, torch.float64):
+        far = (bias - 300).requires_grad_()
+        out = dense.attend(*(x.to(dtype) for x in (q, k, v)), causal=True, bias=far, sink=-300.0)
+        grads += torch.autograd.grad(out, far, upstream.to(dtype))
+    torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("sink", [None, 0.3])

@@ -156,8 +156,9 @@ def attend(
         sink: the score of a key of value 0 that takes part in every softmax, rounded to the dtype
             of ``q``; None means that there is none.
         bias: what is added to the scores, after all else: a tensor that broadcasts to
-            (..., n_q, n_k), on the device of ``q`` and of any floating-point dtype.  Costs memory
-            of the order n_q · n_k.
+            (..., n_q, n_k), on the device of ``q`` and of any floating-point dtype.  One of more
+            digits than ``q`` is rounded, less the largest that a query sees, which changes
+            nothing else.  Costs memory of the order n_q · n_k.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -187,8 +188,9 @@ def attend(
         q, k, v = torch.where(has_keys, q, 0), torch.where(seen, k, 0), torch.where(seen, v, 0)
         pattern = {"attn_mask": sees | ~has_keys}
     if bias is not None:
-        bias = bias.to(q.dtype).expand(torch.broadcast_shapes(bias.shape, (n_q, n_k)))
+        bias = bias.expand(torch.broadcast_shapes(bias.shape, (n_q, n_k)))
         bias = bias if sees is None else torch.where(pattern["attn_mask"], bias, -torch.inf)
+        bias, sink = _rounded(bias, sink, q.dtype)
         pattern = {"attn_mask": bias}
     scale = _default_scale(q.shape[-1], qk_norm) if scale is None else scale
     if qk_norm:
@@ -277,6 +279,23 @@ def _default_scale(d: int, qk_norm: bool) -> float:
     """Queries and keys of length √d score the same, brought to length 1 by ``qk_norm`` or not."""
     root = math.sqrt(max(d, 1))  # of no width: all scores are 0
     return root if qk_norm else 1 / root
+
+
+def _rounded(
+    bias: torch.Tensor, sink: float | torch.Tensor | None, dtype: torch.dtype
+) -> tuple[torch.Tensor, float | torch.Tensor | None]:
+    """A bias in the dtype of the scores, and the sink that goes with it.
+
+    A softmax does not change with a shift of its row.  Less its largest entry, a bias has most
+    digits where the weights are; as it came, far from 0, it may have none.
+    """
+    wide = torch.promote_types(bias.dtype, dtype)
+    if wide == dtype or not bias.shape[-1]:
+        return bias.to(dtype), sink
+    bias = bias.to(wide)
+    top = bias.detach().amax(-1, keepdim=True)
+    top = torch.where(top.isfinite(), top, 0)
+    return (bias - top).to(dtype), None if sink is None else sink - top
 
 
 def _normed(x: torch.Tensor) -> torch.Tensor:
