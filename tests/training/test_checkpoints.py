@@ -170,6 +170,7 @@ def test_where_no_checkpoint_can_be_is_told_before_training(
 
 @pytest.mark.parametrize("door", [train, train_ensemble])
 def test_a_path_may_be_a_string(tmp_path, monkeypatch, door):
+    """And it is meant from here: the processes that train stay where they were begun."""
     monkeypatch.chdir(tmp_path)
     once = door(SMALL, TASK, SHORT, seeds=(0, 1), checkpoint="models", every=5)
     assert list(tmp_path.iterdir())

@@ -22,7 +22,7 @@ def place(checkpoint: str | os.PathLike | None) -> Path | None:
     path = Path(checkpoint)
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"checkpoint must be a file in a folder that exists, got {path}")
-    return path
+    return path.absolute()  # the processes of an ensemble may stand elsewhere
 
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
