@@ -141,6 +141,21 @@ def check_stream(q: torch.Tensor, k: torch.Tensor) -> None:
         raise ValueError(f"q must have one row per key, {k.shape[-2]}, got {shape_of(q)}")
 
 
+def unit(x: torch.Tensor) -> torch.Tensor:
+    """Each vector at length 1, in float32 at the least; a zero vector stays one, its gradient 0.
+
+    Of any length but zero: squares of 1e20 and of 1e-25 are none that float32 has, so that a
+    vector is first divided by its largest entry.  That changes neither result nor gradient.
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    if not x.shape[-1]:
+        return x
+    largest = x.detach().abs().amax(-1, keepdim=True)
+    x = x / torch.where(largest == 0, 1, largest)
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / torch.where(length == 0, torch.inf, length)
+
+
 def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
     """As numbers come: mechanisms know themselves what may be rounded, and what must not be."""
     known = torch.amp.is_autocast_available(device.type)

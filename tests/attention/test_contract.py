@@ -251,6 +251,28 @@ def test_every_option_of_a_case_is_one_that_the_mechanism_takes(module, options)
     assert options.keys() <= takes
 
 
+def of_any_length(module, options):
+    """Which of its inputs a mechanism divides by their lengths."""
+    if options.get("qk_norm"):
+        return "qk"
+    return "k" if "beta" in gates_of(module) else ""
+
+
+@pytest.mark.parametrize("size", [2.0**-83, 2.0**66, 2.0**100], ids=["1e-25", "1e20", "1e30"])
+@cases(but=lambda name, options: not of_any_length(MODULES[name], options))
+def test_what_is_divided_by_its_length_may_have_any(module, options, size):
+    """Its square is no number that float32 has, and the output 0, or NaN."""
+    inputs = drawn(module, options, (2, 9, 8), (2, 9, 8), dtype=torch.float32)
+    sizes = [size if name in of_any_length(module, options) else 1 for name in "qkv"]
+    sizes += [1] * len(gates_of(module))
+    changed = [x * size for x, size in zip(inputs, sizes, strict=True)]
+    out, grads = differentiated(module, inputs, **options)
+    again, grads_again = differentiated(module, changed, **options)
+    assert torch.equal(again, out)  # a power of two leaves all digits as they are
+    for old, new, size in zip(grads, grads_again, sizes, strict=True):
+        assert torch.equal(new * size, old)
+
+
 # Equal to the definition
 
 SHAPES = {

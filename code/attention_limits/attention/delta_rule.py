@@ -146,12 +146,6 @@ def step(
     return out.to(q.dtype), State(S)
 
 
-def unit(k: torch.Tensor) -> torch.Tensor:
-    """Keys at length 1, or at 0 with zero gradients."""
-    length = torch.linalg.vector_norm(k, dim=-1, keepdim=True)
-    return k / torch.where(length == 0, torch.inf, length)
-
-
 def writes(
     pairs: torch.Tensor, found: torch.Tensor, v: torch.Tensor, beta: torch.Tensor
 ) -> torch.Tensor:
@@ -202,6 +196,6 @@ def _chunk(
     beta: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Once it is known what is written, the rest is linear attention to it."""
-    k = unit(k)
+    k = tensors.unit(k)
     u = writes(k @ k.mT, k @ S, v, beta)
     return factor * ((q @ k.mT).tril() @ u + q @ S), S + k.mT @ u

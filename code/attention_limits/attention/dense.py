@@ -194,7 +194,7 @@ def attend(
         pattern = {"attn_mask": bias}
     scale = _default_scale(q.shape[-1], qk_norm) if scale is None else scale
     if qk_norm:
-        q, k = _normed(q), _normed(k)
+        q, k = (tensors.unit(x).to(x.dtype) for x in (q, k))
     if log_n is not None:
         scale = scale * log_n * _log_n_seen(q, n_k, causal, sees)
     if sink is not None or isinstance(scale, torch.Tensor):  # the kernels take one number for all
@@ -296,13 +296,6 @@ def _rounded(
     top = bias.detach().amax(-1, keepdim=True)
     top = torch.where(top.isfinite(), top, 0)
     return (bias - top).to(dtype), None if sink is None else sink - top
-
-
-def _normed(x: torch.Tensor) -> torch.Tensor:
-    """Each vector divided by its length, in float32 at the least; a zero vector stays one."""
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-    return (wide / torch.where(length == 0, 1, length)).to(x.dtype)
 
 
 def _log_n_seen(q: torch.Tensor, n_k: int, causal: bool, sees: torch.Tensor | None) -> torch.Tensor:

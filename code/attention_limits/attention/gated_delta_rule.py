@@ -27,7 +27,7 @@ import torch
 from attention_limits import tensors
 from attention_limits.attention import delta_rule, recurrence
 from attention_limits.attention.cost import Cost
-from attention_limits.attention.delta_rule import unit, writes
+from attention_limits.attention.delta_rule import writes
 from attention_limits.attention.gated_linear import decays
 from attention_limits.attention.recurrence import State
 from attention_limits.formula import Formula
@@ -171,7 +171,7 @@ def _chunk(
     beta: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The delta rule's, where all that is found has decayed since it was left."""
-    k = unit(k)
+    k = tensors.unit(k)
     between, before, after = decays(log_decay)
     u = writes(k @ k.mT * between, before * (k @ S), v, beta)
     out = (q @ k.mT * between) @ u + before * (q @ S)
