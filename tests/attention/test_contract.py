@@ -291,6 +291,9 @@ SHAPES = {
     "no keys": ((3, 8), (0, 8)),
     "no queries": ((0, 8), (3, 8)),
     "an empty batch": ((0, 4, 8), (0, 4, 8)),
+    "no heads": ((2, 0, 4, 8), (2, 0, 4, 8)),
+    "no tokens": ((2, 0, 8), (2, 0, 8)),
+    "no width": ((2, 5, 0), (2, 5, 0)),
 }
 TYPICAL = ["one token", "five axes", "grouped heads", "queries shared by a batch", "no keys"]
 TYPICAL += ["one query against a cache", "more queries than keys"]

@@ -254,6 +254,22 @@ def test_a_gpu_computes_the_same(architecture):
     assert_equal(model.cuda()(tokens.cuda(), **where).cpu(), expected, within=1e-6)
 
 
+@pytest.mark.parametrize("empty", ["sequences", "tokens", "both"])
+@cases
+def test_of_nothing_there_are_no_logits_and_zero_gradients(architecture, empty):
+    """The last batch of an epoch was empty, and a shape could not be inferred."""
+    count, n = (0 if empty in (axis, "both") else N for axis in ("sequences", "tokens"))
+    if architecture.mechanism == "block_sparse":  # its layout is of as many tokens, no fewer
+        count, n = 0, N
+    model, (tokens, where) = built(architecture), sequences(architecture)
+    cut = [x[:, :count, :n] for x in (tokens, *where.values())]
+    logits = model(cut[0], **dict(zip(where, cut[1:], strict=True)))
+    assert logits.shape == (*cut[0].shape, CLASSES)
+    weights = list(model.parameters())
+    grads = torch.autograd.grad(logits.sum(), weights, allow_unused=True, materialize_grads=True)
+    assert not any(gradient.any() for gradient in grads)
+
+
 @cases
 def test_runs_in_bfloat16(architecture):
     """As training has it: weights in float32, products in bfloat16, forth and back."""

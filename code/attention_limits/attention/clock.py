@@ -57,7 +57,7 @@ def define(
     """The equation above, word for word, on (n, d) arrays; leading axes broadcast."""
     lead = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
     check_period(period, lead)
-    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
+    q = q * (1 / np.sqrt(max(q.shape[-1], 1)) if scale is None else scale)
     first = k.shape[-2] - q.shape[-2]  # position of the first query
 
     def one_head(q, k, v, p):

@@ -48,7 +48,7 @@ def define(
     scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The first recurrence above, word for word, on (n, d) arrays; leading axes broadcast."""
-    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
+    q = q * (1 / np.sqrt(max(q.shape[-1], 1)) if scale is None else scale)
     length = np.linalg.norm(k, axis=-1, keepdims=True)
     k = k / np.where(length == 0, 1, length)
 

@@ -108,7 +108,7 @@ def define(
     covariance: bool = False,
 ) -> np.ndarray:
     """The equations above, word for word, on (n, d) arrays; leading axes broadcast."""
-    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
+    q = q * (1 / np.sqrt(max(q.shape[-1], 1)) if scale is None else scale)
     sees = cover(q.shape[-2], n_k=k.shape[-2], block=block)
 
     def as_one(q, K, V):

@@ -45,7 +45,7 @@ def define(
     scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The recurrence above, word for word, on (n, d) arrays; leading axes broadcast."""
-    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
+    q = q * (1 / np.sqrt(max(q.shape[-1], 1)) if scale is None else scale)
 
     def one_head(q, k, v, log_decay):
         S, o = np.zeros((k.shape[-1], v.shape[-1])), np.zeros((len(q), v.shape[-1]))

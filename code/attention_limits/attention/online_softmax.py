@@ -55,7 +55,7 @@ def define(
     scale: float | np.ndarray | None = None,
 ) -> np.ndarray:
     """The recurrence above, word for word, on (n, d) arrays; leading axes broadcast."""
-    q = q * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
+    q = q * (1 / np.sqrt(max(q.shape[-1], 1)) if scale is None else scale)
     sees = visible(q.shape[-2], n_k=k.shape[-2], causal=causal)
     sees = sees if mask is None else sees & mask
 

@@ -53,7 +53,7 @@ class Linear(nn.Module):
             out = rows @ self.weight.mT
         else:
             out = torch.baddbmm(self.bias, rows, self.weight.mT)
-        return out.view(*x.shape[:-1], -1)
+        return out.view(*x.shape[:-1], out.shape[-1])
 
 
 class Embedding(nn.Module):

@@ -82,4 +82,4 @@ class Recurrent(nn.Module):
         for now in driven.unbind(-2):
             state = self.cell(now, back(state[0]), state)
             shown.append(state[0])
-        return torch.stack(shown, dim=-2)
+        return torch.stack(shown, dim=-2) if shown else driven[..., : self.d]  # of no tokens
