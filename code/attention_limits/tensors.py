@@ -6,10 +6,16 @@ only at shapes, dtypes and devices: the checks run on the ``meta`` device and co
 """
 
 import contextlib
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from attention_limits.checks import is_number
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def check(
@@ -156,10 +162,31 @@ def unit(x: torch.Tensor) -> torch.Tensor:
     return x / torch.where(length == 0, torch.inf, length)
 
 
+def own_precision(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function compute as its numbers come, and return that, whatever autocast is around.
+
+    Autocast rounds what meets in a product, whoever needs its digits; it would be another
+    mechanism, half of it where there is a custom way back.  A model under autocast hands over
+    tensors of half precision, and gets these.
+    """
+
+    @functools.wraps(function)
+    def computed(*args: P.args, **kwargs: P.kwargs) -> R:
+        for x in (*args, *kwargs.values()):
+            if isinstance(x, torch.Tensor):
+                with without_autocast(x.device):
+                    return function(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return computed
+
+
 def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
     """As numbers come: mechanisms know themselves what may be rounded, and what must not be."""
-    known = torch.amp.is_autocast_available(device.type)
-    return torch.autocast(device.type, enabled=False) if known else contextlib.nullcontext()
+    kind = device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return contextlib.nullcontext()
 
 
 def check_tensor(name: str, x: torch.Tensor) -> None:

@@ -810,19 +810,33 @@ def test_a_state_owns_what_it_holds(module, options):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @cases()
-def test_autocast_gives_about_the_same_and_a_way_back(module, options, dtype):
-    """It rounds what meets in a product; half of a custom backward did not know of it."""
+def test_autocast_changes_nothing(module, options, dtype):
+    """It rounded what meets in a product, or half of a custom way back, or gave another dtype."""
     inputs = drawn(module, options, (2, 40, 8), (2, 40, 8), dtype=dtype)
-    expected = defined(module, inputs, **options)
+    expected, gradients_expected = differentiated(module, inputs, **options)
     inputs = [x.requires_grad_() for x in inputs]
+    upstream = torch.linspace(-1, 1, expected.numel(), dtype=dtype).view_as(expected)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = attended(module, inputs, **options)
-    assert rms(out.double() - expected) < 0.03 * rms(expected)
-    for x, gradient in zip(
-        inputs, torch.autograd.grad(out.float().sin().sum(), inputs), strict=True
+    assert out.dtype == dtype
+    assert torch.equal(out, expected)
+    for actual, wanted in zip(
+        torch.autograd.grad(out, inputs, upstream), gradients_expected, strict=True
     ):
-        assert gradient.dtype == x.dtype
-        assert gradient.isfinite().all()
+        assert actual.dtype == wanted.dtype
+        assert torch.equal(actual, wanted)
+
+
+@cases("step", "causality", one_each=True)
+def test_autocast_changes_no_stream(module, options):
+    """A step gave half precision, and refused to go on from its own state."""
+    inputs = drawn(module, options, (2, 9, 8), (2, 9, 8), dtype=torch.float32)
+    options = fitting(module.step, options, 9)
+    expected, state = stream(module, inputs, [4, 4, 1], **options)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out, state_in_autocast = stream(module, inputs, [4, 4, 1], **options)
+    assert torch.equal(out, expected)
+    assert all(map(torch.equal, tensors(state_in_autocast), tensors(state)))
 
 
 # Devices

@@ -341,6 +341,18 @@ def test_stream_holds_the_bytes_it_says(n, dtype, case):
 
 
 @causal_cases
+def test_autocast_changes_nothing(case):
+    """A step gave half precision, and refused to go on from its own state."""
+    inputs = draw_convolution(2, 26, case=case, dtype=torch.float32)
+    expected = convolution.apply(*inputs, **options(case))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = convolution.apply(*inputs, **options(case))
+        streamed, _ = stream(*inputs, chunks=[20, 6], **stream_options(case))
+    assert torch.equal(out, expected)
+    torch.testing.assert_close(streamed, expected)
+
+
+@causal_cases
 def test_step_leaves_its_state_as_it_was(case):
     """Two continuations of one prefix must not meet."""
     x, *weights = draw_convolution(26, case=case)

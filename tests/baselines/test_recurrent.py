@@ -246,6 +246,17 @@ def test_step_leaves_its_state_as_it_was():
     assert torch.equal(first, again)
 
 
+def test_autocast_changes_nothing():
+    """A step gave half precision, and refused to go on from its own state."""
+    x, *weights = draw_network(2, 6, dtype=torch.float32)
+    expected = recurrent.apply(x, *weights)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(recurrent.apply(x, *weights), expected)
+        streamed, _ = stream(x, *weights, chunks=[4, 1, 1])
+        assert recurrent.jacobians(expected, weights[1]).dtype == torch.float32
+    torch.testing.assert_close(streamed, expected)
+
+
 def test_a_stream_of_nothing_starts_no_stream():
     x, *weights = draw_network(2, 3)
     out, state = recurrent.step(None, x[:, :0], *weights)

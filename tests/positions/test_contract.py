@@ -387,6 +387,17 @@ def test_leaves_its_inputs_as_they_came(module, options):
 # Low precision
 
 
+@cases()
+def test_autocast_changes_nothing(module, options):
+    """It rounded what meets in a product, or gave another dtype."""
+    arguments = draw_arguments(module, Size((2,), 5, 9), dtype=torch.float32)
+    expected = encode(module, arguments, options)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = encode(module, arguments, options)
+    assert out.dtype == torch.float32
+    assert torch.equal(out, expected)
+
+
 @on_devices
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("n", [97, 5])

@@ -70,6 +70,7 @@ def define(
     return dense.define(q, k, v, mask=sees if mask is None else sees & mask, scale=scale)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,

@@ -74,6 +74,7 @@ def define(
     return heads(q, k, v, period)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -145,6 +146,7 @@ class Latch(NamedTuple):
     tokens: int
 
 
+@tensors.own_precision
 def step(
     state: Latch | tuple[Latch, ...] | None,
     q: torch.Tensor,

@@ -65,6 +65,7 @@ def define(
     return heads(q, k, v, beta)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -114,6 +115,7 @@ def cost() -> Cost:
     )
 
 
+@tensors.own_precision
 def step(
     state: State | None,
     q: torch.Tensor,

@@ -117,6 +117,7 @@ def define(
     return np.vectorize(one_head, [float], signature=signature)(q, k, v, sees, scale, sink, bias)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -232,6 +233,7 @@ class Cache(NamedTuple):
     values: torch.Tensor
 
 
+@tensors.own_precision
 def step(
     state: Cache | None,
     q: torch.Tensor,

@@ -131,6 +131,7 @@ def define(
     return np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e)->(i,e)")(q, k, v)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -236,6 +237,7 @@ class Past(NamedTuple):
     far: Far
 
 
+@tensors.own_precision
 def step(
     state: Past | None,
     q: torch.Tensor,

@@ -62,6 +62,7 @@ def define(
     return heads(q, k, v, np.exp(log_decay), beta)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -106,6 +107,7 @@ def cost() -> Cost:
     )
 
 
+@tensors.own_precision
 def step(
     state: State | None,
     q: torch.Tensor,

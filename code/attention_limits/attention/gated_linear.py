@@ -60,6 +60,7 @@ def define(
     return heads(q, k, v, log_decay)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -109,6 +110,7 @@ def cost(*, per_channel: bool = False) -> Cost:
     )
 
 
+@tensors.own_precision
 def step(
     state: State | None,
     q: torch.Tensor,

@@ -87,6 +87,7 @@ def define(
     return np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e)->(i,e)")(q, k, v)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -144,6 +145,7 @@ class Sums(NamedTuple):
     sums: torch.Tensor
 
 
+@tensors.own_precision
 def step(
     state: Sums | None,
     q: torch.Tensor,
@@ -203,8 +205,7 @@ def _scan(
     lead = q.shape[:-2]
     if one_axis := lead == k.shape[:-2] == v.shape[:-2]:  # of heads: there is a kernel for that
         whole = [x[None].flatten(0, -3) for x in whole]
-    with tensors.without_autocast(q.device):
-        out, end = _Scan.apply(*whole, feature_map)
+    out, end = _Scan.apply(*whole, feature_map)
     out, sums = out.to(q.dtype), end.reshape(sums.shape)
     if one_axis:
         out = out.reshape(*lead, *out.shape[-2:])
@@ -234,6 +235,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @tensors.own_precision
     def backward(ctx, d_out, d_sums):
         q, k, v, out, total, *starts = ctx.saved_tensors
         grads = [torch.empty_like(x) for x in (q, k, v)]

@@ -94,6 +94,7 @@ def define(
     return dense.define(q, k, v, mask=sees if mask is None else sees & mask, scale=scale)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -161,6 +162,7 @@ class Recent(NamedTuple):
     values: torch.Tensor
 
 
+@tensors.own_precision
 def step(
     state: Recent | None,
     q: torch.Tensor,
@@ -221,6 +223,7 @@ class _Tiled(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @tensors.own_precision
     def backward(ctx, g):
         q, k, v, mask = ctx.saved_tensors
         offsets, scale, g = ctx.offsets, ctx.scale, g.contiguous()

@@ -73,6 +73,7 @@ def define(
     return queries(q, k[..., None, :, :], v[..., None, :, :], sees)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -156,6 +157,7 @@ class _Tiled(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @tensors.own_precision
     def backward(ctx, g):
         q, k, v, mask, out, log_sum = ctx.saved_tensors
         # A query that saw nothing was given 0, whatever it holds and whatever comes down to it.

@@ -67,6 +67,7 @@ def define(
     return dense.define(q, k, v, mask=sees if mask is None else sees & mask, scale=scale)
 
 
+@tensors.own_precision
 def attend(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -150,6 +151,7 @@ class Recent(NamedTuple):
     values: torch.Tensor
 
 
+@tensors.own_precision
 def step(
     state: Recent | None,
     q: torch.Tensor,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from attention_limits.tensors import folded, without_autocast
+from attention_limits.tensors import folded, own_precision
 
 
 class Tile(NamedTuple):
@@ -73,8 +73,7 @@ def attend(
         mask = mask.expand(torch.broadcast_shapes(mask.shape, square))  # a view, no memory
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
     q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
-    with without_autocast(q.device):  # it would round one half of the way back, and not the other
-        return _Tiled.apply(q, k, v, tiles, mask, factor, keep).to(dtype)
+    return _Tiled.apply(q, k, v, tiles, mask, factor, keep).to(dtype)
 
 
 class _Tiled(torch.autograd.Function):
@@ -97,6 +96,7 @@ class _Tiled(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @own_precision
     def backward(ctx, g):
         q, k, v, mask, *kept = ctx.saved_tensors
         dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)

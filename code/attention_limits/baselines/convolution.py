@@ -40,7 +40,7 @@ from attention_limits import symbols
 from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_centre, check_count
 from attention_limits.formula import Formula
-from attention_limits.tensors import check_rows, check_shape, check_tensors, shape_of
+from attention_limits.tensors import check_rows, check_shape, check_tensors, own_precision, shape_of
 
 
 def define(
@@ -63,6 +63,7 @@ def define(
     return y if bias is None else y + bias
 
 
+@own_precision
 def apply(
     x: torch.Tensor,
     kernel: torch.Tensor,
@@ -142,6 +143,7 @@ def receptive_field(width: int, dilations: Iterable[int]) -> int:
     return 1 + (width - 1) * sum(dilations)
 
 
+@own_precision
 def step(
     state: torch.Tensor | None,
     x: torch.Tensor,

@@ -39,7 +39,7 @@ from attention_limits import symbols
 from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
-from attention_limits.tensors import check_rows, check_shape, check_tensors, shape_of
+from attention_limits.tensors import check_rows, check_shape, check_tensors, own_precision, shape_of
 
 
 def define(
@@ -62,6 +62,7 @@ def define(
     return sequences(x, np.zeros(len(w_h)) if start is None else start)
 
 
+@own_precision
 def apply(
     x: torch.Tensor,
     w_x: torch.Tensor,
@@ -108,6 +109,7 @@ def cost() -> Cost:
     )
 
 
+@own_precision
 def step(
     state: torch.Tensor | None,
     x: torch.Tensor,
@@ -139,6 +141,7 @@ def step(
     return states, states[..., -1, :].clone()
 
 
+@own_precision
 def jacobians(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     """J_t = ∂h_t/∂h_{t−1} of every step, (..., n, d, d), from the states h_1 to h_n alone.
 
@@ -158,6 +161,7 @@ def jacobians(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
 # --- how far back a gradient reaches ------------------------------------------------------------
 
 
+@own_precision
 def log_gradients(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     r"""How large ∂h_n/∂h_{n−Δ} is, for Δ = 0, 1, …, n: the logarithm of a product's norm.
 
@@ -190,6 +194,7 @@ def log_gradients(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     return torch.stack(logs, dim=-1)
 
 
+@own_precision
 def lyapunov(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     r"""The largest Lyapunov exponent along a trajectory: mean growth a step, as a logarithm.
 
@@ -231,6 +236,7 @@ def compose(later: Affine, earlier: Affine) -> Affine:
     return A2 @ A1, _times(A2, b1) + b2
 
 
+@own_precision
 def scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Solve h_t = A_t h_{t−1} + b_t from h_0 = 0, for all t, in ⌈log₂ n⌉ rounds and back.
 
@@ -269,6 +275,7 @@ def _scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
+@own_precision
 def newton(
     x: torch.Tensor,
     w_x: torch.Tensor,

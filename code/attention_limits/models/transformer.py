@@ -7,7 +7,6 @@ from torch.nn.functional import logsigmoid
 from attention_limits.models.architecture import Architecture
 from attention_limits.models.encodings import ENCODINGS, Shaw, Where
 from attention_limits.models.layers import Embedding, Initializer, Linear, Norm
-from attention_limits.tensors import without_autocast
 
 SLOW = 3.0  # gates start at a decay of σ(3) = 0.95 a token
 
@@ -116,8 +115,7 @@ class Attention(nn.Module):
         if self.scale is not None:
             options |= {"scale": self.scale, "qk_norm": True}
         gates = [self._gate(name, x).to(q.dtype) for name in self.gates]
-        with without_autocast(q.device):
-            out = self.attend(q, k, v, *gates, **options)
+        out = self.attend(q, k, v, *gates, **options)
         return self.merge(out.transpose(-2, -3).flatten(-2))
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:

@@ -38,7 +38,7 @@ from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import check_per_head, falling
 from attention_limits.positions.scores import added, differences, sizes
-from attention_limits.tensors import check_leads
+from attention_limits.tensors import check_leads, own_precision
 
 PLACE = "scores"
 
@@ -58,6 +58,7 @@ def define(
     return scores - slopes[..., None, None] * distance
 
 
+@own_precision
 def apply(
     scores: torch.Tensor,
     slopes: torch.Tensor,
@@ -74,6 +75,7 @@ def apply(
     return added(scores, bias(n_q, n_k, slopes, **where))
 
 
+@own_precision
 def bias(
     n_q: int,
     n_k: int,

@@ -25,7 +25,7 @@ from attention_limits import symbols
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import resolve
-from attention_limits.tensors import check_like, joined, shape_of
+from attention_limits.tensors import check_like, joined, own_precision, shape_of
 
 PLACE = "inputs"
 
@@ -42,6 +42,7 @@ def define(
     return np.vectorize(one_sequence, [float], signature="(n,d),(m,d),(n)->(n,d)")(x, table, p)
 
 
+@own_precision
 def apply(
     x: torch.Tensor,
     table: torch.Tensor,

@@ -37,7 +37,7 @@ from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.tensors import check_leads, check_rows, check_tensors, shape_of
+from attention_limits.tensors import check_leads, check_rows, check_tensors, own_precision, shape_of
 
 PLACE = "inputs"
 
@@ -78,6 +78,7 @@ def define(
     return sequences(x, w_x, w_h, bias, w_out, *start)
 
 
+@own_precision
 def apply(
     x: torch.Tensor,
     w_x: torch.Tensor,
@@ -110,6 +111,7 @@ def apply(
     return _walk(lead, state, x, w_x, w_h, bias, w_out)[0]
 
 
+@own_precision
 def step(
     state: State | None,
     x: torch.Tensor,

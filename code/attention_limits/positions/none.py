@@ -23,6 +23,7 @@ import torch
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import resolve
+from attention_limits.tensors import own_precision
 
 PLACE = "inputs"
 
@@ -32,6 +33,7 @@ def define(x: np.ndarray, *, positions: np.ndarray | None = None, start: int = 0
     return x
 
 
+@own_precision
 def apply(
     x: torch.Tensor, *, positions: torch.Tensor | None = None, start: int = 0
 ) -> torch.Tensor:

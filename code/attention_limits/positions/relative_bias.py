@@ -45,7 +45,7 @@ from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import INTEGERS
 from attention_limits.positions.options import buckets_a_side
 from attention_limits.positions.scores import added, differences, sizes
-from attention_limits.tensors import check_leads, check_tensor, shape_of
+from attention_limits.tensors import check_leads, check_tensor, own_precision, shape_of
 
 PLACE = "scores"
 
@@ -82,6 +82,7 @@ def define(
     return scores + look_up(table, i, j)
 
 
+@own_precision
 def apply(
     scores: torch.Tensor,
     table: torch.Tensor,
@@ -110,6 +111,7 @@ def apply(
     return added(scores, on_top)
 
 
+@own_precision
 def bias(
     n_q: int,
     n_k: int,

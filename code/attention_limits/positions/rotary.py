@@ -51,7 +51,7 @@ from attention_limits.positions import sinusoidal
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import REALS, check_pairs, resolve
 from attention_limits.positions.options import check_factor
-from attention_limits.tensors import shape_of
+from attention_limits.tensors import own_precision, shape_of
 
 PLACE = "queries and keys"
 LAYOUTS = ("interleaved", "half")
@@ -81,6 +81,7 @@ def define(
     return y
 
 
+@own_precision
 def apply(
     x: torch.Tensor,
     *,

@@ -74,6 +74,7 @@ def define(
     return heads(q, k, v, key_table, value_table)
 
 
+@tensors.own_precision
 def apply(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -116,6 +117,7 @@ def apply(
     return weights @ v if value_table is None else mix(weights, v, value_table)
 
 
+@tensors.own_precision
 def bias(
     q: torch.Tensor, table: torch.Tensor, n_k: int, *, scale: float | None = None
 ) -> torch.Tensor:
@@ -143,6 +145,7 @@ def bias(
     return by_offset.gather(-1, column.expand(*by_offset.shape[:-1], n_k))
 
 
+@tensors.own_precision
 def mix(weights: torch.Tensor, v: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """Σ_j α_ij (v_j + a_c(j−i)), the weights α_ij having been summed by offset for the second part.
 

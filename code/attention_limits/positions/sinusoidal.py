@@ -37,6 +37,7 @@ from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import check_pairs, check_positions, resolve
 from attention_limits.positions.options import check_base
+from attention_limits.tensors import own_precision
 
 PLACE = "inputs"
 
@@ -55,6 +56,7 @@ def define(
     return x + PE
 
 
+@own_precision
 def apply(
     x: torch.Tensor,
     *,
@@ -90,6 +92,7 @@ def cost() -> EncodingCost:
     )
 
 
+@own_precision
 def encoding(positions: torch.Tensor, d: int, *, base: float = 10000.0) -> torch.Tensor:
     """PE itself: (..., n, d), in the widest float of the device, for positions (..., n).
 

@@ -45,7 +45,7 @@ from attention_limits.positions.inputs import (
 )
 from attention_limits.positions.options import check_periods
 from attention_limits.positions.scores import added
-from attention_limits.tensors import check_leads, check_tensor, shape_of
+from attention_limits.tensors import check_leads, check_tensor, own_precision, shape_of
 
 PLACE = "scores"
 
@@ -70,6 +70,7 @@ def define(
     return y
 
 
+@own_precision
 def apply(
     scores: torch.Tensor,
     times_q: torch.Tensor,
@@ -87,6 +88,7 @@ def apply(
     return added(scores, bias(times_q, times_k, slopes, knots=knots, changes=changes))
 
 
+@own_precision
 def bias(
     times_q: torch.Tensor,
     times_k: torch.Tensor,
@@ -134,6 +136,7 @@ def bias(
     return line
 
 
+@own_precision
 def rotate(x: torch.Tensor, times: torch.Tensor, *, periods: torch.Tensor) -> torch.Tensor:
     """The rotary encoding at times, to be called on queries and on keys.
 
