@@ -20,7 +20,7 @@ from attention_limits.experiments.registry import EXPERIMENTS
 LEDGER = claims.load()
 STATEMENTS = {
     "fake-true": "The softmax’s cost is cubic in $n$.",
-    "fake-untrue": "Backward passes cost $n^3$, which is cubic.",
+    "fake-untrue": "Backward passes cost $n^3$.",
     "fake-broken": "Layers of $d_\\text{model}$ numbers break.",
     "later-open": "Nobody knows yet.",
 }

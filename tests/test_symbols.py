@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
+from helpers.sources import modules
 
 import attention_limits
 from attention_limits import symbols
 from attention_limits.symbols import MEANING, d, d_model, h, n, n_star, p_soft, tau
 
 PACKAGE = Path(attention_limits.__file__).parent
-ELSEWHERE = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "symbols.py"]
+ELSEWHERE = [PACKAGE.parent / name for name in modules(PACKAGE.name) if name.stem != "symbols"]
 MAKERS = {"Symbol", "symbols", "Dummy", "Wild", "IndexedBase", "Idx", "MatrixSymbol", "var"}
 
 

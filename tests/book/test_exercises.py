@@ -4,7 +4,7 @@ import re
 import symtable
 
 import pytest
-from helpers.sources import ROOT, pages
+from helpers.sources import pages
 from myst_nb.core.read import read_myst_markdown_notebook
 
 from attention_limits_book.exercises import PARTS, TAG, read
@@ -101,7 +101,7 @@ def test_faults_are_named(fault):
         read(source.replace(before, after))
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("chapters/*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", pages("chapters").values(), ids=lambda page: page.stem)
 def test_labels_of_the_book(page):
     """A label is unique in the whole book if it begins with its chapter's name."""
     for exercise in read(page.read_text(encoding="utf-8")):

@@ -185,14 +185,14 @@ def points(formula: Formula) -> list[dict[str, float]]:
         for s in bound.free_symbols
     }
 
-    def draw(symbol: sp.Symbol) -> float:
+    def value_of(symbol: sp.Symbol) -> float:
         if symbol.is_integer:
             low = 1 if symbol.is_positive else 0
             high = 40 if symbol in limits or not symbol.is_positive else 2**16
             return round(math.exp(random.uniform(0, math.log(high)))) - 1 + low
         return random.uniform(0.1, 4) if symbol.is_positive else random.uniform(-2, 2)
 
-    return [{s.name: draw(s) for s in formula.symbols} for _ in range(POINTS_EACH)]
+    return [{s.name: value_of(s) for s in formula.symbols} for _ in range(POINTS_EACH)]
 
 
 def check(compute, formula: Formula) -> None:

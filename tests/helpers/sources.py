@@ -30,6 +30,12 @@ def tracked_files(root: Path = ROOT) -> list[Path]:
     return sorted(Path(name) for name in names.split("\0") if name and (root / name).is_file())
 
 
+def modules(*packages: str) -> list[Path]:
+    """The Python files of our packages, relative to ``code``."""
+    names = (name.relative_to("code") for name in tracked_files() if name.parts[0] == "code")
+    return [name for name in names if name.suffix == ".py" and name.parts[0] in packages]
+
+
 def pages(*folders: str) -> dict[str, Path]:
     """The Markdown files of folders of the book, by name as in ``_toc.yml``."""
     return {

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attention_limits.claims import Claim
 
+POWERS = {"2": "quadratic", "3": "cubic"}
+
 
 class NothingFoundError(ValueError):
     """No claim is meant by these words."""
@@ -33,7 +35,11 @@ def find(words: Sequence[str], ledger: Mapping[str, Claim]) -> list[Claim]:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text, in lower case: “The softmax’s $n^2$” is the, softmaxs, n, 2."""
+    """The words of a text, in lower case: “The softmax’s $n^2$” is the, softmaxs, n, 2, quadratic.
+
+    A power of n is also found by its name, as who doubts it would say it.
+    """
+    text = re.sub(r"\bn\^([23])", lambda power: f"{power[0]} {POWERS[power[1]]} ", text)
     text = re.sub("['‘’]", "", text.casefold())
     text = re.sub(r"\\[a-z]+", " ", text)  # commands of TeX
     return re.findall(r"[^\W_]+", text)
