@@ -211,4 +211,5 @@ def one_each(rates: float | Sequence[float], seeds: Sequence[int]) -> tuple[floa
 def _precision(name: str, device: torch.device) -> contextlib.AbstractContextManager:
     if name == "float32":
         return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, name))
+    # Within another autocast, a cache of rounded weights would outlive the step that moves them.
+    return torch.autocast(device.type, dtype=getattr(torch, name), cache_enabled=False)
