@@ -157,7 +157,7 @@ def unit(x: torch.Tensor) -> torch.Tensor:
     if not x.shape[-1]:
         return x
     largest = x.detach().abs().amax(-1, keepdim=True)
-    x = x / torch.where(largest == 0, 1, largest)
+    x = x / largest.clamp_min(torch.finfo(x.dtype).tiny)
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return x / torch.where(length == 0, torch.inf, length)
 
