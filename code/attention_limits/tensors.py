@@ -99,8 +99,8 @@ def folded(
     q = q.to(torch.promote_types(q.dtype, torch.float32))
     scale = scale.to(q.dtype)
     # Queries that see nothing may hold NaN, and their gradient of 0 times NaN would be the scale's.
-    learned = scale - scale.detach()  # 0, and a gradient
-    return q * scale.detach() + q.detach().nan_to_num(0, 0, 0) * learned, 1.0
+    finite = q.isfinite()
+    return torch.where(finite, torch.where(finite, q, 0) * scale, q * scale.detach()), 1.0
 
 
 def check_per_query(name: str, x: object, q: torch.Tensor, lead: torch.Size) -> None:
@@ -166,8 +166,8 @@ def own_precision(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function compute as its numbers come, and return that, whatever autocast is around.
 
     Autocast rounds what meets in a product, whoever needs its digits; it would be another
-    mechanism, half of it where there is a custom way back.  A model under autocast hands over
-    tensors of half precision, and gets these.
+    mechanism, and a hand-written backward pass would not be that of its forward pass.  A model
+    under autocast hands over tensors of half precision, and gets these.
     """
 
     @functools.wraps(function)

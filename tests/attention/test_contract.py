@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention_limits import attention
 from attention_limits.attention import MECHANISMS, dense
 from attention_limits.meters import PeakMemory
+from attention_limits.tensors import folded as folded_in
 
 
 def block(n_k):
@@ -439,6 +440,18 @@ def test_a_learned_scale_gets_its_gradient(module, options, scale):
     assert torch.autograd.gradcheck(attend, scale.clone().requires_grad_())
 
 
+def test_a_scale_in_the_queries_is_differentiated_twice():
+    """The mixed derivative was lost, in silence, where a mechanism has second derivatives."""
+    q = draw_qkv((3, 9, 4), (3, 9, 4))[0].requires_grad_()
+    scale = SCALES["one a head"].clone().requires_grad_()
+
+    def fold(q, scale):
+        folded, left = folded_in(q, scale, q.shape[:-2])
+        return left * folded
+
+    assert torch.autograd.gradgradcheck(fold, (q, scale))
+
+
 @cases("scale", "causality")
 def test_the_gradient_of_a_scale_does_not_hear_of_who_sees_nothing(module, options):
     """Their gradient is 0, and 0 · NaN is NaN."""
@@ -811,7 +824,7 @@ def test_a_state_owns_what_it_holds(module, options):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @cases()
 def test_autocast_changes_nothing(module, options, dtype):
-    """It rounded what meets in a product, or half of a custom way back, or gave another dtype."""
+    """It rounded what meets in a product, or half of a backward pass, or gave another dtype."""
     inputs = drawn(module, options, (2, 40, 8), (2, 40, 8), dtype=dtype)
     expected, gradients_expected = differentiated(module, inputs, **options)
     inputs = [x.requires_grad_() for x in inputs]

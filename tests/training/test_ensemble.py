@@ -107,3 +107,12 @@ def test_processes_end_with_who_trains_also_if_it_is_killed(tmp_path):
 def test_what_cannot_be_trained_is_refused(call, change, words):
     with pytest.raises(ValueError, match=words):
         call(SMALL, TASK, SHORT, **change)
+
+
+@pytest.mark.parametrize("surroundings", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_around_the_call_spoils_no_weights(surroundings, workers):
+    """Made within, they could be evaluated once, and never trained on."""
+    with surroundings():
+        trained = train_ensemble(SMALL, TASK, SHORT, seeds=(0, 1), workers=workers)
+    assert all(w.requires_grad and not w.is_inference() for w in trained.model.parameters())

@@ -107,9 +107,8 @@ def attend(
     """
     lead = tensors.check(q, k, v)
     check_period(period, lead)
-    dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    q = q.to(dtype)
+    q = q.to(k.dtype)
     if isinstance(period, Sequence):
         each = zip(*_heads(q, k, v, lead), period, strict=True)
         return torch.stack([attend(*head, period=p, scale=factor) for *head, p in each], dim=-3)
@@ -176,9 +175,8 @@ def step(
     lead = tensors.check(q, k, v)
     check_period(period, lead)
     tensors.check_stream(q, k)
-    dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    q = q.to(dtype)
+    q = q.to(k.dtype)
     if isinstance(period, Sequence):
         states = [None] * len(period) if state is None else state
         each = zip(states, *_heads(q, k, v, lead), period, strict=True)

@@ -94,7 +94,8 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens, factor = _checked(q, k, v, beta, scale)
-    out, _ = _scan(recurrence.start(*tokens[1:]), tokens, factor)
+    S = recurrence.start(*tokens[1:])
+    out, _ = recurrence.scan(partial(_chunk, factor), S, *tokens)
     return out.to(q.dtype)
 
 
@@ -144,7 +145,8 @@ def step(
     """
     tokens, factor = _checked(q, k, v, beta, scale)
     tensors.check_stream(q, k)
-    out, S = _scan(recurrence.resume(state, *tokens[1:]), tokens, factor)
+    S = recurrence.resume(state, *tokens[1:])
+    out, S = recurrence.scan(partial(_chunk, factor), S, *tokens)
     return out.to(q.dtype), State(S)
 
 
@@ -181,12 +183,6 @@ def _checked(
     lead = tensors.check_gate("beta", beta, k, lead)
     q, factor = tensors.folded(q, scale, lead)
     return recurrence.widened(q, k, v, beta), factor
-
-
-def _scan(
-    S: torch.Tensor, tokens: list[torch.Tensor], factor: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    return recurrence.scan(partial(_chunk, factor), S, *tokens)
 
 
 def _chunk(

@@ -70,7 +70,9 @@ def train_ensemble(
     ]
     if workers == 1:
         return train(**jobs[0], progress=progress)
-    return _joined(in_processes(jobs, progress), architecture, task, seeds, rates)
+    parts = in_processes(jobs, progress)
+    with torch.inference_mode(False):  # in which weights could not be trained on
+        return _joined(parts, architecture, task, seeds, rates)
 
 
 def _joined(
