@@ -840,6 +840,24 @@ def test_autocast_changes_nothing(module, options, dtype):
         assert torch.equal(actual, wanted)
 
 
+HAND_WRITTEN = {"online_softmax", "linear", "sliding_window", "offsets", "block_sparse"}
+
+
+@cases(
+    one_each=True,
+    but=lambda name, options: (
+        name not in HAND_WRITTEN or (name == "linear" and not options.get("causal"))
+    ),
+)
+def test_autocast_changes_no_backward_pass_of_ours(module, options):
+    """Forward in float32 and backward in half precision, if one differentiates within autocast."""
+    inputs = drawn(module, options, (2, 40, 8), (2, 40, 8), dtype=torch.float32)
+    _, expected = differentiated(module, inputs, **options)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _, grads = differentiated(module, inputs, **options)
+    assert all(map(torch.equal, grads, expected))
+
+
 @cases("step", "causality", one_each=True)
 def test_autocast_changes_no_stream(module, options):
     """A step gave half precision, and refused to go on from its own state."""
