@@ -234,7 +234,7 @@ def _amount(formula: "Formula") -> str:
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, look: str) -> str:
     """A table in reStructuredText, of the class that the style sheet knows by its look."""
-    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {look}", ""]
+    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {look}".rstrip(), ""]
     for row in (head, *rows):
         for number, cell in enumerate(row):
             lines.append(f"{'     - ' if number else '   * - '}{cell}".rstrip())
@@ -317,6 +317,25 @@ class EncodingTable(EntryTable):
         )
 
 
+class TransformTable(SphinxDirective):
+    """``{transform-table}``: which mechanisms go through which of PyTorch's transforms."""
+
+    def run(self) -> list[nodes.Node]:
+        """Build the table of what the tests tried."""
+        from attention_limits.gallery import transforms
+
+        note_source(self, transforms)
+        return from_rst(self, table(("transform", "tried", "works for"), self._rows(), look=""))
+
+    def _rows(self) -> Iterator[tuple[str, str, str]]:
+        from attention_limits.gallery.transforms import REFUSED, TRANSFORMS
+
+        for name, tried in TRANSFORMS.items():
+            refused = [mechanism for mechanism in MECHANISMS if (name, mechanism) in REFUSED]
+            others = f"all but {' and '.join(refused)}, which say so" if refused else "all"
+            yield name, tried, others
+
+
 # --- docstrings ---------------------------------------------------------------------------------
 
 
@@ -377,6 +396,7 @@ def _pages_with_chapters(app: Sphinx, env) -> list[str]:
 DIRECTIVES = {
     "mechanism": Faces(Mechanism, rests_on=lambda: (__name__,)),
     "mechanism-table": Faces(MechanismTable, rests_on=lambda: (__name__,)),
+    "transform-table": Faces(TransformTable, rests_on=lambda: (__name__,)),
     "encoding": Faces(Encoding, rests_on=lambda: (__name__,)),
     "encoding-table": Faces(EncodingTable, rests_on=lambda: (__name__,)),
 }

@@ -3,13 +3,14 @@
 A new mechanism joins by its name in MECHANISMS and its rows in CASES and WASTE.
 """
 
-import importlib
 import inspect
 import pkgutil
 
 import numpy as np
 import pytest
 import torch
+from helpers.mechanisms import MODULES, gates_of
+from helpers.mechanisms import gated as gated_inputs
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, draw_qkv, gradients, on_devices
 from hypothesis import given
@@ -112,16 +113,9 @@ WASTE = {
     "fractal": 2,
     "clock": 2,
 }
-NO_MECHANISM = {"options", "cost", "tiles", "flex", "recurrence"}
+NO_MECHANISM = {"options", "cost", "tiles", "flex", "recurrence", "transforms"}
 N_LOG_N = {"fractal"}  # numbers that it may hold; the others hold some for each token
 QUADRATIC_TIME = {"dense", "online_softmax", "clock"}
-# Gates come after q, k and v, a row for each key. Made from noise, they are what they must be.
-GATES = {
-    "log_decay": lambda noise: -torch.nn.functional.softplus(noise),
-    "beta": lambda noise: 2 * noise.sigmoid(),
-}
-
-MODULES = {name: importlib.import_module(f"{attention.__name__}.{name}") for name in MECHANISMS}
 
 
 def name_of(module):
@@ -145,10 +139,6 @@ def priced(module, options, n):
 
 def pattern(module, options, n, n_k=None):
     return module.visible(n, n_k=n_k, **fitting(module.visible, options, n if n_k is None else n_k))
-
-
-def gates_of(module):
-    return [name for name in inspect.signature(module.attend).parameters if name in GATES]
 
 
 def is_causal(module, options):
@@ -187,13 +177,7 @@ def cases(*needs, one_each=False, but=lambda name, options: False):
 
 def gated(module, options, inputs, *, seed=0):
     """The same q, k, v, followed by the gates that this mechanism wants."""
-    k, generator = inputs[1], torch.Generator().manual_seed(seed)
-    gates = []
-    for name in gates_of(module):
-        width = k.shape[-1] if name == "log_decay" and options.get("per_channel") else 1
-        noise = torch.randn(*k.shape[:-1], width, generator=generator, dtype=k.dtype)
-        gates.append(GATES[name](noise).to(k.device))
-    return [*inputs, *gates]
+    return gated_inputs(module, inputs, per_channel=options.get("per_channel"), seed=seed)
 
 
 def drawn(module, options, *shapes, seed=0, **choices):

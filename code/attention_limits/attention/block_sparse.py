@@ -35,6 +35,7 @@ from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense, flex, tiles
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import check_layout
+from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
 Layout = np.ndarray  # booleans (blocks, blocks): the block of queries in a row sees these of keys
@@ -84,7 +85,7 @@ def attend(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, one block of queries at a time against all that it sees.
 
-    Differentiable once.  Half precision is computed in float32.  On a GPU a fused kernel takes
+    Differentiable twice.  Half precision is computed in float32.  On a GPU a fused kernel takes
     the call where it can: no mask, n_q = n_k, and no float64.  What may hold NaN is as for
     ``dense.attend``: what no query sees.
 
@@ -111,12 +112,13 @@ def attend(
             and ``block`` do not fit n_k.
     """
     lead = tensors.check(q, k, v, mask=mask)
-    check_layout(layout, block, k.shape[-2])
-    if flex.takes(q, k, v, mask):
-        pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
-        return flex.attend(q, k, v, pattern, lead=lead, scale=scale)
-    parts = _tiles(q, k.shape[-2], layout, block, causal)
-    return tiles.attend(q, k, v, parts, lead=lead, mask=mask, scale=scale)
+    if torch.compiler.is_compiling():  # an array is a tensor there, of which nothing is known
+        layout = torch.as_tensor(layout)
+    else:
+        check_layout(layout, block, k.shape[-2])
+    dtype = q.dtype
+    q, factor = tensors.folded(q, scale, lead)
+    return _computed(q, k, v, mask, factor, layout, block, causal).to(dtype)
 
 
 def cost(*, layout: Layout, block: int, causal: bool = False) -> Cost:
@@ -200,6 +202,27 @@ def _offsets(blocks: int) -> np.ndarray:
     """How far back each block lies, (blocks, blocks)."""
     checks.check_count("blocks", blocks)
     return np.subtract.outer(np.arange(blocks), np.arange(blocks))
+
+
+@one_call
+def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    layout: torch.Tensor,
+    block: int,
+    causal: bool,
+) -> torch.Tensor:
+    if isinstance(layout, torch.Tensor):  # compiled; a list, for `numpy` is not for `vjp`
+        layout = np.array(layout.tolist(), dtype=bool).reshape(layout.shape)
+        check_layout(layout, block, k.shape[-2])
+    if flex.takes(q, k, v, mask):
+        pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
+        return flex.attend(q, k, v, pattern, scale=scale)
+    parts = _tiles(q, k.shape[-2], layout, block, causal)
+    return tiles.attend(q, k, v, parts, mask=mask, scale=scale)
 
 
 def _tiles(q: torch.Tensor, n_k: int, layout: Layout, block: int, causal: bool) -> list[tiles.Tile]:

@@ -36,6 +36,7 @@ from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import check_period
+from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
 
@@ -85,7 +86,8 @@ def attend(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors: dense attention among the ticks, then held.
 
-    Memory is linear in n where it is for ``dense.attend``, with d_v = d and n_q = n_k.  Tokens
+    Memory is linear in n where it is for ``dense.attend``, with d_v = d and n_q = n_k, and it is
+    differentiable as often as that is.  Tokens
     between the ticks may hold anything, NaN included, in their keys and values.
 
     Args:
@@ -111,13 +113,20 @@ def attend(
     q = q.to(k.dtype)
     if isinstance(period, Sequence):
         each = zip(*_heads(q, k, v, lead), period, strict=True)
-        return torch.stack([attend(*head, period=p, scale=factor) for *head, p in each], dim=-3)
+        return torch.stack([_computed(*head, factor, p) for *head, p in each], dim=-3)
+    return _computed(q, k, v, factor, period)
+
+
+@one_call
+def _computed(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, period: int
+) -> torch.Tensor:
     late = (q.shape[-2] - k.shape[-2]) % period  # so many queries come before a tick does
     since = -late % period  # and so many tokens before the first of them was the last tick
     # Whose query is not there, and the first of them stands in for it.
     waking = torch.cat([q[..., : min(late, 1), :], q[..., late::period, :]], dim=-2)
     k, v = k[..., ::period, :], v[..., ::period, :]
-    seen = dense.attend(waking, k, v, causal=True, scale=factor)
+    seen = dense.attend(waking, k, v, causal=True, scale=scale)
     return seen.repeat_interleave(period, dim=-2)[..., since : since + q.shape[-2], :]
 
 

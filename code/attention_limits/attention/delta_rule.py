@@ -36,6 +36,7 @@ from attention_limits import symbols, tensors
 from attention_limits.attention import recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.recurrence import State
+from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
 
@@ -94,9 +95,7 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens, factor = _checked(q, k, v, beta, scale)
-    S = recurrence.start(*tokens[1:])
-    out, _ = recurrence.scan(partial(_chunk, factor), S, *tokens)
-    return out.to(q.dtype)
+    return _from_start(*tokens, factor).to(q.dtype)
 
 
 def cost() -> Cost:
@@ -183,6 +182,19 @@ def _checked(
     lead = tensors.check_gate("beta", beta, k, lead)
     q, factor = tensors.folded(q, scale, lead)
     return recurrence.widened(q, k, v, beta), factor
+
+
+@one_call
+def _from_start(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    beta: torch.Tensor,
+    factor: float,
+) -> torch.Tensor:
+    tokens = k, v, beta
+    out, _ = recurrence.scan(partial(_chunk, factor), recurrence.start(*tokens), q, *tokens)
+    return out
 
 
 def _chunk(

@@ -57,6 +57,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import sympy as sp
 import torch
+from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from attention_limits import checks, symbols, tensors
@@ -135,6 +137,9 @@ def attend(
 
     Memory is linear in n where a fused kernel takes the call: no mask, no bias, d_v = d and, if
     causal, n_q = n_k.
+
+    Differentiable once where a fused kernel takes the call, or else, and always within
+    ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)``, as often as you like.
 
     What no query may see, padding say, may hold anything, NaN included.  What some query sees must
     be finite: the others give it the weight 0, and 0 · NaN is NaN.
@@ -345,5 +350,39 @@ def _fused(q, k, v, lead, *, attn_mask=None, **options) -> torch.Tensor:
     if attn_mask is not None:
         attn_mask = four_axes(attn_mask)
     q, k, v = map(four_axes, (q, k, v))
+    if forward_ad._current_level >= 0:  # the one kernel that forward mode goes through
+        with sdpa_kernel(SDPBackend.MATH):
+            out = scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, **options)
+        return out.reshape(*lead, *out.shape[-2:])
     out = scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, **options)
+    if out.requires_grad and not torch.compiler.is_compiling():
+        kernel = out.grad_fn
+        if kernel is not None and kernel.name().startswith("ScaledDotProduct"):
+            kernel.register_hook(_refusing_a_second)
     return out.reshape(*lead, *out.shape[-2:])
+
+
+def _refusing_a_second(grads, upstream):
+    """The gradients of a fused kernel, which has no second derivative, and shall say so itself."""
+    if torch.is_grad_enabled():
+        return tuple(None if x is None else _Refusal.apply(x) for x in grads)
+    return None
+
+
+class _Refusal(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(grad):
+        return grad.view_as(grad)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, grad):
+        raise RuntimeError(
+            "attend must be differentiated once where a fused kernel takes the call, got a second "
+            "backward pass; within torch.nn.attention.sdpa_kernel(SDPBackend.MATH) it has one"
+        )

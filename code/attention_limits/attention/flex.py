@@ -15,8 +15,6 @@ from collections.abc import Callable
 import torch
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from attention_limits.tensors import folded
-
 SIZE = 128  # queries and keys per block of the kernel
 WIDTHS = range(16, 257)  # of heads, that the kernel takes
 KINDS = 64  # so many kernels may be compiled, for dtypes, widths, patterns, with gradients and not
@@ -42,19 +40,18 @@ def attend(
     v: torch.Tensor,
     pattern: BlockMask,
     *,
-    lead: torch.Size,
-    scale: float | torch.Tensor | None,
+    scale: float,
 ) -> torch.Tensor:
     """Attention under a pattern; a query that sees nothing gets 0."""
-    q, factor = folded(q, scale, lead)
     q = q.to(v.dtype)
+    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
     batch, heads = math.prod(lead[:-1]), math.prod(lead[-1:])
     q, k, v = (
         x.expand(*lead, *x.shape[-2:]).reshape(batch, heads, *x.shape[-2:]) for x in (q, k, v)
     )
     # Beyond the limit PyTorch would fall back, quietly, on a computation that holds the square.
     with torch._dynamo.config.patch(recompile_limit=KINDS):
-        out = _kernel()(q, k, v, block_mask=pattern, scale=factor)
+        out = _kernel()(q, k, v, block_mask=pattern, scale=scale)
     return out.reshape(*lead, *out.shape[-2:])
 
 

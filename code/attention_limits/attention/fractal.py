@@ -58,6 +58,7 @@ from torch.nn.functional import pad
 
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
 BLOCK = 64  # keys in a leaf, and queries in a tile: small enough that its scores stay in cache
@@ -166,10 +167,7 @@ def attend(
     checks.check_count("block", block, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    blind = max(0, q.shape[-2] - k.shape[-2])
-    start = Past(_none_of(k, v), _none_of(k, v), ())
-    out, _ = _scan(start, q[..., blind:, :], k, v, block, factor, covariance)
-    return pad(out, (0, 0, blind, 0)).to(dtype)
+    return _from_start(q, k, v, block, factor, covariance).to(dtype)
 
 
 def cost(*, block: int = BLOCK, covariance: bool = False) -> Cost:
@@ -289,6 +287,21 @@ def step(
 
 def _none_of(k: torch.Tensor, v: torch.Tensor) -> Leaf:
     return Leaf(k[..., :0, :], v[..., :0, :])
+
+
+@one_call
+def _from_start(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    block: int,
+    factor: float,
+    covariance: bool,
+) -> torch.Tensor:
+    blind = max(0, q.shape[-2] - k.shape[-2])
+    start = Past(_none_of(k, v), _none_of(k, v), ())
+    out, _ = _scan(start, q[..., blind:, :], k, v, block, factor, covariance)
+    return pad(out, (0, 0, blind, 0)).to(v.dtype)
 
 
 def _scan(

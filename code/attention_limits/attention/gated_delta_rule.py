@@ -30,6 +30,7 @@ from attention_limits.attention.cost import Cost
 from attention_limits.attention.delta_rule import writes
 from attention_limits.attention.gated_linear import decays
 from attention_limits.attention.recurrence import State
+from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
 
@@ -93,9 +94,7 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens, factor = _checked(q, k, v, log_decay, beta, scale)
-    S = recurrence.start(*tokens[1:])
-    out, _ = recurrence.scan(partial(_chunk, factor), S, *tokens)
-    return out.to(q.dtype)
+    return _from_start(*tokens, factor).to(q.dtype)
 
 
 def cost() -> Cost:
@@ -157,6 +156,20 @@ def _checked(
     lead = tensors.check_gate("beta", beta, k, lead)
     q, factor = tensors.folded(q, scale, lead)
     return recurrence.widened(q, k, v, log_decay, beta), factor
+
+
+@one_call
+def _from_start(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    log_decay: torch.Tensor,
+    beta: torch.Tensor,
+    factor: float,
+) -> torch.Tensor:
+    tokens = k, v, log_decay, beta
+    out, _ = recurrence.scan(partial(_chunk, factor), recurrence.start(*tokens), q, *tokens)
+    return out
 
 
 def _chunk(

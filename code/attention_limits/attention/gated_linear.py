@@ -33,6 +33,7 @@ from attention_limits import symbols, tensors
 from attention_limits.attention import recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.recurrence import CHUNK, State
+from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
 
@@ -91,8 +92,7 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens, factor = _checked(q, k, v, log_decay, scale)
-    out, _ = _scan(recurrence.start(*tokens[1:]), *tokens, factor=factor)
-    return out.to(q.dtype)
+    return _from_start(*tokens, factor).to(q.dtype)
 
 
 def cost(*, per_channel: bool = False) -> Cost:
@@ -170,6 +170,15 @@ def _checked(
     lead = tensors.check_gate("log_decay", log_decay, k, lead, per_channel=True)
     q, factor = tensors.folded(q, scale, lead)
     return recurrence.widened(q, k, v, log_decay), factor
+
+
+@one_call
+def _from_start(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_decay: torch.Tensor, factor: float
+) -> torch.Tensor:
+    tokens = k, v, log_decay
+    out, _ = _scan(recurrence.start(*tokens), q, *tokens, factor=factor)
+    return out
 
 
 def _scan(

@@ -35,12 +35,12 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 import torch
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense, recurrence
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
 # Causal: so many tokens have their features computed at once, and anew on the way back.  Those of
@@ -99,7 +99,7 @@ def attend(
     """The second fraction, on (..., n, d) tensors, in time and memory linear in n.
 
     Half precision is computed in float32.  What some query sees must be finite.  Causal, it is
-    differentiable once.
+    differentiable twice.
 
     Args:
         q: queries (..., n_q, d).
@@ -119,10 +119,8 @@ def attend(
     """
     tensors.check(q, k, v)
     if causal:
-        empty = (x[..., :0, :] for x in (q, k, v))
-        _, no_keys, no_values = _prepared(*empty, feature_map=feature_map)
-        out, _ = _scan(recurrence.start(no_keys, no_values), q, k, v, feature_map)
-        return out
+        checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
+        return _causal(q, k, v, feature_map)
     phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
     return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
 
@@ -179,6 +177,14 @@ def step(
     return out, Sums(sums)
 
 
+@one_call
+def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str) -> torch.Tensor:
+    empty = (x[..., :0, :] for x in (q, k, v))
+    _, no_keys, no_values = _prepared(*empty, feature_map=feature_map)
+    out, _ = _scan(recurrence.start(no_keys, no_values), q, k, v, feature_map)
+    return out
+
+
 def _prepared(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, feature_map: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -205,52 +211,49 @@ def _scan(
     lead = q.shape[:-2]
     if one_axis := lead == k.shape[:-2] == v.shape[:-2]:  # of heads: there is a kernel for that
         whole = [x[None].flatten(0, -3) for x in whole]
-    out, end = _Scan.apply(*whole, feature_map)
+    out, end = _tokens(*whole, feature_map=feature_map)
     out, sums = out.to(q.dtype), end.reshape(sums.shape)
     if one_axis:
         out = out.reshape(*lead, *out.shape[-2:])
     return (pad(out, (0, 0, -surplus, 0)) if surplus < 0 else out), sums
 
 
-class _Scan(torch.autograd.Function):
-    """The outputs of as many queries as keys, and the sums at the end.
+def _forward(sums, q, k, v, *, mask, feature_map):
+    """The outputs of as many queries as keys, and the sums at the end."""
+    starts, outputs, totals = [], [], []
+    for tokens in _segments(q, k, v):
+        starts.append(sums)
+        prepared = _prepared(*tokens, feature_map=feature_map)
+        out, sums = recurrence.scan(_chunk, sums, *prepared)
+        outputs.append(_normalised(out))
+        totals.append(out[..., -1:].clone())  # a view would keep the rest alive
+    out = torch.cat(outputs, dim=-2)
+    return [out, sums], [torch.cat(totals, dim=-2), *starts[1:]]
 
-    The way back is a scan too, from the end: a key needs to know of the queries after it only
-    the sum of φ(q) gᵀ, with g for what comes down to the numerator and normaliser of each.
+
+def _backward(tensors, kept, upstream, *, mask, feature_map):
+    """A scan too, from the end.
+
+    A key needs to know of the queries after it only the sum of φ(q) gᵀ, with g for what comes
+    down to the numerator and normaliser of each.
     """
+    (first, q, k, v), (out, _, total, *starts), (d_out, d_sums) = tensors, kept, upstream
+    grads = [torch.empty_like(x) for x in (q, k, v)]
+    segments = zip(_segments(q, k, v, out, total, d_out, *grads), [first, *starts], strict=True)
+    for (*tokens, out, total, d_out, d_q, d_k, d_v), sums in reversed(list(segments)):
+        phi_q, phi_k, _ = prepared = _prepared(*tokens, feature_map=feature_map)
+        # Of out = mix / total: what comes down to the mix, and to the total.
+        g = torch.cat([d_out, -(d_out * out).sum(-1, keepdim=True)], dim=-1)
+        g *= torch.where(total == 0, 0, 1 / total)
+        d_phi_q, d_phi_k, d_v_1, d_sums = _scan_back(sums, d_sums, *prepared, g)
+        slope = SLOPES[feature_map]
+        d_q.copy_((d_phi_q * slope(phi_q)).sum_to_size(d_q.shape))
+        d_k.copy_((d_phi_k * slope(phi_k)).sum_to_size(d_k.shape))
+        d_v.copy_(d_v_1[..., :-1].sum_to_size(d_v.shape))
+    return d_sums, *grads
 
-    @staticmethod
-    def forward(ctx, sums, q, k, v, feature_map):
-        starts, outputs, totals = [], [], []
-        for tokens in _segments(q, k, v):
-            starts.append(sums)
-            prepared = _prepared(*tokens, feature_map=feature_map)
-            out, sums = recurrence.scan(_chunk, sums, *prepared)
-            outputs.append(_normalised(out))
-            totals.append(out[..., -1:].clone())  # a view would keep the rest alive
-        out = torch.cat(outputs, dim=-2)
-        ctx.save_for_backward(q, k, v, out, torch.cat(totals, dim=-2), *starts)
-        ctx.feature_map = feature_map
-        return out, sums
 
-    @staticmethod
-    @once_differentiable
-    @tensors.own_precision
-    def backward(ctx, d_out, d_sums):
-        q, k, v, out, total, *starts = ctx.saved_tensors
-        grads = [torch.empty_like(x) for x in (q, k, v)]
-        segments = zip(_segments(q, k, v, out, total, d_out, *grads), starts, strict=True)
-        for (*tokens, out, total, d_out, d_q, d_k, d_v), sums in reversed(list(segments)):
-            phi_q, phi_k, _ = prepared = _prepared(*tokens, feature_map=ctx.feature_map)
-            # Of out = mix / total: what comes down to the mix, and to the total.
-            g = torch.cat([d_out, -(d_out * out).sum(-1, keepdim=True)], dim=-1)
-            g *= torch.where(total == 0, 0, 1 / total)
-            d_phi_q, d_phi_k, d_v_1, d_sums = _scan_back(sums, d_sums, *prepared, g)
-            slope = SLOPES[ctx.feature_map]
-            d_q.copy_((d_phi_q * slope(phi_q)).sum_to_size(d_q.shape))
-            d_k.copy_((d_phi_k * slope(phi_k)).sum_to_size(d_k.shape))
-            d_v.copy_(d_v_1[..., :-1].sum_to_size(d_v.shape))
-        return d_sums, *grads, None
+_tokens = ByHand(_forward, _backward, outputs=2, keeps_outputs=True)
 
 
 def _segments(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:

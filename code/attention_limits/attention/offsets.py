@@ -34,12 +34,12 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 import torch
-from torch.autograd.function import once_differentiable
 
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import distinct_offsets
+from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
 PAIRS = 8192  # of a query and a key in a tile, over all heads: these keys and values stay in cache
@@ -107,7 +107,7 @@ def attend(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in memory linear in n.
 
-    Differentiable once.  Half precision is computed in float32.  What a query does not see may
+    Differentiable twice.  Half precision is computed in float32.  What a query does not see may
     hold anything, NaN included.
 
     Args:
@@ -131,16 +131,9 @@ def attend(
     """
     lead = tensors.check(q, k, v, mask=mask)
     offsets = distinct_offsets(offsets, causal)
-    if mask is not None:  # a view, which takes no memory
-        mask = mask.expand(torch.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    wide = torch.promote_types(q.dtype, torch.float32)
-    # Of what is not contiguous, index_select copies everything, and would do so for each tile.
-    wide_q, wide_k, wide_v = (
-        x.to(wide).expand(*lead, *x.shape[-2:]).contiguous() for x in (q, k, v)
-    )
-    return _Tiled.apply(wide_q, wide_k, wide_v, mask, offsets, factor).to(dtype)
+    return _computed(q, k, v, mask, factor, offsets).to(dtype)
 
 
 def cost(*, offsets: Iterable[int], causal: bool = False) -> Cost:
@@ -201,52 +194,66 @@ def step(
     return out, Recent(*(x[..., gone:, :].clone() for x in (k, v)))
 
 
-class _Tiled(torch.autograd.Function):
-    """Softmax over gathered keys.  In here a query is a row, (..., n, 1, d), its keys a matrix.
+@one_call
+def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    offsets: list[int],
+) -> torch.Tensor:
+    if mask is not None:  # a view, which takes no memory
+        mask = mask.expand(torch.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
+    dtype, wide = v.dtype, torch.promote_types(q.dtype, torch.float32)
+    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+    # Of what is not contiguous, index_select copies everything, and would do so for each tile.
+    q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]).contiguous() for x in (q, k, v))
+    (out,) = _tiled(q, k, v, mask=mask, offsets=offsets, scale=scale)
+    return out.to(dtype)
 
-    PyTorch multiplies a row by a matrix several times faster than a matrix by a column.
-    """
 
-    @staticmethod
-    def forward(ctx, q, k, v, mask, offsets, scale):
-        ctx.save_for_backward(q, k, v, mask)
-        ctx.offsets, ctx.scale = offsets, scale
-        out = q.new_zeros(*q.shape[:-1], v.shape[-1])
-        for rows, near, sees in _tiles(q, k, mask, offsets):
-            s = scale * (q[..., rows, None, :] @ _gathered(k, near, sees).mT)
-            s = _masked(s, sees, -torch.inf)
-            weights = _masked((s - s.amax(-1, keepdim=True)).exp(), sees, 0)
-            # The largest score alone makes the sum 1: where it is less, nothing is seen.
-            total = weights.sum(-1, keepdim=True).clamp(min=1)
-            out[..., rows, None, :] = weights @ _gathered(v, near, sees) / total
-        return out
+# Softmax over gathered keys.  A query is a row in here, (..., n, 1, d), and its keys a matrix:
+# PyTorch multiplies a row by a matrix several times faster than a matrix by a column.
 
-    @staticmethod
-    @once_differentiable
-    @tensors.own_precision
-    def backward(ctx, g):
-        q, k, v, mask = ctx.saved_tensors
-        offsets, scale, g = ctx.offsets, ctx.scale, g.contiguous()
-        dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
-        log_sum, mean = q.new_zeros(*q.shape[:-1], 1), q.new_zeros(*q.shape[:-1], 1)
-        for rows, near, sees in _tiles(q, k, mask, offsets):
-            near_k = _gathered(k, near, sees)
-            s = _masked(scale * (q[..., rows, None, :] @ near_k.mT), sees, -torch.inf)
-            dp = _masked(g[..., rows, None, :] @ _gathered(v, near, sees).mT, sees, 0)
-            log_sum[..., rows, :] = s.logsumexp(-1)
-            p = _masked((s - log_sum[..., rows, None, :]).exp(), sees, 0)
-            mean[..., rows, :] = (p * dp).sum(-1)  # ⟨g, p⟩ of the softmax's way back
-            dq[..., rows, None, :] = scale * p * (dp - mean[..., rows, None, :]) @ near_k
-        # Instead of scattering to keys, each key gathers from the queries that see it, at −Δ.
-        seen_by = None if mask is None else mask.mT
-        for rows, near, sees in _tiles(k, q, seen_by, [-offset for offset in offsets]):
-            near_q, near_g = _gathered(q, near, sees), _gathered(g, near, sees)
-            s = scale * (k[..., rows, None, :] @ near_q.mT)
-            p = _masked((s - _gathered(log_sum, near, sees).mT).exp(), sees, 0)
-            dp = _masked(v[..., rows, None, :] @ near_g.mT, sees, 0)
-            dv[..., rows, None, :] = p @ near_g
-            dk[..., rows, None, :] = scale * p * (dp - _gathered(mean, near, sees).mT) @ near_q
-        return dq, dk, dv, None, None, None
+
+def _forward(q, k, v, *, mask, offsets, scale):
+    out = v.new_zeros(*q.shape[:-1], v.shape[-1])
+    for rows, near, sees in _tiles(q, k, mask, offsets):
+        s = scale * (q[..., rows, None, :] @ _gathered(k, near, sees).mT)
+        s = _masked(s, sees, -torch.inf)
+        weights = _masked((s - s.amax(-1, keepdim=True)).exp(), sees, 0)
+        # The largest score alone makes the sum 1: where it is less, nothing is seen.
+        total = weights.sum(-1, keepdim=True).clamp(min=1)
+        out[..., rows, None, :] = weights @ _gathered(v, near, sees) / total
+    return [out], ()
+
+
+def _backward(tensors, kept, upstream, *, mask, offsets, scale):
+    q, k, v, g = (x.contiguous() for x in (*tensors, *upstream))
+    dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
+    log_sum, mean = q.new_zeros(*q.shape[:-1], 1), q.new_zeros(*q.shape[:-1], 1)
+    for rows, near, sees in _tiles(q, k, mask, offsets):
+        near_k = _gathered(k, near, sees)
+        s = _masked(scale * (q[..., rows, None, :] @ near_k.mT), sees, -torch.inf)
+        dp = _masked(g[..., rows, None, :] @ _gathered(v, near, sees).mT, sees, 0)
+        log_sum[..., rows, :] = s.logsumexp(-1)
+        p = _masked((s - log_sum[..., rows, None, :]).exp(), sees, 0)
+        mean[..., rows, :] = (p * dp).sum(-1)  # ⟨g, p⟩ of the softmax's way back
+        dq[..., rows, None, :] = scale * p * (dp - mean[..., rows, None, :]) @ near_k
+    # Instead of scattering to keys, each key gathers from the queries that see it, at −Δ.
+    seen_by = None if mask is None else mask.mT
+    for rows, near, sees in _tiles(k, q, seen_by, [-offset for offset in offsets]):
+        near_q, near_g = _gathered(q, near, sees), _gathered(g, near, sees)
+        s = scale * (k[..., rows, None, :] @ near_q.mT)
+        p = _masked((s - _gathered(log_sum, near, sees).mT).exp(), sees, 0)
+        dp = _masked(v[..., rows, None, :] @ near_g.mT, sees, 0)
+        dv[..., rows, None, :] = p @ near_g
+        dk[..., rows, None, :] = scale * p * (dp - _gathered(mean, near, sees).mT) @ near_q
+    return dq, dk, dv
+
+
+_tiled = ByHand(_forward, _backward)
 
 
 def _tiles(

@@ -34,12 +34,12 @@ from collections.abc import Iterator
 import numpy as np
 import sympy as sp
 import torch
-from torch.autograd.function import once_differentiable
 
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.dense import visible
+from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
 BLOCK = 128  # queries and keys per tile: small enough that its scores stay in cache
@@ -86,7 +86,7 @@ def attend(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in memory linear in n.
 
-    Differentiable once.  Half precision is computed in float32.  What may hold NaN is as for
+    Differentiable twice.  Half precision is computed in float32.  What may hold NaN is as for
     ``dense.attend``: what no query sees.
 
     Args:
@@ -111,10 +111,9 @@ def attend(
     """
     lead = tensors.check(q, k, v, mask=mask)
     checks.check_count("block", block, least=1)
-    dtype, wide = q.dtype, torch.promote_types(q.dtype, torch.float32)
+    dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    queries, keys, values = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
-    return _Tiled.apply(factor * queries, keys, values, mask, causal, block).to(dtype)
+    return _computed(q, k, v, mask, factor, causal, block).to(dtype)
 
 
 def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:
@@ -132,49 +131,65 @@ def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:
     )
 
 
-class _Tiled(torch.autograd.Function):
-    """Softmax of q kᵀ, times v.  In here Q, K, V, … are lists of tiles, views into q, k, v, …"""
+@one_call
+def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    causal: bool,
+    block: int,
+) -> torch.Tensor:
+    dtype, wide = v.dtype, torch.promote_types(q.dtype, torch.float32)
+    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+    q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
+    (out,) = _tiled(scale * q, k, v, mask=mask, causal=causal, block=block)
+    return out.to(dtype)
 
-    @staticmethod
-    def forward(ctx, q, k, v, mask, causal, block):
-        out = q.new_zeros(*q.shape[:-1], v.shape[-1])
-        z = q.new_zeros(*q.shape[:-1], 1)
-        # Not −∞, or a tile in which a row sees nothing would bring it to e^(−∞ + ∞).
-        m = torch.full_like(z, torch.finfo(z.dtype).min)
-        Q, K, V, M, Z, OUT = (x.split(block, dim=-2) for x in (q, k, v, m, z, out))
-        for i, j, sees in _tiles(q, k, mask, causal, block):
-            s = _scores(Q[i], K[j], sees)
-            higher = torch.maximum(M[i], s.amax(-1, keepdim=True))
-            rescale, weights = (M[i] - higher).exp(), (s - higher).exp()
-            Z[i].mul_(rescale).add_(weights.sum(-1, keepdim=True))
-            OUT[i].mul_(rescale).add_(weights @ _seen(V[j], sees))
-            M[i].copy_(higher)
-        # The largest score alone gives Z a 1: where it is less, nothing was seen, and 0 / 1 is 0.
-        out.div_(z.clamp_(min=1))
-        ctx.save_for_backward(q, k, v, mask, out, m + z.log())
-        ctx.causal, ctx.block = causal, block
-        return out
 
-    @staticmethod
-    @once_differentiable
-    @tensors.own_precision
-    def backward(ctx, g):
-        q, k, v, mask, out, log_sum = ctx.saved_tensors
-        # A query that saw nothing was given 0, whatever it holds and whatever comes down to it.
-        has_keys = log_sum != torch.finfo(log_sum.dtype).min
-        q, g = torch.where(has_keys, q, 0), torch.where(has_keys, g, 0)
-        mean = (g * out).sum(-1, keepdim=True)  # ⟨g, p⟩ of the softmax's way back, p ∘ (g − ⟨g, p⟩)
-        dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
-        whole = q, k, v, g, mean, log_sum, dq, dk, dv
-        Q, K, V, G, MEAN, LOG_SUM, DQ, DK, DV = (x.split(ctx.block, dim=-2) for x in whole)
-        for i, j, sees in _tiles(q, k, mask, ctx.causal, ctx.block):
-            near_k, near_v = _seen(K[j], sees), _seen(V[j], sees)
-            p = (_scores(Q[i], near_k, sees) - LOG_SUM[i]).exp()
-            ds = p * (G[i] @ near_v.mT - MEAN[i])
-            DV[j].add_(p.mT @ G[i])
-            DQ[i].add_(ds @ near_k)
-            DK[j].add_(ds.mT @ Q[i])
-        return dq, dk, dv, None, None, None
+# In these two Q, K, V, … are lists of tiles, which begin as views into q, k, v, …
+
+
+def _forward(q, k, v, *, mask, causal, block):
+    Q, K, V = (x.split(block, dim=-2) for x in (q, k, v))
+    OUT = [v.new_zeros(*x.shape[:-1], v.shape[-1]) for x in Q]
+    Z = [q.new_zeros(*x.shape[:-1], 1) for x in Q]
+    # Not −∞, or a tile in which a row sees nothing would bring it to e^(−∞ + ∞).
+    M = [torch.full_like(z, torch.finfo(z.dtype).min) for z in Z]
+    for i, j, sees in _tiles(q, k, mask, causal, block):
+        s = _scores(Q[i], K[j], sees)
+        higher = torch.maximum(M[i], s.amax(-1, keepdim=True))
+        rescale, weights = (M[i] - higher).exp_(), (s - higher).exp_()
+        Z[i] = weights.sum(-1, keepdim=True).addcmul_(Z[i], rescale)
+        OUT[i] = (weights @ _seen(V[j], sees)).addcmul_(OUT[i], rescale)
+        M[i] = higher
+    # The largest score alone gives Z a 1: where it is less, nothing was seen, and 0 / 1 is 0.
+    z = torch.cat(Z, dim=-2).clamp(min=1)
+    out = torch.cat(OUT, dim=-2) / z
+    return [out], [torch.cat(M, dim=-2) + z.log()]
+
+
+def _backward(tensors, kept, upstream, *, mask, causal, block):
+    (q, k, v), (out, log_sum), (g,) = tensors, kept, upstream
+    # A query that saw nothing was given 0, whatever it holds and whatever comes down to it.
+    has_keys = log_sum != torch.finfo(log_sum.dtype).min
+    q, g = torch.where(has_keys, q, 0), torch.where(has_keys, g, 0)
+    mean = (g * out).sum(-1, keepdim=True)  # ⟨g, p⟩ of the softmax's way back, p ∘ (g − ⟨g, p⟩)
+    dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
+    whole = q, k, v, g, mean, log_sum, dq, dk, dv
+    Q, K, V, G, MEAN, LOG_SUM, DQ, DK, DV = (x.split(block, dim=-2) for x in whole)
+    for i, j, sees in _tiles(q, k, mask, causal, block):
+        near_k, near_v = _seen(K[j], sees), _seen(V[j], sees)
+        p = (_scores(Q[i], near_k, sees) - LOG_SUM[i]).exp()
+        ds = p * (G[i] @ near_v.mT - MEAN[i])
+        DV[j].add_(p.mT @ G[i])
+        DQ[i].add_(ds @ near_k)
+        DK[j].add_(ds.mT @ Q[i])
+    return dq, dk, dv
+
+
+_tiled = ByHand(_forward, _backward, keeps_outputs=True)
 
 
 def _tiles(

@@ -37,6 +37,7 @@ from torch.nn.attention.flex_attention import BlockMask
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense, flex, tiles
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
 TILE = 64  # queries per tile: more of them see more keys that most of them must not
@@ -80,7 +81,7 @@ def attend(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in time and memory linear in n.
 
-    Differentiable once.  Half precision is computed in float32.  On a GPU a fused kernel takes
+    Differentiable twice.  Half precision is computed in float32.  On a GPU a fused kernel takes
     the call where it can: no mask, n_q = n_k, and no float64.  What may hold NaN is as for
     ``dense.attend``: what no query sees.
 
@@ -106,13 +107,9 @@ def attend(
     """
     lead = tensors.check(q, k, v, mask=mask)
     checks.check_count("window", window, least=1)
-    n_q, n_k = q.shape[-2], k.shape[-2]
-    window = min(window, max(n_q, n_k, 1))  # no two are further apart
-    if flex.takes(q, k, v, mask):
-        pattern = _block_mask(n_q, window, causal, q.device)
-        return flex.attend(q, k, v, pattern, lead=lead, scale=scale)
-    parts = _tiles(q, n_k, window, causal)
-    return tiles.attend(q, k, v, parts, lead=lead, mask=mask, scale=scale)
+    dtype = q.dtype
+    q, factor = tensors.folded(q, scale, lead)
+    return _computed(q, k, v, mask, factor, window, causal).to(dtype)
 
 
 def cost(*, window: int | sp.Symbol, causal: bool = False) -> Cost:
@@ -189,6 +186,24 @@ def step(
     old = max(0, k.shape[-2] - (window - 1))  # from the front: `-(window - 1):` fails for 1
     # Copies, for a view would keep alive what it no longer shows.
     return out, Recent(k[..., old:, :].clone(), v[..., old:, :].clone())
+
+
+@one_call
+def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    window: int,
+    causal: bool,
+) -> torch.Tensor:
+    n_q, n_k = q.shape[-2], k.shape[-2]
+    window = min(window, max(n_q, n_k, 1))  # no two are further apart
+    if flex.takes(q, k, v, mask):
+        pattern = _block_mask(n_q, window, causal, q.device)
+        return flex.attend(q, k, v, pattern, scale=scale)
+    return tiles.attend(q, k, v, _tiles(q, n_k, window, causal), mask=mask, scale=scale)
 
 
 def _tiles(q: torch.Tensor, n_k: int, window: int, causal: bool) -> list[tiles.Tile]:

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch.autograd.function import once_differentiable
 
-from attention_limits.tensors import folded, own_precision
+from attention_limits.attention.transforms import ByHand
 
 
 class Tile(NamedTuple):
@@ -53,64 +52,73 @@ def attend(
     v: torch.Tensor,
     tiles: Sequence[Tile],
     *,
-    lead: torch.Size,
     mask: torch.Tensor | None,
-    scale: float | torch.Tensor | None,
+    scale: float,
 ) -> torch.Tensor:
     """Attention over the tiles; a query that is in none gets 0.
 
     Args:
-        q, k, v: checked by ``tensors.check``.
-        tiles: what there is to compute; in each, but for a mask, every query sees something.
-        lead: the leading axes that ``tensors.check`` returned.
+        q, k, v: checked by ``tensors.check``; q may have more digits than the others.
+        tiles: what there is to compute, in the order of their rows; in each, but for a mask,
+            every query sees something.
         mask: booleans that broadcast to (..., n_q, n_k), or None.  Cut into tiles, never expanded.
-        scale: as for the mechanisms.
+        scale: what multiplies the inner products.
     """
-    dtype, wide = q.dtype, compute_dtype(q.dtype)
-    q, factor = folded(q, scale, lead)
     if mask is not None:
         square = q.shape[-2], k.shape[-2]
         mask = mask.expand(torch.broadcast_shapes(mask.shape, square))  # a view, no memory
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
+    dtype, wide = v.dtype, compute_dtype(q.dtype)
+    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
     q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
-    return _Tiled.apply(q, k, v, tiles, mask, factor, keep).to(dtype)
+    (out,) = _tiled(q, k, v, mask=mask, tiles=tiles, scale=scale, keep=keep)
+    return out.to(dtype)
 
 
-class _Tiled(torch.autograd.Function):
-    """In here Q, K, V, P, G are those of one tile, q, k, v, g those of all."""
+# In these two Q, K, V, P, G are those of one tile, q, k, v, g those of all.
 
-    @staticmethod
-    def forward(ctx, q, k, v, tiles, mask, scale, keep):
-        out, kept = q.new_zeros(*q.shape[:-1], v.shape[-1]), []
-        for tile in tiles:
-            Q, K, V, limit, has_keys = _inputs(q, k, v, tile, mask)
-            S = (Q @ K.mT).mul_(scale)
-            P = (S if limit is None else S.clamp_(max=limit)).softmax(-1)
-            P = P if has_keys is None else torch.where(has_keys, P, 0)
-            out[..., tile.rows, :] = P @ V
-            if keep:
-                kept.append(P)
-        ctx.save_for_backward(q, k, v, mask, *kept)
-        ctx.tiles, ctx.scale = tiles, scale
-        return out
 
-    @staticmethod
-    @once_differentiable
-    @own_precision
-    def backward(ctx, g):
-        q, k, v, mask, *kept = ctx.saved_tensors
-        dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
-        for tile, P in zip(ctx.tiles, kept, strict=True):
-            Q, K, V, _, has_keys = _inputs(q, k, v, tile, mask)
-            G = g[..., tile.rows, :]
-            # A query that saw nothing was given 0, whatever comes down to it.
-            G = G if has_keys is None else torch.where(has_keys, G, 0)
-            dP = G @ V.mT
-            dS = dP.sub_((P * dP).sum(-1, keepdim=True)).mul_(P).mul_(ctx.scale)
-            dq[..., tile.rows, :] = dS @ K
-            _add(dk, tile.spans, dS.mT @ Q)
-            _add(dv, tile.spans, P.mT @ G)
-        return dq, dk, dv, None, None, None, None
+def _forward(q, k, v, *, mask, tiles, scale, keep):
+    out, kept = v.new_zeros(*q.shape[:-1], v.shape[-1]), []
+    for tile in tiles:
+        Q, K, V, limit, has_keys = _inputs(q, k, v, tile, mask)
+        P = _weights(Q, K, limit, has_keys, scale)
+        out[..., tile.rows, :] = P @ V
+        if keep:
+            kept.append(P)
+    return [out], kept
+
+
+def _backward(tensors, kept, upstream, *, mask, tiles, scale, keep):
+    (q, k, v), (g,) = tensors, upstream
+    dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
+    for tile, P in zip(tiles, kept or [None] * len(tiles), strict=True):
+        Q, K, V, limit, has_keys = _inputs(q, k, v, tile, mask)
+        P = _weights(Q, K, limit, has_keys, scale) if P is None else P
+        G = g[..., tile.rows, :]
+        # A query that saw nothing was given 0, whatever comes down to it.
+        G = G if has_keys is None else torch.where(has_keys, G, 0)
+        dP = G @ V.mT
+        dS = dP.sub_((P * dP).sum(-1, keepdim=True)).mul_(P).mul_(scale)
+        dq[..., tile.rows, :] = dS @ K
+        _add(dk, tile.spans, dS.mT @ Q)
+        _add(dv, tile.spans, P.mT @ G)
+    return dq, dk, dv
+
+
+_tiled = ByHand(_forward, _backward)
+
+
+def _weights(
+    Q: torch.Tensor,
+    K: torch.Tensor,
+    limit: torch.Tensor | None,
+    has_keys: torch.Tensor | None,
+    scale: float,
+) -> torch.Tensor:
+    S = (Q @ K.mT).mul_(scale)
+    P = (S if limit is None else S.clamp_(max=limit)).softmax(-1)
+    return P if has_keys is None else torch.where(has_keys, P, 0)
 
 
 def _inputs(
