@@ -135,9 +135,8 @@ def attend(
     """
     tensors.check(q, k, v)
     if causal:
-        empty = (x[..., :0, :] for x in (q, k, v))
-        _, no_keys, no_values = _prepared(*empty, feature_map=feature_map)
-        out, _ = _scan(recurrence.start(no_keys, no_values), q, k, v, feature_map)
+        checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
+        out, _ = _scan(recurrence.start(*_no_tokens(k, v)), q, k, v, feature_map)
         return out
     phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
     return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
@@ -191,11 +190,16 @@ def step(
     """
     tensors.check(q, k, v)
     tensors.check_stream(q, k)
-    empty = (x[..., :0, :] for x in (q, k, v))
-    _, no_keys, no_values = _prepared(*empty, feature_map=feature_map)
-    sums = recurrence.resume(state, no_keys, no_values)
+    checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
+    sums = recurrence.resume(state, *_no_tokens(k, v))
     out, sums = _scan(sums, q, k, v, feature_map)
     return out, Sums(sums)
+
+
+def _no_tokens(k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and (v, 1) as the sums take them, in float32 at the least, of no tokens."""
+    no_keys, no_values = recurrence.widened(k[..., :0, :], v[..., :0, :])
+    return no_keys, pad(no_values, (0, 1))
 
 
 def _prepared(
@@ -212,7 +216,7 @@ def _scan(
     sums: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Causal outputs, and the sums at the end."""
-    if not torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v))).numel():  # nobody asks
+    if not _joined(q, k, v).numel():  # no heads: nobody asks
         phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
         new = phi_k.mT @ v_1
         return _normalised(phi_q @ new).to(q.dtype), sums + new
@@ -265,7 +269,7 @@ def _forward(
     sums: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
 ) -> tuple[torch.Tensor, ...]:
     """Outputs, the sums at the end, all normalisers, and the sums before each segment."""
-    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+    lead = _joined(q, k, v)
     n, d, d_v, heads = q.shape[-2], k.shape[-1], v.shape[-1], lead.numel()
     out, total = (sums.new_empty(*lead, n, width) for width in (d_v, 1))
     segments = _segments(*(x.expand(*lead, *x.shape[-2:]) for x in (q, k, v)), out, total)
@@ -283,10 +287,11 @@ def _forward(
             _add_product(S, K_c.mT, V_c)
         before, z = _running(z, K.sum(-2))
         T = (Q * before.mT).sum(-1, keepdim=True) + P.sum(-1, keepdim=True)
-        _tiled(total_here).copy_(T.unflatten(1, lead))
-        _tiled(out_here).copy_(M.div_(_divisor(T)).unflatten(1, lead))
-    end = torch.cat([S, z], dim=-1).unflatten(0, lead)
-    return out, _first(end, sums.shape).clone(), total, starts
+        _tiled(total_here).copy_(_apart(T, lead))
+        _tiled(out_here).copy_(_apart(M.div_(_divisor(T)), lead))
+    end = _apart(torch.cat([S, z], dim=-1), lead, axis=0)
+    end = end if end.shape == sums.shape else _first(end, sums.shape).clone()
+    return out, end, total, starts
 
 
 def _backward(
@@ -319,8 +324,8 @@ def _backward(
         _load(inputs, (Q, K, V), feature_map)
         # Of out = mix / total: what comes down to the mix, G, and to the total, g.
         divisor = _divisor(_tiled(total_here).flatten(1, -3))
-        G.unflatten(1, lead).copy_(_tiled(d_out_here))
-        dV.unflatten(1, lead).copy_(_tiled(out_here))
+        _apart(G, lead).copy_(_tiled(d_out_here))
+        _apart(dV, lead).copy_(_tiled(out_here))
         g = (G.div_(divisor) * dV).sum(-1, keepdim=True).neg_()
         # Pair by pair.
         _product(P, Q, K.mT).tril_()
@@ -342,14 +347,16 @@ def _backward(
         dK.add_(after.flip(0).mT).mul_(slope(K))
         for d_part, here in zip((dQ, dK, dV), segment[6:], strict=True):
             here = _tiled(here)
-            here.copy_(d_part.unflatten(1, lead).sum_to_size(here.shape))
-    d_sums = torch.cat([dS, dz], dim=-1).unflatten(0, lead).sum_to_size(sums.shape)
+            here.copy_(_apart(d_part, lead).sum_to_size(here.shape))
+    d_sums = _apart(torch.cat([dS, dz], dim=-1), lead, axis=0).sum_to_size(sums.shape)
     return d_sums, *grads
 
 
 def _segments(*whole: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
     """All cut alike along the tokens: SEGMENT each, the chunks that are left, and the rest."""
     n = whole[0].shape[-2]
+    if 0 < n <= CHUNK:  # a stream's step, which should not wait
+        return [whole]
     rest = n % CHUNK
     lengths = [SEGMENT] * ((n - rest) // SEGMENT) + [(n - rest) % SEGMENT, rest]
     lengths = [length for length in lengths if length]
@@ -358,7 +365,18 @@ def _segments(*whole: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
 
 def _tiled(x: torch.Tensor) -> torch.Tensor:
     """A view of a segment: (..., n, width) as (chunks, ..., tokens, width)."""
-    return x.unflatten(-2, (-1, min(CHUNK, x.shape[-2]))).movedim(-3, 0)
+    return x[None] if x.shape[-2] <= CHUNK else x.unflatten(-2, (-1, CHUNK)).movedim(-3, 0)
+
+
+def _joined(*inputs: torch.Tensor) -> torch.Size:
+    """What their leading axes broadcast to; at once where there is nothing to broadcast."""
+    leads = {x.shape[:-2] for x in inputs}
+    return leads.pop() if len(leads) == 1 else torch.broadcast_shapes(*leads)
+
+
+def _apart(x: torch.Tensor, lead: torch.Size, axis: int = 1) -> torch.Tensor:
+    """A view with the leading axes where those of all heads are one."""
+    return x if len(lead) == 1 else x.unflatten(axis, lead)
 
 
 def _rooms(like: torch.Tensor, heads: int, n: int, *widths: int | None) -> Callable:
@@ -367,7 +385,7 @@ def _rooms(like: torch.Tensor, heads: int, n: int, *widths: int | None) -> Calla
     It comes in whole, a list of tensors, and once more chunk by chunk.
     """
     longest = heads * min(SEGMENT, n)
-    memory = [like.new_empty(longest * (CHUNK if w is None else w)) for w in widths]
+    memory = [like.new_empty(longest * (min(CHUNK, n) if w is None else w)) for w in widths]
 
     @functools.cache
     def rooms(chunks: int, *shape: int) -> tuple[list[torch.Tensor], list[tuple]]:
@@ -383,7 +401,7 @@ def _rooms(like: torch.Tensor, heads: int, n: int, *widths: int | None) -> Calla
 def _load(inputs: Sequence[torch.Tensor], rooms: Sequence[torch.Tensor], feature_map: str) -> None:
     """Queries, keys and values of a segment into memory for their chunks, as φ(q), φ(k) and v."""
     for x, room in zip(inputs, rooms, strict=True):
-        room.unflatten(1, x.shape[:-2]).copy_(_tiled(x))
+        _apart(room, x.shape[:-2]).copy_(_tiled(x))
     for room in rooms[:2]:
         IN_PLACE[feature_map](room)
 
