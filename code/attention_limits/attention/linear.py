@@ -29,7 +29,6 @@ price is that constant: a state of d features can tell no more than d keys apart
 Source: :cite:t:`katharopoulos2020transformers`.  Taught in: "Quadratic cost".
 """
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -387,13 +386,16 @@ def _rooms(like: torch.Tensor, heads: int, n: int, *widths: int | None) -> Calla
     longest = heads * min(SEGMENT, n)
     memory = [like.new_empty(longest * (min(CHUNK, n) if w is None else w)) for w in widths]
 
-    @functools.cache
+    held: dict[tuple[int, ...], tuple] = {}  # `functools.cache` is not for torch.compile
+
     def rooms(chunks: int, *shape: int) -> tuple[list[torch.Tensor], list[tuple]]:
         tokens = shape[-2]
-        shapes = [(chunks, heads, tokens, tokens if w is None else w) for w in widths]
-        parts = zip(memory, shapes, strict=True)
-        whole = [part[: math.prod(shape)].view(shape) for part, shape in parts]
-        return whole, [*zip(*whole, strict=True)]
+        if (chunks, tokens) not in held:
+            shapes = [(chunks, heads, tokens, tokens if w is None else w) for w in widths]
+            parts = zip(memory, shapes, strict=True)
+            whole = [part[: math.prod(shape)].view(shape) for part, shape in parts]
+            held[chunks, tokens] = whole, [*zip(*whole, strict=True)]
+        return held[chunks, tokens]
 
     return rooms
 
