@@ -301,6 +301,20 @@ def test_equals_its_definition_one_token_past_its_tiles(module, options):
     assert_close(attended(module, inputs, **options), defined(equation(module), inputs, **options))
 
 
+@pytest.mark.parametrize("shared", ["keys", "queries"])
+@cases()
+def test_what_heads_share_gets_the_sum_of_their_gradients(module, options, shared):
+    """More tokens than a chunk holds: what one hands on was counted once for each head."""
+    heads = (3, 131, 8), (1, 131, 8)
+    inputs = drawn(module, options, *(heads if shared == "keys" else heads[::-1]))
+    out, grads = differentiated(module, inputs, **options)
+    apart = [x.expand(3, *x.shape[1:]).clone() for x in inputs]
+    expected, grads_apart = differentiated(module, apart, **options)
+    assert_close(out, expected)
+    for one, three in zip(grads, grads_apart, strict=True):
+        assert_close(one, three.sum_to_size(one.shape), within=1e-10)
+
+
 @st.composite
 def problems(draw_one):
     """Leading axes that broadcast, any lengths, any widths, a mask or none."""

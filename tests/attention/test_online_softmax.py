@@ -141,15 +141,6 @@ def test_grouped_heads_hold_no_copy_of_their_keys():
     assert sum(saved.values()) <= k.nbytes + v.nbytes + 3 * q.nbytes
 
 
-def test_a_second_derivative_is_refused():
-    """The way back is written by hand: PyTorch would differentiate it in silence, and wrongly."""
-    q, k, v = (x.requires_grad_() for x in draw(*[(5, 8)] * 3))
-    out = online_softmax.attend(q, k, v).sin().sum()
-    (first,) = torch.autograd.grad(out, [q], create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        first.sum().backward()
-
-
 def test_the_order_of_keys_does_not_matter():
     """The merge is associative, and a softmax knows no order."""
     q, k, v = draw(*[(50, 8)] * 3)

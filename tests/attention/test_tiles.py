@@ -173,15 +173,6 @@ def test_only_those_gradients_come_that_are_asked_for(attend):
 
 
 @mechanisms
-def test_it_is_differentiable_once_and_says_so(attend):
-    """A second derivative that misses half its terms would be worse than none."""
-    inputs = [x.requires_grad_() for x in draw(*[(70, 8)] * 3)]
-    (grad,) = torch.autograd.grad(attend(*inputs).square().sum(), inputs[:1], create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
-
-
-@mechanisms
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_precision_is_computed_in_single(attend, dtype):
     """Rounded once, at the end; scores of 300² · 8 are too large for float16."""

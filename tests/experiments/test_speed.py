@@ -479,7 +479,7 @@ def test_every_way_to_the_targets_is_in_the_tables():
         "✓ met",
     ]
     assert found["sliding_window, forward, n = 16,384: share of the peak"] == [
-        "≥ 40%",
+        "≥ 50%",
         "60.0%",
         "✓ met",
     ]

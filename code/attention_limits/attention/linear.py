@@ -29,12 +29,14 @@ price is that constant: a state of d features can tell no more than d keys apart
 Source: :cite:t:`katharopoulos2020transformers`.  Taught in: "Quadratic cost".
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import sympy as sp
 import torch
+from torch.autograd import forward_ad
 from torch.nn.functional import pad
 
 from attention_limits import checks, symbols, tensors
@@ -43,16 +45,30 @@ from attention_limits.attention.cost import Cost
 from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
-# Causal: so many tokens have their features computed at once, and anew on the way back.  Those of
-# a long text would fill tensors that come fresh from the system each time, and clearing these
-# takes as long as the rest.
-SEGMENT = 256
+LOG2_E = 1 / math.log(2)
+
+# Causal: so many tokens a chunk.  Within one, all pairs meet, later ones in vain: with chunks of d
+# tokens, they would take as many FLOPs as are needed in all.
+CHUNK = 32
+# And of so many tokens the pairs of every chunk are computed at once, in the same memory for all
+# segments: what comes fresh from the system is cleared first, and that takes as long as the rest.
+SEGMENT = 512
 
 FEATURE_MAPS = {
     # elu(x) + 1.  The function elu, e^x − 1 for x < 0, rounds away a small e^x before 1 is added.
-    "elu": lambda x: x.relu() + x.clamp(max=0).exp(),
+    # A power of 2, for that of e takes three times as long on some CPUs.
+    "elu": lambda x: x.relu() + x.clamp(max=0).mul_(LOG2_E).exp2_(),
     "relu": torch.relu,
 }
+
+
+def _elu_(x: torch.Tensor) -> None:
+    """The same, written over x, which autograd could not undo."""
+    positive = x.relu()
+    x.clamp_(max=0).mul_(LOG2_E).exp2_().add_(positive)
+
+
+IN_PLACE = {"elu": _elu_, "relu": torch.relu_}
 SLOPES = {  # φ′(x), from φ(x)
     "elu": lambda phi: phi.clamp(max=1),
     "relu": torch.sign,
@@ -120,16 +136,19 @@ def attend(
     tensors.check(q, k, v)
     if causal:
         checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
-        return _causal(q, k, v, feature_map)
+        return _from_start(q, k, v, feature_map)
     phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
     return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
 
 
 def cost(*, causal: bool = False) -> Cost:
-    """Causal, each chunk also computes its own square; the state is float32 at the least."""
+    """Causal, each chunk also computes its own square; the state is float32 at the least.
+
+    The normaliser, causal, takes sums and no product of matrices: those are all that is counted.
+    """
     n, d, b = symbols.n, symbols.d, symbols.b
     needed = 4 * n * d * (d + 1)  # phi(k) into the sums, and phi(q) out of them
-    executed = needed + 2 * (2 * d + 1) * recurrence.pairs() if causal else needed
+    executed = 4 * d * (n * d + recurrence.pairs(CHUNK)) if causal else needed
     return Cost(
         needed=Formula(needed, "FLOPs", "needed by linear attention"),
         executed=Formula(executed, "FLOPs", "executed by linear attention"),
@@ -170,19 +189,24 @@ def step(
     """
     tensors.check(q, k, v)
     tensors.check_stream(q, k)
-    empty = (x[..., :0, :] for x in (q, k, v))
-    _, no_keys, no_values = _prepared(*empty, feature_map=feature_map)
-    sums = recurrence.resume(state, no_keys, no_values)
+    checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
+    sums = recurrence.resume(state, *_no_tokens(k, v))
     out, sums = _scan(sums, q, k, v, feature_map)
     return out, Sums(sums)
 
 
 @one_call
-def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str) -> torch.Tensor:
-    empty = (x[..., :0, :] for x in (q, k, v))
-    _, no_keys, no_values = _prepared(*empty, feature_map=feature_map)
-    out, _ = _scan(recurrence.start(no_keys, no_values), q, k, v, feature_map)
+def _from_start(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
+) -> torch.Tensor:
+    out, _ = _scan(recurrence.start(*_no_tokens(k, v)), q, k, v, feature_map)
     return out
+
+
+def _no_tokens(k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and (v, 1) as the sums take them, in float32 at the least, of no tokens."""
+    no_keys, no_values = recurrence.widened(k[..., :0, :], v[..., :0, :])
+    return no_keys, pad(no_values, (0, 1))
 
 
 def _prepared(
@@ -199,6 +223,10 @@ def _scan(
     sums: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Causal outputs, and the sums at the end."""
+    if not _joined(q, k, v).numel():  # no heads: nobody asks
+        phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
+        new = phi_k.mT @ v_1
+        return _normalised(phi_q @ new).to(q.dtype), sums + new
     surplus = k.shape[-2] - q.shape[-2]
     if surplus > 0:
         # Keys before the first query are old news to all of them: one product takes them all.
@@ -218,96 +246,201 @@ def _scan(
     return (pad(out, (0, 0, -surplus, 0)) if surplus < 0 else out), sums
 
 
+# The outputs of as many queries as keys, and the sums at the end. The backward pass is a scan, too,
+# from the end: a key needs to know of the queries after it only the sum of φ(q) gᵀ, with g for what
+# comes down to the numerator and normaliser of each.
+#
+# Below, capitals stand for the chunks of a segment, (chunks, heads, tokens, width) with all heads
+# in one axis, and S for one matrix a head.  Q and K are features, M is what the weights P mix and
+# T divides.  The chunks of all segments lie in the same memory, and are computed in place.
+
+
 def _forward(sums, q, k, v, *, mask, feature_map):
-    """The outputs of as many queries as keys, and the sums at the end."""
-    starts, outputs, totals = [], [], []
-    for tokens in _segments(q, k, v):
-        starts.append(sums)
-        prepared = _prepared(*tokens, feature_map=feature_map)
-        out, sums = recurrence.scan(_chunk, sums, *prepared)
-        outputs.append(_normalised(out))
-        totals.append(out[..., -1:].clone())  # a view would keep the rest alive
-    out = torch.cat(outputs, dim=-2)
-    return [out, sums], [torch.cat(totals, dim=-2), *starts[1:]]
+    """Keeps all normalisers, and the sums before each segment."""
+    lead = _joined(q, k, v)
+    n, d, d_v, heads = q.shape[-2], k.shape[-1], v.shape[-1], lead.numel()
+    out, total = (sums.new_empty(*lead, n, width) for width in (d_v, 1))
+    segments = _segments(*(x.expand(*lead, *x.shape[-2:]) for x in (q, k, v)), out, total)
+    starts = sums.new_empty(len(segments), heads, d, d_v + 1)
+    S, z = _parted(sums.expand(*lead, d, d_v + 1).flatten(0, -3))
+    rooms = _rooms(sums, heads, n, d, d, d_v, d_v, None)
+    for start, (*inputs, out_here, total_here) in zip(starts, segments, strict=True):
+        start.copy_(torch.cat([S, z], dim=-1))
+        (Q, K, V, M, P), chunks = rooms(*_tiled(out_here).shape)
+        _load(inputs, (Q, K, V), feature_map)
+        _product(P, Q, K.mT).tril_()  # a query's own chunk is seen pair by pair
+        _product(M, P, V)
+        for Q_c, K_c, V_c, M_c, _ in chunks:
+            _add_product(M_c, Q_c, S)  # and earlier ones through the sums
+            _add_product(S, K_c.mT, V_c)
+        before, z = _running(z, K.sum(-2))
+        T = (Q * before.mT).sum(-1, keepdim=True) + P.sum(-1, keepdim=True)
+        _tiled(total_here).copy_(_apart(T, lead))
+        _tiled(out_here).copy_(_apart(M.div_(_divisor(T)), lead))
+    end = _apart(torch.cat([S, z], dim=-1), lead, axis=0)
+    end = end if end.shape == sums.shape else _first(end, sums.shape).clone()
+    return [out, end], [total, *(_apart(start, lead, axis=0) for start in starts)]
 
 
 def _backward(tensors, kept, upstream, *, mask, feature_map):
-    """A scan too, from the end.
-
-    A key needs to know of the queries after it only the sum of φ(q) gᵀ, with g for what comes
-    down to the numerator and normaliser of each.
-    """
-    (first, q, k, v), (out, _, total, *starts), (d_out, d_sums) = tensors, kept, upstream
+    """The gradients of the first sums and of q, k and v; dX stands for that of X."""
+    (sums, q, k, v), (out, _, total, *starts), (d_out, d_end) = tensors, kept, upstream
+    lead, slope = out.shape[:-2], SLOPES[feature_map]
+    n, d, d_v, heads = q.shape[-2], k.shape[-1], v.shape[-1], lead.numel()
     grads = [torch.empty_like(x) for x in (q, k, v)]
-    segments = zip(_segments(q, k, v, out, total, d_out, *grads), [first, *starts], strict=True)
-    for (*tokens, out, total, d_out, d_q, d_k, d_v), sums in reversed(list(segments)):
-        phi_q, phi_k, _ = prepared = _prepared(*tokens, feature_map=feature_map)
-        # Of out = mix / total: what comes down to the mix, and to the total.
-        g = torch.cat([d_out, -(d_out * out).sum(-1, keepdim=True)], dim=-1)
-        g *= torch.where(total == 0, 0, 1 / total)
-        d_phi_q, d_phi_k, d_v_1, d_sums = _scan_back(sums, d_sums, *prepared, g)
-        slope = SLOPES[feature_map]
-        d_q.copy_((d_phi_q * slope(phi_q)).sum_to_size(d_q.shape))
-        d_k.copy_((d_phi_k * slope(phi_k)).sum_to_size(d_k.shape))
-        d_v.copy_(d_v_1[..., :-1].sum_to_size(d_v.shape))
+    # All with as many axes; and where heads share something, each as if it had its own.
+    aligned = [x[(None,) * (out.ndim - x.ndim)] for x in (q, k, v, *grads)]
+    apart = [x.expand(*lead, *x.shape[-2:]) for x in aligned[:3]]
+    segments = _segments(*apart, d_out, out, total, *aligned[3:])
+    d_sums = sums.new_zeros(*lead, d, d_v + 1)
+    _first(d_sums, sums.shape).copy_(d_end)
+    dS, dz = _parted(d_sums.flatten(0, -3))
+    rooms = _rooms(sums, heads, n, d, d, d_v, d_v, d, d, d_v, None, None)
+    for start, segment in reversed([*zip(starts, segments, strict=True)]):
+        *inputs, d_out_here, out_here, total_here = segment[:6]
+        (Q, K, V, G, dQ, dK, dV, P, dP), chunks = rooms(*_tiled(out_here).shape)
+        _load(inputs, (Q, K, V), feature_map)
+        # Of out = mix / total: what comes down to the mix, G, and to the total, g.
+        divisor = _divisor(_tiled(total_here).flatten(1, -3))
+        _apart(G, lead).copy_(_tiled(d_out_here))
+        _apart(dV, lead).copy_(_tiled(out_here))
+        g = (G.div_(divisor) * dV).sum(-1, keepdim=True).neg_()
+        # Pair by pair.
+        _product(P, Q, K.mT).tril_()
+        _product(dP, G, V.mT).add_(g).tril_()
+        for d_part, a, b in ((dQ, dP, K), (dK, dP.mT, Q), (dV, P.mT, G)):
+            _product(d_part, a, b)
+        # Through the sums: of earlier keys for a query, of later queries for a key.
+        S, z = _parted(start.flatten(0, -3))
+        for _, K_c, V_c, G_c, dQ_c, *_ in chunks:
+            _add_product(dQ_c, G_c, S.mT)
+            _add_product(S, K_c.mT, V_c)
+        for Q_c, K_c, V_c, G_c, _, dK_c, dV_c, *_ in reversed(chunks):
+            _add_product(dK_c, V_c, dS.mT)
+            _add_product(dV_c, K_c, dS)
+            _add_product(dS, Q_c.mT, G_c)
+        before, _ = _running(z, K.sum(-2))
+        after, dz = _running(dz, (g * Q).sum(-2).flip(0))
+        dQ.addcmul_(g, before.mT).mul_(slope(Q))
+        dK.add_(after.flip(0).mT).mul_(slope(K))
+        for d_part, here in zip((dQ, dK, dV), segment[6:], strict=True):
+            here = _tiled(here)
+            here.copy_(_apart(d_part, lead).sum_to_size(here.shape))
+    d_sums = _apart(torch.cat([dS, dz], dim=-1), lead, axis=0).sum_to_size(sums.shape)
     return d_sums, *grads
 
 
-_tokens = ByHand(_forward, _backward, outputs=2, keeps_outputs=True)
+def _plain(sums, q, k, v, *, mask, feature_map):
+    """The same in few words, which PyTorch can differentiate: nothing is written over."""
+
+    def chunk(sums, phi_q, phi_k, v_1):
+        out = (phi_q @ phi_k.mT).tril() @ v_1 + phi_q @ sums
+        return out, sums + phi_k.mT @ v_1
+
+    out, sums = recurrence.scan(chunk, sums, *_prepared(q, k, v, feature_map=feature_map))
+    return [_normalised(out), sums]
 
 
-def _segments(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-    return zip(*(x.split(SEGMENT, dim=-2) for x in tensors), strict=True)
+_tokens = ByHand(_forward, _backward, outputs=2, keeps_outputs=True, plain=_plain)
 
 
-def _chunk(
-    sums: torch.Tensor, phi_q: torch.Tensor, phi_k: torch.Tensor, v_1: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Earlier chunks are seen through the sums, a query's own chunk pair by pair."""
-    out = _add_product(phi_q @ sums, (phi_q @ phi_k.mT).tril_(), v_1)
-    return out, _add_product(sums, phi_k.mT, v_1)
+def _segments(*whole: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
+    """All cut alike along the tokens: SEGMENT each, the chunks that are left, and the rest."""
+    n = whole[0].shape[-2]
+    if 0 < n <= CHUNK:  # a stream's step, which should not wait
+        return [whole]
+    rest = n % CHUNK
+    lengths = [SEGMENT] * ((n - rest) // SEGMENT) + [(n - rest) % SEGMENT, rest]
+    lengths = [length for length in lengths if length]
+    return [*zip(*(x.split(lengths, dim=-2) for x in whole), strict=True)]
 
 
-def _scan_back(
-    sums: torch.Tensor, d_sums: torch.Tensor, *tokens: torch.Tensor
-) -> tuple[torch.Tensor, ...]:
-    """From the last chunk to the first: the gradients of φ(q), φ(k), (v, 1) and the first sums."""
-    chunks = list(zip(*(x.split(recurrence.CHUNK, dim=-2) for x in tokens), strict=True))
-    starts = [sums]
-    for _, phi_k, v_1, _ in chunks[:-1]:
-        starts.append(_add_product(starts[-1], phi_k.mT, v_1))
-    grads: list[list[torch.Tensor]] = []
-    for sums, chunk in zip(reversed(starts), reversed(chunks), strict=True):
-        *three, d_sums = _chunk_back(sums, d_sums, *chunk)
-        grads.insert(0, three)
-    return *(torch.cat(parts, dim=-2) for parts in zip(*grads, strict=True)), d_sums
+def _tiled(x: torch.Tensor) -> torch.Tensor:
+    """A view of a segment: (..., n, width) as (chunks, ..., tokens, width)."""
+    return x[None] if x.shape[-2] <= CHUNK else x.unflatten(-2, (-1, CHUNK)).movedim(-3, 0)
 
 
-def _chunk_back(
-    sums: torch.Tensor,
-    d_sums: torch.Tensor,
-    phi_q: torch.Tensor,
-    phi_k: torch.Tensor,
-    v_1: torch.Tensor,
-    g: torch.Tensor,
-) -> tuple[torch.Tensor, ...]:
-    """The way back of ``_chunk``, product by product, from g for its outputs."""
-    weights, d_weights = (phi_q @ phi_k.mT).tril_(), (g @ v_1.mT).tril_()
-    d_phi_q = _add_product(g @ sums.mT, d_weights, phi_k)
-    d_phi_k = _add_product(v_1 @ d_sums.mT, d_weights.mT, phi_q)
-    d_v_1 = _add_product(phi_k @ d_sums, weights.mT, g)
-    return d_phi_q, d_phi_k, d_v_1, _add_product(d_sums, phi_q.mT, g).sum_to_size(d_sums.shape)
+def _joined(*inputs: torch.Tensor) -> torch.Size:
+    """What their leading axes broadcast to; at once where there is nothing to broadcast."""
+    leads = {x.shape[:-2] for x in inputs}
+    return leads.pop() if len(leads) == 1 else torch.broadcast_shapes(*leads)
 
 
-def _add_product(x: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The sum x + ab, by one kernel where there is one axis of heads."""
-    heads = x.shape[:-2]
-    one = len(heads) == 1 and heads == a.shape[:-2] == b.shape[:-2]
-    return torch.baddbmm(x, a, b) if one else x + a @ b
+def _apart(x: torch.Tensor, lead: torch.Size, axis: int = 1) -> torch.Tensor:
+    """A view with the leading axes where those of all heads are one."""
+    return x if len(lead) == 1 else x.unflatten(axis, lead)
+
+
+def _rooms(like: torch.Tensor, heads: int, n: int, *widths: int | None) -> Callable:
+    """Takes the shape of a segment's chunks to memory for them; None is as wide as a chunk long.
+
+    It comes in whole, a list of tensors, and once more chunk by chunk.
+    """
+    longest = heads * min(SEGMENT, n)
+    memory = [like.new_empty(longest * (min(CHUNK, n) if w is None else w)) for w in widths]
+
+    held: dict[tuple[int, ...], tuple] = {}  # `functools.cache` is not for torch.compile
+
+    def rooms(chunks: int, *shape: int) -> tuple[list[torch.Tensor], list[tuple]]:
+        tokens = shape[-2]
+        if (chunks, tokens) not in held:
+            shapes = [(chunks, heads, tokens, tokens if w is None else w) for w in widths]
+            parts = zip(memory, shapes, strict=True)
+            whole = [part[: math.prod(shape)].view(shape) for part, shape in parts]
+            held[chunks, tokens] = whole, [*zip(*whole, strict=True)]
+        return held[chunks, tokens]
+
+    return rooms
+
+
+def _load(inputs: Sequence[torch.Tensor], rooms: Sequence[torch.Tensor], feature_map: str) -> None:
+    """Queries, keys and values of a segment into memory for their chunks, as φ(q), φ(k) and v."""
+    for x, room in zip(inputs, rooms, strict=True):
+        _apart(room, x.shape[:-2]).copy_(_tiled(x))
+    for room in rooms[:2]:
+        IN_PLACE[feature_map](room)
+
+
+def _product(x: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Write ab over x, for all chunks of a segment at once."""
+    _add_product(*(y.flatten(0, 1) for y in (x, a, b)), beta=0)
+    return x
+
+
+def _add_product(x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *, beta: int = 1) -> None:
+    """Write βx + ab over x: ``x.baddbmm_``, whose FLOPs PyTorch's counter would overlook."""
+    if forward_ad._current_level >= 0:  # which has no formula for `out`
+        x.baddbmm_(a, b, beta=beta)
+    else:
+        torch.baddbmm(x, a, b, beta=beta, out=x)
+
+
+def _parted(sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Copies of the sums of φ(k) vᵀ and of φ(k), the last column."""
+    return sums[..., :-1].clone(memory_format=torch.contiguous_format), sums[..., -1:].clone()
+
+
+def _running(first: torch.Tensor, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Columns summed up, from ``first``: what is there before each of them, and after the last."""
+    columns = torch.cat([first[None], vectors[..., None]]).cumsum(0)
+    return columns[:-1], columns[-1]
+
+
+def _first(x: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Along what was expanded from this shape, the first of all that are alike: a view."""
+    x = x[(0,) * (x.ndim - len(shape))]
+    for axis, size in enumerate(shape):
+        x = x.narrow(axis, 0, size)
+    return x
+
+
+def _divisor(total: torch.Tensor) -> torch.Tensor:
+    """What divides to 0, with zero gradients, where the normaliser is 0."""
+    # And not where `total > 0` fails, which would take NaN for a row that saw nothing.
+    return total.masked_fill(total == 0, torch.inf)
 
 
 def _normalised(sums: torch.Tensor) -> torch.Tensor:
-    """All columns over the last one; 0, with zero gradients, where that is 0."""
+    """All columns over the last one."""
     mix, total = sums.split([sums.shape[-1] - 1, 1], dim=-1)
-    none = total == 0  # and not `total > 0`, which would take NaN for a row that saw nothing
-    return torch.where(none, 0, mix / torch.where(none, 1, total))
+    return mix / _divisor(total)

@@ -88,7 +88,7 @@ def resume(
     return held
 
 
-def pairs() -> sp.Expr:
+def pairs(length: int = CHUNK) -> sp.Expr:
     """How many pairs of tokens meet within a chunk, those that a mask then takes out included."""
-    whole = sp.floor(n / CHUNK)
-    return CHUNK**2 * whole + (n - CHUNK * whole) ** 2
+    whole = sp.floor(n / length)
+    return length**2 * whole + (n - length * whole) ** 2

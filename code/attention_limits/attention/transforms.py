@@ -25,8 +25,7 @@ class ByHand:
 
     Attributes:
         forward: takes tensors, ``mask`` and options to the outputs, and to what the backward pass
-            wants to have kept.  It is made of operations that PyTorch can differentiate, for
-            forward mode and second derivatives go through them.
+            wants to have kept.  Forward mode has to go through it and through ``backward``.
         backward: takes the tensors, what was kept, and the gradient of each output, with ``mask``
             and options, to the gradient of each tensor.
         outputs: how many outputs there are.
@@ -36,6 +35,7 @@ class ByHand:
     backward: Callable[..., Sequence[torch.Tensor]]
     outputs: int = 1
     keeps_outputs: bool = False
+    plain: Callable[..., Sequence[torch.Tensor]] | None = None
 
     def __call__(
         self, *tensors: torch.Tensor, mask: MaybeTensor = None, **options: object
@@ -45,7 +45,10 @@ class ByHand:
             given = [x for x in (*tensors, mask) if x is not None]
             # Whatever `vmap` runs along in one of them is in the zero, and so in all of them.
             zero = sum(x.new_zeros((), dtype=tensors[0].dtype) for x in given)
-            return self.forward(*(x + zero for x in tensors), mask=mask, **options)[0]
+            tensors = tuple(x + zero for x in tensors)
+            if self.plain is not None:
+                return self.plain(*tensors, mask=mask, **options)
+            return self.forward(*tensors, mask=mask, **options)[0]
         call = _Call(self, options, len(tensors))
         return _Forward.apply(call, *tensors, mask)[: self.outputs]
 

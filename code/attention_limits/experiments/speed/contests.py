@@ -204,6 +204,7 @@ GROUPS = {
             Contestant(
                 "naive chunks", peers.linear_chunks, same=LINEAR.prepare, against=("linear",)
             ),
+            Contestant("plain loop", peers.linear_loop, same=LINEAR.prepare, against=("linear",)),
             Contestant(
                 "cumulative sum", peers.linear_tokens, same=LINEAR.prepare, against=("linear",)
             ),

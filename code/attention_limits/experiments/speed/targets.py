@@ -62,11 +62,16 @@ TARGETS = (
     Target(*_WINDOW, "flex_attention", FORWARD, "seconds", 16384, 1.1),
     Target(*_WINDOW, "local-attention", BOTH, "seconds", 16384, 0.35),
     Target(*_WINDOW, "Longformer", BOTH, "seconds", 16384, 0.12),
-    *_times(*_WINDOW, speed.PRODUCT, 16384, 0.4),
+    *_times(*_WINDOW, speed.PRODUCT, 16384, 0.5),
     Target(*_WINDOW, "local-attention", FORWARD, "bytes", 65536, 0.12),
     Target(*_WINDOW, "local-attention", BOTH, "bytes", 65536, 0.4),
     *_times("block_sparse", "block_sparse", "gathered, then SDPA", 16384, 0.5),
     *_times("linear", "linear", "naive chunks", 65536, 0.45),
+    *(
+        Target("linear", "linear", peer, FORWARD, "seconds", n, bound)
+        for peer, bound in (("plain loop", 0.7), (speed.PRODUCT, 0.5))
+        for n in (4096, 16384, 65536)
+    ),
     *_times("delta_rule", "delta_rule", "naive chunks", 16384, 0.8),
     *_times("gated_delta_rule", "gated_delta_rule", "naive chunks", 16384, 0.8),
     *(
