@@ -7,15 +7,18 @@ only at shapes, dtypes and devices: the checks run on the ``meta`` device and co
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import torch
 
-from attention_limits.checks import is_number
+from attention_limits.checks import Symbolic, check_number, is_number
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Symbolic.register(torch.SymInt)
 
 
 def check(
@@ -93,7 +96,7 @@ def folded(
     """
     if scale is None:
         return q, max(q.shape[-1], 1) ** -0.5  # of no width: all scores are 0
-    check_per_query("scale", scale, q, lead)
+    scale = check_per_query("scale", scale, q, lead)
     if not isinstance(scale, torch.Tensor):
         return q, scale
     q = q.to(torch.promote_types(q.dtype, torch.float32))
@@ -103,10 +106,30 @@ def folded(
     return torch.where(finite, torch.where(finite, q, 0) * scale, q * scale.detach()), 1.0
 
 
-def check_per_query(name: str, x: object, q: torch.Tensor, lead: torch.Size) -> None:
-    """Refuse what is neither a number nor a tensor of one a query, (..., n_q, 1)."""
+def check_per_query(
+    name: str,
+    x: float | torch.Tensor,
+    q: torch.Tensor,
+    lead: torch.Size,
+    *,
+    bottomless: bool = False,
+) -> float | torch.Tensor:
+    """Refuse what is neither a finite number nor a tensor of one a query, (..., n_q, 1).
+
+    Returns:
+        The number as Python's own, or the tensor.
+
+    Args:
+        name: what the caller calls it.
+        x: what was given.
+        q: the queries, checked before.
+        lead: the leading axes that ``check`` returned.
+        bottomless: whether −∞ is a number, too.
+    """
     if not is_number(x):
         check_broadcasts(name, x, (*lead, q.shape[-2], 1), q.device, each="query")
+        return x
+    return -math.inf if bottomless and x == -math.inf else check_number(name, x)
 
 
 def check_broadcasts(

@@ -10,6 +10,7 @@ import pkgutil
 import numpy as np
 import pytest
 import torch
+from helpers.integers import INTEGERS, replaced
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, draw_qkv, gradients, on_devices
 from hypothesis import given
@@ -380,6 +381,51 @@ def test_numpy_and_torch_keep_apart(module, options, monkeypatch):
         expected = defined(module, inputs, **options)
     monkeypatch.setattr(module, "np", None)
     assert_close(attended(module, inputs, **options), expected)
+
+
+# Options are anybody's integers and numbers
+
+
+def has_integers(name, options):
+    return any(type(x) in (int, tuple) or callable(x) for x in options.values())
+
+
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+@cases(but=lambda name, options: not has_integers(name, options))
+def test_an_option_may_be_an_integer_of_any_library(module, options, kind):
+    """Sizes are computed, and what computes them is seldom Python: NumPy's were refused."""
+    n = 300  # in eight bits, less than many a sum of options
+    same = replaced(options, kind)
+    inputs = drawn(module, options, (n, 8), (n, 8))
+    assert torch.equal(attended(module, inputs, **same), attended(module, inputs, **options))
+    few = [x[:9] for x in inputs]
+    assert torch.equal(defined(module, few, **same), defined(module, few, **options))
+    if "per_channel" not in options:
+        assert priced(module, same, n) == priced(module, options, n)
+    if hasattr(module, "visible"):
+        known = fitting(module.visible, same, n)
+        expected = pattern(module, options, n)
+        assert (module.visible(kind(n), n_k=kind(n), **known) == expected).all()
+
+
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+@cases("step", "causality", but=lambda name, options: not has_integers(name, options))
+def test_a_stream_takes_integers_of_any_library(module, options, kind):
+    inputs = drawn(module, options, (2, 33, 8), (2, 33, 8))
+    expected, _ = stream(module, inputs, [16, 1, 16], **options)
+    out, _ = stream(module, inputs, [16, 1, 16], **replaced(options, kind))
+    assert torch.equal(out, expected)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.25), np.float64(0.25), np.float16(0.25)], ids=repr)
+@cases("scale", one_each=True)
+def test_a_scale_may_be_a_number_of_any_library(module, options, number):
+    inputs = drawn(module, options, (2, 9, 8), (2, 9, 8), dtype=torch.float32)
+    options = {**options, "scale": 0.25}
+    assert torch.equal(
+        attended(module, inputs, **{**options, "scale": number}),
+        attended(module, inputs, **options),
+    )
 
 
 # The future does not reach the past
@@ -931,6 +977,9 @@ BAD_MASKS = {
 BAD_SCALES = {
     "a word": "0.3",
     "a truth": True,
+    "no number": float("nan"),
+    "infinite": float("inf"),
+    "infinite, of NumPy's": -np.float32("inf"),
     "an array": np.ones((2, 1, 1)),
     "integers": torch.ones(2, 1, 1, dtype=torch.long),
     "one a channel": torch.ones(8),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from helpers.integers import INTEGERS
 from helpers.tensors import assert_close, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
@@ -385,6 +386,22 @@ def test_meta_device_gives_the_shape(shape, case):
 
 
 # Bad inputs
+
+
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+def test_sizes_may_be_integers_of_any_library(kind):
+    """In eight bits, 3 · 100 is 44, and the receptive field too small."""
+    inputs = draw_convolution(2, 333, case={"width": 4})
+    whole = convolution.apply(*inputs, causal=True, dilation=100)
+    assert torch.equal(convolution.apply(*inputs, causal=True, dilation=kind(100)), whole)
+    out, state = convolution.step(None, *inputs, dilation=kind(100))
+    assert_close(out, whole)
+    assert state.shape == (2, 300, 4)
+    assert convolution.receptive_field(kind(4), [kind(100)] * 2) == 601
+    sizes = {"width": 4, "dilation": 100, "causal": True}
+    same = {name: x if x is True else kind(x) for name, x in sizes.items()}
+    assert convolution.cost(**same) == convolution.cost(**sizes)
+
 
 BAD = {
     "an array": ("x", {"x": np.zeros((2, 5, 4))}),

@@ -449,7 +449,7 @@ REFUSED = {
         dict(mechanism="sliding_window", options={"window": 0}),
         "window must be an integer of at least 1",
     ),
-    "kind of an option": (dict(options={"log_n": "1"}), "log_n must be a number"),
+    "kind of an option": (dict(options={"log_n": "1"}), "log_n must be a finite number"),
     "switch": (
         dict(mechanism="fractal", options={"covariance": "yes"}),
         "covariance must be one of False, True",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from helpers.integers import INTEGERS, replaced
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, gradients, on_devices
 from hypothesis import given
@@ -283,6 +284,24 @@ def test_start_is_where_the_positions_start(module, options):
     given = {name: x for name, x in options.items() if name != "start"}
     given["positions"] = torch.arange(start, start + 9)
     assert torch.equal(encode(module, arguments, options), encode(module, arguments, given))
+
+
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+@cases(but=lambda name, options: not any(type(x) is int for x in options.values()))
+def test_an_option_may_be_an_integer_of_any_library(module, options, kind):
+    """Sizes are computed, and what computes them is seldom Python: NumPy's were refused."""
+    arguments = draw_arguments(module, Size((), 133, 133))  # 7 more do not fit in eight bits
+    arguments = {name: x[..., :8] if name == "x" else x for name, x in arguments.items()}
+    same = replaced(options, kind)
+    assert torch.equal(encode(module, arguments, same), encode(module, arguments, options))
+    if isinstance(kind(0), np.generic):  # the equation knows NumPy alone
+        assert torch.equal(defined(module, arguments, same), defined(module, arguments, options))
+    if hasattr(module, "bias") and "scores" in arguments:
+        expected = bias_of(module, options, arguments)
+        assert torch.equal(bias_of(module, same, arguments), expected)
+    known = {**options, **SIZES_OF_TABLES.get(name_of(module), {})}
+    known = fitting(module.cost, known)
+    assert module.cost(**replaced(known, kind)) == module.cost(**known)
 
 
 @cases(needs=["scores"])

@@ -41,8 +41,8 @@ from attention_limits.formula import Formula
 
 def ticks(n: int, *, period: int) -> np.ndarray:
     """The last tick t at each of n positions: 0, 0, 0, 3, 3, 3, 6, … for a period of 3."""
-    checks.check_count("n", n)
-    checks.check_count("period", period, least=1)
+    n = checks.check_count("n", n)
+    period = checks.check_count("period", period, least=1)
     return np.arange(n) // period * period
 
 
@@ -56,7 +56,7 @@ def define(
 ) -> np.ndarray:
     """The equation above, word for word, on (n, d) arrays; leading axes broadcast."""
     lead = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
-    check_period(period, lead)
+    period = check_period(period, lead)
     q = q * (1 / np.sqrt(max(q.shape[-1], 1)) if scale is None else scale)
     first = k.shape[-2] - q.shape[-2]  # position of the first query
 
@@ -106,10 +106,10 @@ def attend(
             is no integer of at least 1, or there are not as many as heads.
     """
     lead = tensors.check(q, k, v)
-    check_period(period, lead)
+    period = check_period(period, lead)
     q, factor = tensors.folded(q, scale, lead)
     q = q.to(k.dtype)
-    if isinstance(period, Sequence):
+    if isinstance(period, tuple):
         each = zip(*_heads(q, k, v, lead), period, strict=True)
         return torch.stack([attend(*head, period=p, scale=factor) for *head, p in each], dim=-3)
     late = (q.shape[-2] - k.shape[-2]) % period  # so many queries come before a tick does
@@ -123,7 +123,7 @@ def attend(
 
 def cost(*, period: int) -> Cost:
     """Dense attention's, of the ticks; ``held`` counts one output for each of r query heads."""
-    checks.check_count("period", period, least=1)
+    period = checks.check_count("period", period, least=1)
     n, d, b, exact = symbols.n, symbols.d, symbols.b, dense.cost(causal=True)
     of_ticks = {n: sp.floor((n + period - 1) / period)}
     held = exact.held.expr.subs(of_ticks) + symbols.group * d * b
@@ -173,11 +173,11 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     lead = tensors.check(q, k, v)
-    check_period(period, lead)
+    period = check_period(period, lead)
     tensors.check_stream(q, k)
     q, factor = tensors.folded(q, scale, lead)
     q = q.to(k.dtype)
-    if isinstance(period, Sequence):
+    if isinstance(period, tuple):
         states = [None] * len(period) if state is None else state
         each = zip(states, *_heads(q, k, v, lead), period, strict=True)
         steps = [step(*head, period=p, scale=factor) for *head, p in each]

@@ -81,9 +81,9 @@ def cover(n: int, *, n_k: int | None = None, block: int = BLOCK) -> list[list[tu
         ValueError: naming the argument, if one of them is no integer or too small.
     """
     n_k = n if n_k is None else n_k
-    checks.check_count("n", n)
-    checks.check_count("n_k", n_k)
-    checks.check_count("block", block, least=1)
+    n = checks.check_count("n", n)
+    n_k = checks.check_count("n_k", n_k)
+    block = checks.check_count("block", block, least=1)
 
     def intervals(i):
         t = i // block
@@ -163,7 +163,7 @@ def attend(
             is no integer of at least 1.
     """
     lead = tensors.check(q, k, v)
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
     blind = max(0, q.shape[-2] - k.shape[-2])
@@ -178,7 +178,7 @@ def cost(*, block: int = BLOCK, covariance: bool = False) -> Cost:
     A C_B counts 2d² for each row that it is made of, key or half, and as much for each query that
     sees it.  ``held`` is what the next query sees of the past.
     """
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     n, d, b, level = symbols.n, symbols.d, symbols.b, symbols.l
 
     def past(size):  # blocks of this size that are far from position n, or would be
@@ -267,7 +267,7 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     lead = tensors.check(q, k, v)
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     tensors.check_stream(q, k)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)

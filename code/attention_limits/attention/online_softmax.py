@@ -110,7 +110,7 @@ def attend(
             is no integer of at least 1.
     """
     lead = tensors.check(q, k, v, mask=mask)
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     dtype, wide = q.dtype, torch.promote_types(q.dtype, torch.float32)
     q, factor = tensors.folded(q, scale, lead)
     queries, keys, values = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
@@ -119,7 +119,7 @@ def attend(
 
 def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:
     """Dense attention's, but for the tiles: causal, only those on the diagonal do too much."""
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     n, d, exact = symbols.n, symbols.d, dense.cost(causal=causal)
     whole = sp.floor(n / block)  # tiles of queries; the t-th sees t tiles of keys, the rest all
     tiles = block**2 * whole * (whole + 1) / 2 + (n - block * whole) * n

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import layer_norm
 
-from attention_limits.checks import check_count
+from attention_limits.checks import check_counts
 
 
 class Initializer:
@@ -22,10 +22,7 @@ class Initializer:
     """
 
     def __init__(self, seeds: Sequence[int]):
-        if not seeds:
-            raise ValueError("seeds must be one or more, got none")
-        for seed in seeds:
-            check_count("seeds", seed)
+        seeds = check_counts("seeds", seeds)
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def normal(self, *shape: int, deviation: float) -> nn.Parameter:

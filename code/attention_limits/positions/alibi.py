@@ -116,7 +116,7 @@ def slopes(
     Raises:
         ValueError: if ``h`` is no integer of at least 1.
     """
-    check_count("h", h, least=1)
+    h = check_count("h", h, least=1)
     power = 2 ** (h.bit_length() - 1)  # the largest power of two up to h
     exponents = [8 * (i + 1) / power for i in range(power)]
     exponents += [8 * (i + 1 / 2) / power for i in range(h - power)]

@@ -32,7 +32,7 @@ def resolve(
         ValueError: naming the argument, if one of them does not fit.
     """
     check_tensor("x", x)
-    check_count("start", start)
+    start = check_count("start", start)
     if positions is None:
         return torch.arange(start, start + x.shape[-2], device=x.device)
     if start:
@@ -75,8 +75,8 @@ def check_pairs(x: torch.Tensor) -> None:
 
 def distances(n_q: int, n_k: int, device: torch.device | str | None = None) -> torch.Tensor:
     """How far each key lies behind each query, i − j: (n_q, n_k) integers, aligned bottom-right."""
-    check_count("n_q", n_q)
-    check_count("n_k", n_k)
+    n_q = check_count("n_q", n_q)
+    n_k = check_count("n_k", n_k)
     i = torch.arange(n_k - n_q, n_k, device=device)
     return i[:, None] - torch.arange(n_k, device=device)
 

@@ -22,6 +22,7 @@ import torch
 from torch.nn.functional import embedding
 
 from attention_limits import symbols
+from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import resolve
@@ -68,6 +69,7 @@ def apply(
             is none of the table's.
     """
     where = resolve(x, positions, start)
+    start = check_count("start", start)
     _check_table(table, x)
     n_max = table.shape[-2]
     if positions is None:

@@ -149,7 +149,7 @@ def step(
 
 def cost(*, hidden: int) -> EncodingCost:
     """With states ``hidden`` wide: the products of n steps, and what is added and multiplied."""
-    check_count("hidden", hidden, least=1)
+    hidden = check_count("hidden", hidden, least=1)
     n, d, m = symbols.n, symbols.d, hidden
     weights = 4 * m * (d + m) + m * d
     # Products, their sum with each other and the bias, three a cell, one a state, the inputs'.

@@ -61,8 +61,8 @@ def define(
     positions_k: np.ndarray | None = None,
 ) -> np.ndarray:
     """The equations above, word for word, on (h, n_q, n_k) arrays; leading axes broadcast."""
-    B = buckets_a_side(causal, buckets, max_distance)
-    E, D = B // 2, max_distance
+    B, D = buckets_a_side(causal, buckets, max_distance)
+    E = B // 2
     L = B - E
 
     @functools.cache
@@ -145,6 +145,7 @@ def bias(
         ValueError: naming the argument, if it does not fit.
     """
     check_tensor("table", table)
+    buckets = check_count("buckets", buckets, least=1)
     if table.shape[-1] != buckets:
         raise ValueError(f"table must have the shape (..., h, {buckets}), got {shape_of(table)}")
     difference = differences(n_q, n_k, positions_q, positions_k, table.device)
@@ -177,7 +178,7 @@ def bucket(
     if not isinstance(distance, torch.Tensor) or distance.dtype not in INTEGERS:
         kind = getattr(distance, "dtype", type(distance))
         raise ValueError(f"distance must be a torch tensor of integers, got {kind}")
-    side = buckets_a_side(causal, buckets, max_distance)
+    side, max_distance = buckets_a_side(causal, buckets, max_distance)
     borders = torch.tensor(_borders(side, max_distance), device=distance.device)
     distance = distance.long()  # of narrower integers, the least has no absolute value
     if causal:
@@ -187,7 +188,7 @@ def bucket(
 
 def cost(*, buckets: int = 32) -> EncodingCost:
     """A number for each head and bucket; an addition for each pair and head."""
-    check_count("buckets", buckets, least=1)
+    buckets = check_count("buckets", buckets, least=1)
     n, h = symbols.n, symbols.h
     return EncodingCost(
         parameters=Formula(buckets * h, "numbers", "parameters of the relative bias"),

@@ -45,7 +45,7 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
-from attention_limits.checks import check_choice, check_count
+from attention_limits.checks import check_choice, check_count, check_number
 from attention_limits.formula import Formula
 from attention_limits.positions import sinusoidal
 from attention_limits.positions.cost import EncodingCost
@@ -172,7 +172,7 @@ def ntk_aware(
         ValueError: naming the argument, if ``d`` is less than 4, where the first is the last, if
             ``factor`` is less than 1, or as for ``frequencies``.
     """
-    check_count("d", d, least=4)
+    d = check_count("d", d, least=4)
     check_factor(factor)
     return frequencies(d, base=base * factor ** (d / (d - 2)), device=device)
 
@@ -214,7 +214,9 @@ def yarn(
         ValueError: naming the argument, if it is out of its range.
     """
     check_factor(factor)
-    check_count("context", context, least=1)
+    context = check_count("context", context, least=1)
+    check_number("low", low)
+    check_number("high", high)
     if not 0 <= low < high:
         raise ValueError(f"low must be at least 0 and less than high = {high}, got {low}")
     theta = frequencies(d, base=base, device=device)

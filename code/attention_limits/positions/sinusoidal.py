@@ -112,7 +112,7 @@ def frequencies(
     Raises:
         ValueError: naming the argument, if ``d`` is odd or less than 2, or ``base`` less than 1.
     """
-    check_count("d", d, least=2)
+    d = check_count("d", d, least=2)
     if d % 2:
         raise ValueError(f"d must be even, a pair for each frequency, got {d}")
     check_base(base)

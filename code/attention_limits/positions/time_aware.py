@@ -182,7 +182,7 @@ def geometric(
         ValueError: naming the argument, if ``d`` is not even and at least 2, or unless
             0 < ``shortest`` ≤ ``longest`` < ∞.
     """
-    check_count("d", d, least=2)
+    d = check_count("d", d, least=2)
     if d % 2:
         raise ValueError(f"d must be even, for pairs, got {d}")
     check_periods(shortest, longest)
@@ -193,7 +193,7 @@ def geometric(
 
 def cost(*, knots: int = 0) -> EncodingCost:
     """Of the bias, its knots shared by the heads; the differences of times count as well."""
-    check_count("knots", knots)
+    knots = check_count("knots", knots)
     n, h = symbols.n, symbols.h
     each = 1 + 2 * h + knots * (2 * h + 1)
     return EncodingCost(

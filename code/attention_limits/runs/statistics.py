@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
+from attention_limits.checks import is_number
+
 RESAMPLES = 2000
 SIGNS = 2**20  # of random swaps, held at once
 EXACT = 14  # up to so many seeds, all signs are tried; their number doubles with each
@@ -178,7 +180,7 @@ def interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Inter
     Raises:
         ValueError: as ``summary``, or if ``level`` is not between 0 and 1.
     """
-    if not 0 < level < 1:
+    if not is_number(level) or not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     each = _over_seeds("values", values)
     mean, error = each.mean(), each.std(ddof=1) / np.sqrt(len(each))
