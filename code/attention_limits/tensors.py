@@ -20,6 +20,20 @@ R = TypeVar("R")
 
 Symbolic.register(torch.SymInt)
 
+FLOATS = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
+INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8})
+REALS = frozenset({torch.float64, torch.float32})  # bfloat16 has no odd integer above 256
+
+# What tensors are made of, as messages say it.  All are dense: PyTorch has few functions for
+# nested, sparse and quantised ones, and 8 bits are a way to store numbers, not to add them up.
+KINDS = {
+    FLOATS: "a dense tensor of float16, bfloat16, float32 or float64",
+    REALS: "a dense tensor of float32 or float64",
+    INTEGERS: "a dense tensor of integers, int8 to int64 or uint8",
+    INTEGERS | REALS: "a dense tensor of integers, float32 or float64",
+    frozenset({torch.bool}): "a dense tensor of torch.bool, True = may look",
+}
+
 
 def check(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, mask: torch.Tensor | None = None
@@ -112,7 +126,7 @@ def check_per_query(
     q: torch.Tensor,
     lead: torch.Size,
     *,
-    bottomless: bool = False,
+    infinite: bool = False,
 ) -> float | torch.Tensor:
     """Refuse what is neither a finite number nor a tensor of one a query, (..., n_q, 1).
 
@@ -124,22 +138,19 @@ def check_per_query(
         x: what was given.
         q: the queries, checked before.
         lead: the leading axes that ``check`` returned.
-        bottomless: whether −∞ is a number, too.
+        infinite: whether ∞ and −∞ are right, too.
     """
     if not is_number(x):
         check_broadcasts(name, x, (*lead, q.shape[-2], 1), q.device, each="query")
         return x
-    return -math.inf if bottomless and x == -math.inf else check_number(name, x)
+    return float(x) if infinite and abs(x) == math.inf else check_number(name, x)
 
 
 def check_broadcasts(
     name: str, x: object, wanted: tuple[int, ...], device: torch.device, *, each: str = "score"
 ) -> None:
     """Refuse what is no floating-point tensor that broadcasts to what is wanted."""
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        kind = getattr(x, "dtype", type(x))
-        numbers = "a number or " if each == "query" else ""
-        raise ValueError(f"{name} must be {numbers}a floating-point tensor, got {kind}")
+    x = check_kind(name, x, also="a number or " if each == "query" else "")
     if x.device != device:
         raise ValueError(f"{name} must be on the device of q, {device}, got {x.device}")
     axes = zip(reversed(x.shape), reversed(wanted), strict=False)
@@ -212,14 +223,37 @@ def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
+def check_kind(
+    name: str, x: object, kinds: frozenset[torch.dtype] = FLOATS, *, also: str = ""
+) -> torch.Tensor:
+    """Refuse what is no dense tensor of one of the dtypes, a row of ``KINDS``.
+
+    Args:
+        name: what the caller calls it.
+        x: what was given.
+        kinds: which dtypes are right.
+        also: what else would be right, for the message.
+
+    Returns:
+        The tensor.
+    """
+    if not isinstance(x, torch.Tensor):
+        got = f"{type(x)}, not a torch tensor"
+    elif x.is_nested:
+        got = "a nested one"
+    elif x.layout != torch.strided:
+        got = f"one of the layout {x.layout}"
+    elif x.dtype not in kinds:
+        got = str(x.dtype)
+    else:
+        return x
+    raise ValueError(f"{name} must be {also}{KINDS[kinds]}, got {got}")
+
+
 def check_tensor(name: str, x: torch.Tensor) -> None:
     """Refuse what is no tensor of real numbers with two axes or more."""
-    if not isinstance(x, torch.Tensor):
-        raise ValueError(f"{name} must be a torch tensor, got {type(x)}; `define` takes arrays")
-    if x.ndim < 2:
-        raise ValueError(f"{name} must have at least two axes, (..., n, d), got {shape_of(x)}")
-    if not x.is_floating_point():
-        raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
+    check_kind(name, x)
+    check_rows(name, x, "(..., n, d)")
 
 
 def check_like(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tensor) -> None:
@@ -234,9 +268,7 @@ def check_like(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tens
 
 
 def _check_mask(mask: torch.Tensor, scores: tuple[int, ...], device: torch.device) -> None:
-    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
-        kind = getattr(mask, "dtype", type(mask))
-        raise ValueError(f"mask must be a torch.bool tensor, True = may look, got {kind}")
+    check_kind("mask", mask, frozenset({torch.bool}))
     if mask.device != device:
         raise ValueError(f"mask must be on the device of q, {device}, got {mask.device}")
     try:
@@ -266,10 +298,7 @@ def check_tensors(**tensors: torch.Tensor) -> None:
     """Refuse what is no floating-point tensor, or differs from the first in dtype or device."""
     name_of_first, first = next(iter(tensors.items()))
     for name, x in tensors.items():
-        if not isinstance(x, torch.Tensor):
-            raise ValueError(f"{name} must be a torch tensor, got {type(x)}; `define` takes arrays")
-        if not x.is_floating_point():
-            raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
+        check_kind(name, x)
         for kind in ("dtype", "device"):
             ours, theirs = getattr(x, kind), getattr(first, kind)
             if ours != theirs:

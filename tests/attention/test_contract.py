@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from helpers.integers import INTEGERS, replaced
+from helpers.kinds import LAYOUTS, UNFIT
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, draw_qkv, gradients, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
@@ -1014,6 +1016,45 @@ def zeros(module, tokens):
 def test_bad_input_is_refused_by_name(module, options, name, change):
     with pytest.raises(ValueError, match=rf"^{name} must "):
         module.attend(**zeros(module, 5) | change, **fitting(module.attend, options, 5))
+
+
+def tensor_options(module):
+    """What a mechanism takes of tensors beside queries, keys, values and gates."""
+    shapes = {"mask": (5, 5), "bias": (5, 5), "scale": (2, 1, 1), "sink": (2, 1, 1), "log_n": (1,)}
+    takes = inspect.signature(module.attend).parameters
+    return {name: torch.rand(shape) for name, shape in shapes.items() if name in takes}
+
+
+@pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
+@cases(one_each=True)
+def test_a_tensor_that_is_not_dense_or_has_no_such_numbers_is_refused_by_name(
+    module, options, unfit
+):
+    """Float8 and sparse ones died inside, in words about kernels."""
+    options = fitting(module.attend, options, 5)
+    for name, x in {**zeros(module, 5), **tensor_options(module)}.items():
+        if name == "mask" and unfit(x).dtype == torch.bool and unfit not in LAYOUTS.values():
+            continue
+        given = {**zeros(module, 5), **options, name: unfit(x)}
+        with pytest.raises(ValueError, match=rf"^{name} must be .*a dense tensor of .*, got "):
+            module.attend(**given)
+        if hasattr(module, "step") and name != "mask":
+            given = {key: y for key, y in given.items() if key != "causal"}
+            with pytest.raises(ValueError, match=rf"^{name} must be .*a dense tensor of .*, got "):
+                module.step(None, **given)
+
+
+@cases(one_each=True)
+def test_a_subclass_of_a_tensor_is_one(module, options):
+    """A parameter, what vmap hands over, and what a fake mode makes."""
+    options = fitting(module.attend, options, 5)
+    given = [x + 0.5 for x in zeros(module, 5).values()]
+    expected = module.attend(*given, **options)
+    parameters = [torch.nn.Parameter(x) for x in given]
+    assert torch.equal(module.attend(*parameters, **options), expected)
+    with FakeTensorMode() as mode:
+        fake = [mode.from_tensor(x) for x in given]
+        assert module.attend(*fake, **options).shape == expected.shape
 
 
 @pytest.mark.parametrize("gate", BAD_GATES.values(), ids=BAD_GATES)

@@ -5,6 +5,7 @@ import pytest
 import sympy as sp
 import torch
 from helpers.integers import INTEGERS
+from helpers.kinds import UNFIT
 from helpers.tensors import assert_close, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
@@ -438,6 +439,20 @@ def test_bad_input_is_refused_by_name(door, name, change):
     state = convolution.step(None, **good)[1] if door == "step in the middle" else None
     with pytest.raises(ValueError, match=rf"^{name} must "):
         convolution.step(state, **{**good, **change})
+
+
+@pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
+def test_a_tensor_that_is_not_dense_or_has_no_such_numbers_is_refused_by_name(unfit):
+    """Float8 and sparse ones died inside, in words about kernels."""
+    good = {"x": torch.rand(2, 5, 4), "kernel": torch.rand(3, 6, 4), "bias": torch.rand(6)}
+    _, state = convolution.step(None, **good)
+    for name, x in {**good, "state": state}.items():
+        given = {**good, name: unfit(x)}
+        with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+            convolution.step(**{"state": state, **given})
+        if name != "state":
+            with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+                convolution.apply(**given, causal=True)
 
 
 @pytest.mark.parametrize("width", [2, 4])

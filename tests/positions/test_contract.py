@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.integers import INTEGERS, replaced
+from helpers.kinds import UNFIT
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, gradients, on_devices
 from hypothesis import given
@@ -675,6 +676,54 @@ def test_what_is_no_tensor_of_floats_here_is_refused_by_name(module, options):
             bad.append(x.half())
         for y in bad:
             refuses(module, {**good, name: y}, options)
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+@cases()
+def test_a_tensor_that_is_not_dense_or_has_no_such_numbers_is_refused_by_name(
+    module, options, kind
+):
+    """Float8 and sparse ones died inside, in words about kernels."""
+    good = draw_arguments(module, Size((2,), 5, 5), dtype=torch.float32)
+    if "start" in inspect.signature(module.apply).parameters:
+        options = {name: x for name, x in options.items() if name != "start"}
+        good["positions"] = torch.arange(5.0 if module.PLACE != "inputs" else 5)
+    for name, x in good.items():
+        may_count = name.startswith(("times", "positions"))
+        if may_count and kind in ("integers", "small integers"):
+            continue
+        bad = {**good, name: UNFIT[kind](x)}
+        with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+            encode(module, bad, options)
+        if hasattr(module, "bias") and "scores" in good and name != "scores":
+            with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+                bias_of(module, options, bad)
+
+
+X, TIMES = torch.rand(3, 4), torch.arange(3)
+MORE_DOORS = {
+    "frequencies": lambda bad: MODULES["rotary"].apply(X, frequencies=bad),
+    "frequencies to interpolate": lambda bad: MODULES["rotary"].interpolated(bad, 2),
+    "x in pairs": MODULES["rotary"].to_half,
+    "x in halves": MODULES["rotary"].to_interleaved,
+    "periods": lambda bad: MODULES["time_aware"].rotate(X, TIMES, periods=bad),
+    "x at times": lambda bad: MODULES["time_aware"].rotate(bad, TIMES, periods=torch.ones(2)),
+    "positions of an encoding": lambda bad: MODULES["sinusoidal"].encoding(bad, 4),
+    "distance": lambda bad: MODULES["relative_bias"].bucket(bad, causal=True),
+    "q": lambda bad: MODULES["shaw"].bias(bad, X[:, :4], 3),
+    "table": lambda bad: MODULES["shaw"].bias(X, bad, 3),
+    "weights": lambda bad: MODULES["shaw"].mix(bad, X, X),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+@pytest.mark.parametrize("door", MORE_DOORS)
+def test_no_door_takes_a_tensor_that_is_not_dense_or_has_no_such_numbers(door, kind):
+    counts = door.startswith(("positions", "distance"))
+    if not (counts and kind in ("integers", "small integers")):
+        name = door.partition(" ")[0]
+        with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+            MORE_DOORS[door](UNFIT[kind](torch.ones(3, 4)))
 
 
 # Where one more fits: another table, another number of tokens.

@@ -175,7 +175,7 @@ def attend(
     if log_n is not None:
         log_n = tensors.check_per_query("log_n", log_n, q, lead)
     if sink is not None:
-        sink = tensors.check_per_query("sink", sink, q, lead, bottomless=True)
+        sink = tensors.check_per_query("sink", sink, q, lead, infinite=True)
     if bias is not None:
         tensors.check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.

@@ -40,7 +40,14 @@ from attention_limits import symbols
 from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_centre, check_count
 from attention_limits.formula import Formula
-from attention_limits.tensors import check_rows, check_shape, check_tensors, own_precision, shape_of
+from attention_limits.tensors import (
+    check_kind,
+    check_rows,
+    check_shape,
+    check_tensors,
+    own_precision,
+    shape_of,
+)
 
 
 def define(
@@ -166,7 +173,7 @@ def step(
     """
     dilation = _check(x, kernel, bias, True, dilation)
     start = x.new_zeros(*x.shape[:-2], (len(kernel) - 1) * dilation, x.shape[-1])
-    held = start if state is None else state
+    held = start if state is None else check_kind("state", state)
     if (held.shape, held.dtype, held.device) != (start.shape, start.dtype, start.device):
         raise ValueError(
             f"x must continue its stream, and with kernel and dilation hold inputs of shape "

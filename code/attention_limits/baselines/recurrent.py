@@ -39,7 +39,14 @@ from attention_limits import symbols
 from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_count, check_number
 from attention_limits.formula import Formula
-from attention_limits.tensors import check_rows, check_shape, check_tensors, own_precision, shape_of
+from attention_limits.tensors import (
+    check_kind,
+    check_rows,
+    check_shape,
+    check_tensors,
+    own_precision,
+    shape_of,
+)
 
 
 def define(
@@ -132,8 +139,12 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    if state is not None and state.shape[:-1] != x.shape[:-2]:
-        raise ValueError(f"x must continue its stream, state {shape_of(state)}, got {shape_of(x)}")
+    if state is not None:
+        check_kind("state", state)
+        if check_kind("x", x).shape[:-2] != state.shape[:-1]:
+            raise ValueError(
+                f"x must continue its stream, state {shape_of(state)}, got {shape_of(x)}"
+            )
     states = apply(x, w_x, w_h, bias, start=state)
     if not x.shape[-2]:
         return states, state

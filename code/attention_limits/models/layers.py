@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import layer_norm
 
 from attention_limits.checks import check_counts
+from attention_limits.tensors import INTEGERS, check_kind
 
 
 class Initializer:
@@ -63,6 +64,7 @@ class Embedding(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """(s, batch, n) to (s, batch, n, d)."""
         seeds, vocabulary, d = self.table.shape
+        check_kind("tokens", tokens, INTEGERS)
         if tokens.ndim != 3 or len(tokens) != seeds:
             raise ValueError(
                 f"tokens must be (s, batch, n) for s = {seeds} seeds, got {tuple(tokens.shape)}"

@@ -45,8 +45,9 @@ class Transformer(nn.Module):
             raise ValueError(
                 f"positions must be None, that is 0 … n − 1, for {type(self.encoding).__name__}"
             )
-        where = Where(tokens.shape[-1], positions, times)
-        x = self.encoding.at_inputs(self.embedding(tokens), where)
+        x = self.embedding(tokens)
+        where = Where(x.shape[-2], positions, times)
+        x = self.encoding.at_inputs(x, where)
         bias = self.encoding.bias(where)
         for number, layer in enumerate(self.layers):
             x = layer(x, self.encoding, where, bias, number)

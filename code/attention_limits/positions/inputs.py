@@ -7,10 +7,7 @@ and nothing looks at a value.
 import torch
 
 from attention_limits.checks import check_count
-from attention_limits.tensors import check_tensor, shape_of
-
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
-REALS = (torch.float64, torch.float32)  # bfloat16 has no odd integer above 256
+from attention_limits.tensors import INTEGERS, REALS, check_kind, check_tensor, shape_of
 
 
 def resolve(
@@ -58,11 +55,7 @@ def resolve(
 
 def check_positions(name: str, positions: torch.Tensor, *, real: bool = False) -> None:
     """Refuse what is no tensor of integers or, if ``real``, of floats that can count."""
-    allowed = INTEGERS + REALS if real else INTEGERS
-    if not isinstance(positions, torch.Tensor) or positions.dtype not in allowed:
-        kind = getattr(positions, "dtype", type(positions))
-        wanted = "integers, float32 or float64" if real else "integers"
-        raise ValueError(f"{name} must be a torch tensor of {wanted}, got {kind}")
+    check_kind(name, positions, INTEGERS | REALS if real else INTEGERS)
     if not positions.ndim:
         raise ValueError(f"{name} must have at least one axis, (..., n), got a single number")
 
@@ -83,9 +76,7 @@ def distances(n_q: int, n_k: int, device: torch.device | str | None = None) -> t
 
 def check_per_head(name: str, x: torch.Tensor) -> None:
     """Refuse what is no tensor of floats, one a head in its last axis."""
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        kind = getattr(x, "dtype", type(x))
-        raise ValueError(f"{name} must be a floating-point tensor, got {kind}")
+    check_kind(name, x)
     if not x.ndim:
         raise ValueError(f"{name} must have one number a head, (..., h), got a single one")
 

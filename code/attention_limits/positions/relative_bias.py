@@ -42,10 +42,16 @@ from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.positions.inputs import INTEGERS
 from attention_limits.positions.options import buckets_a_side
 from attention_limits.positions.scores import added, differences, sizes
-from attention_limits.tensors import check_leads, check_tensor, own_precision, shape_of
+from attention_limits.tensors import (
+    INTEGERS,
+    check_kind,
+    check_leads,
+    check_tensor,
+    own_precision,
+    shape_of,
+)
 
 PLACE = "scores"
 
@@ -175,9 +181,7 @@ def bucket(
     Raises:
         ValueError: naming the argument, if it does not fit.
     """
-    if not isinstance(distance, torch.Tensor) or distance.dtype not in INTEGERS:
-        kind = getattr(distance, "dtype", type(distance))
-        raise ValueError(f"distance must be a torch tensor of integers, got {kind}")
+    check_kind("distance", distance, INTEGERS)
     side, max_distance = buckets_a_side(causal, buckets, max_distance)
     borders = torch.tensor(_borders(side, max_distance), device=distance.device)
     distance = distance.long()  # of narrower integers, the least has no absolute value

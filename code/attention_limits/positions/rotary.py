@@ -49,9 +49,9 @@ from attention_limits.checks import check_choice, check_count, check_number
 from attention_limits.formula import Formula
 from attention_limits.positions import sinusoidal
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.positions.inputs import REALS, check_pairs, resolve
+from attention_limits.positions.inputs import check_pairs, resolve
 from attention_limits.positions.options import check_factor
-from attention_limits.tensors import own_precision, shape_of
+from attention_limits.tensors import REALS, check_kind, own_precision, shape_of
 
 PLACE = "queries and keys"
 LAYOUTS = ("interleaved", "half")
@@ -143,12 +143,14 @@ def to_half(x: torch.Tensor) -> torch.Tensor:
     Of a vector, or of one head's W in q = x W (which ``torch.nn.Linear`` keeps transposed): with
     W_q and W_k permuted so, the other layout gives the same scores.
     """
+    check_kind("x", x)
     check_pairs(x)
     return x.unflatten(-1, (-1, 2)).transpose(-1, -2).flatten(-2)
 
 
 def to_interleaved(x: torch.Tensor) -> torch.Tensor:
     """The way back: the last axis, in the order of halves, with its pairs interleaved."""
+    check_kind("x", x)
     check_pairs(x)
     return x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)
 
@@ -159,6 +161,7 @@ def interpolated(frequencies: torch.Tensor, factor: float) -> torch.Tensor:
     Raises:
         ValueError: if ``factor`` is less than 1.
     """
+    check_kind("frequencies", frequencies, REALS)
     check_factor(factor)
     return frequencies / factor
 
@@ -239,9 +242,7 @@ def yarn_temperature(factor: float) -> float:
 
 
 def _check_frequencies(frequencies: torch.Tensor, x: torch.Tensor) -> None:
-    if not isinstance(frequencies, torch.Tensor) or frequencies.dtype not in REALS:
-        kind = getattr(frequencies, "dtype", type(frequencies))
-        raise ValueError(f"frequencies must be a tensor of float32 or float64, got {kind}")
+    check_kind("frequencies", frequencies, REALS)
     if frequencies.device != x.device:
         raise ValueError(
             f"frequencies must be on the device of x, {x.device}, got {frequencies.device}"

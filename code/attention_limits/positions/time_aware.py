@@ -36,7 +36,6 @@ from attention_limits.formula import Formula
 from attention_limits.positions import rotary
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import (
-    REALS,
     check_device,
     check_pairs,
     check_per_head,
@@ -45,7 +44,14 @@ from attention_limits.positions.inputs import (
 )
 from attention_limits.positions.options import check_periods
 from attention_limits.positions.scores import added
-from attention_limits.tensors import check_leads, check_tensor, own_precision, shape_of
+from attention_limits.tensors import (
+    REALS,
+    check_kind,
+    check_leads,
+    check_tensor,
+    own_precision,
+    shape_of,
+)
 
 PLACE = "scores"
 
@@ -156,9 +162,7 @@ def rotate(x: torch.Tensor, times: torch.Tensor, *, periods: torch.Tensor) -> to
     """
     check_tensor("x", x)
     check_pairs(x)
-    if not isinstance(periods, torch.Tensor) or periods.dtype not in REALS:
-        kind = getattr(periods, "dtype", type(periods))
-        raise ValueError(f"periods must be a tensor of float32 or float64, got {kind}")
+    check_kind("periods", periods, REALS)
     check_device("periods", periods, x.device)
     if periods.shape != (x.shape[-1] // 2,):
         raise ValueError(
