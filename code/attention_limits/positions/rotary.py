@@ -93,16 +93,18 @@ def apply(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, to be called on queries and on keys.
 
-    Angles are made in float64 where the device has it, and rounded no sooner than their sines and
-    cosines; the rotation is done in float32 at the least.
+    Angles are made in float64 where the device has it, less whole turns, which no position is too
+    large for, and rounded no sooner than their sines and cosines; the rotation is done in float32
+    at the least.
 
     Args:
         x: queries or keys (..., n, d), d even.
         base: b, at least 1; not looked at where there are ``frequencies``.
         frequencies: θ, (d/2,), on the device of ``x``; None means b^(−2i/d).
         layout: which entries form a pair, "interleaved" or "half".
-        positions: (..., n), integers or wider floats than half precision, such as times, with
-            leading axes that broadcast to those of ``x``; None means ``start``, ``start`` + 1, …
+        positions: (..., n), integers or wider floats than half precision, such as times, less than
+            2^63 in size, with leading axes that broadcast to those of ``x``; None means ``start``,
+            ``start`` + 1, …
         start: how many tokens of a stream came before these.
 
     Returns:
