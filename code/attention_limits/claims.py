@@ -207,7 +207,7 @@ def verify_all(chosen: Iterable[Claim], jobs: int | None = None) -> Generator[Re
         ValueError: if ``jobs`` is no positive integer.
     """
     jobs = (os.cpu_count() or 1) if jobs is None else jobs
-    check_count("jobs", jobs, least=1)
+    jobs = check_count("jobs", jobs, least=1)
     wanted = [(claim, *piece) for claim in chosen for piece in claim.pieces]
     pieces: dict[tuple[str, str], tuple[Claim, str, str]] = {}
     for piece in wanted:

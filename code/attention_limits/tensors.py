@@ -7,15 +7,32 @@ only at shapes, dtypes and devices: the checks run on the ``meta`` device and co
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import torch
 
-from attention_limits.checks import is_number
+from attention_limits.checks import Symbolic, check_number, is_number
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Symbolic.register(torch.SymInt)
+
+FLOATS = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
+INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8})
+REALS = frozenset({torch.float64, torch.float32})  # bfloat16 has no odd integer above 256
+
+# What tensors are made of, as messages say it.  All are dense: PyTorch has few functions for
+# nested, sparse and quantised ones, and 8 bits are a way to store numbers, not to add them up.
+KINDS = {
+    FLOATS: "a dense tensor of float16, bfloat16, float32 or float64",
+    REALS: "a dense tensor of float32 or float64",
+    INTEGERS: "a dense tensor of integers, int8 to int64 or uint8",
+    INTEGERS | REALS: "a dense tensor of integers, float32 or float64",
+    frozenset({torch.bool}): "a dense tensor of torch.bool, True = may look",
+}
 
 
 def check(
@@ -51,28 +68,39 @@ def check(
 
 def check_gate(
     name: str, gate: torch.Tensor, k: torch.Tensor, lead: torch.Size, *, per_channel: bool = False
-) -> torch.Size:
+) -> torch.Tensor:
     """Refuse a gate that has not one row per key, of one number or, if ``per_channel``, of d.
+
+    It comes without an axis of its own if it is shaped like the keys, or the values that come out,
+    without their last axis, or has a single one.  Nothing else is tried: what broadcasts to one
+    reading at one length would broadcast to the other at the next.
 
     Args:
         name: what the caller calls it.
-        gate: (..., n_k, 1) or, if allowed, (..., n_k, d).
+        gate: (..., n_k), (..., n_k, 1) or, if allowed, (..., n_k, d).
         k: the keys that it goes with, (..., n_k, d), checked before.
         lead: the leading axes that ``check`` returned.
         per_channel: whether a gate as wide as a key is allowed, too.
 
     Returns:
-        The leading axes that ``lead`` and those of the gate broadcast to.
+        The gate as (..., n_k, 1) or (..., n_k, d).
 
     Raises:
         ValueError: naming the gate.
     """
-    check_like(name, gate, "k", k)
+    check_kind(name, gate)
+    check_same(name, gate, "k", k)
+    n = k.shape[-2]
+    if gate.shape in ((n,), k.shape[:-1], (*lead, n)):
+        return gate[..., None]
     widths = sorted({1, k.shape[-1]}) if per_channel else [1]
-    if gate.shape[-2] != k.shape[-2] or gate.shape[-1] not in widths:
-        wanted = " or ".join(f"(..., {k.shape[-2]}, {width})" for width in widths)
-        raise ValueError(f"{name} must have one row per key, {wanted}, got {shape_of(gate)}")
-    return joined(name, gate, lead)
+    if gate.ndim < 2 or gate.shape[-2] != n or gate.shape[-1] not in widths:
+        rows = " or ".join(f"(..., {n}, {width})" for width in widths)
+        raise ValueError(
+            f"{name} must have one row per key, {rows}, or be {(*lead, n)} or {(n,)}, "
+            f"got {shape_of(gate)}"
+        )
+    return gate
 
 
 def folded(
@@ -93,7 +121,7 @@ def folded(
     """
     if scale is None:
         return q, max(q.shape[-1], 1) ** -0.5  # of no width: all scores are 0
-    check_per_query("scale", scale, q, lead)
+    scale = check_per_query("scale", scale, q, lead)
     if not isinstance(scale, torch.Tensor):
         return q, scale
     q = q.to(torch.promote_types(q.dtype, torch.float32))
@@ -103,20 +131,37 @@ def folded(
     return torch.where(finite, torch.where(finite, q, 0) * scale, q * scale.detach()), 1.0
 
 
-def check_per_query(name: str, x: object, q: torch.Tensor, lead: torch.Size) -> None:
-    """Refuse what is neither a number nor a tensor of one a query, (..., n_q, 1)."""
+def check_per_query(
+    name: str,
+    x: float | torch.Tensor,
+    q: torch.Tensor,
+    lead: torch.Size,
+    *,
+    infinite: bool = False,
+) -> float | torch.Tensor:
+    """Refuse what is neither a finite number nor a tensor of one a query, (..., n_q, 1).
+
+    Returns:
+        The number as Python's own, or the tensor.
+
+    Args:
+        name: what the caller calls it.
+        x: what was given.
+        q: the queries, checked before.
+        lead: the leading axes that ``check`` returned.
+        infinite: whether ∞ and −∞ are right, too.
+    """
     if not is_number(x):
         check_broadcasts(name, x, (*lead, q.shape[-2], 1), q.device, each="query")
+        return x
+    return float(x) if infinite and abs(x) == math.inf else check_number(name, x)
 
 
 def check_broadcasts(
     name: str, x: object, wanted: tuple[int, ...], device: torch.device, *, each: str = "score"
 ) -> None:
     """Refuse what is no floating-point tensor that broadcasts to what is wanted."""
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        kind = getattr(x, "dtype", type(x))
-        numbers = "a number or " if each == "query" else ""
-        raise ValueError(f"{name} must be {numbers}a floating-point tensor, got {kind}")
+    x = check_kind(name, x, also="a number or " if each == "query" else "")
     if x.device != device:
         raise ValueError(f"{name} must be on the device of q, {device}, got {x.device}")
     axes = zip(reversed(x.shape), reversed(wanted), strict=False)
@@ -189,19 +234,47 @@ def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
+def check_kind(
+    name: str, x: object, kinds: frozenset[torch.dtype] = FLOATS, *, also: str = ""
+) -> torch.Tensor:
+    """Refuse what is no dense tensor of one of the dtypes, a row of ``KINDS``.
+
+    Args:
+        name: what the caller calls it.
+        x: what was given.
+        kinds: which dtypes are right.
+        also: what else would be right, for the message.
+
+    Returns:
+        The tensor.
+    """
+    if not isinstance(x, torch.Tensor):
+        got = f"{type(x)}, not a torch tensor"
+    elif x.is_nested:
+        got = "a nested one"
+    elif x.layout != torch.strided:
+        got = f"one of the layout {x.layout}"
+    elif x.dtype not in kinds:
+        got = str(x.dtype)
+    else:
+        return x
+    raise ValueError(f"{name} must be {also}{KINDS[kinds]}, got {got}")
+
+
 def check_tensor(name: str, x: torch.Tensor) -> None:
     """Refuse what is no tensor of real numbers with two axes or more."""
-    if not isinstance(x, torch.Tensor):
-        raise ValueError(f"{name} must be a torch tensor, got {type(x)}; `define` takes arrays")
-    if x.ndim < 2:
-        raise ValueError(f"{name} must have at least two axes, (..., n, d), got {shape_of(x)}")
-    if not x.is_floating_point():
-        raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
+    check_kind(name, x)
+    check_rows(name, x, "(..., n, d)")
 
 
 def check_like(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tensor) -> None:
     """Refuse a tensor of another dtype, or on another device, than the other."""
     check_tensor(name, x)
+    check_same(name, x, name_of_other, other)
+
+
+def check_same(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tensor) -> None:
+    """The same of a tensor of any number of axes."""
     for kind in ("dtype", "device"):
         ours, theirs = getattr(x, kind), getattr(other, kind)
         if ours != theirs:
@@ -211,9 +284,7 @@ def check_like(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tens
 
 
 def _check_mask(mask: torch.Tensor, scores: tuple[int, ...], device: torch.device) -> None:
-    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
-        kind = getattr(mask, "dtype", type(mask))
-        raise ValueError(f"mask must be a torch.bool tensor, True = may look, got {kind}")
+    check_kind("mask", mask, frozenset({torch.bool}))
     if mask.device != device:
         raise ValueError(f"mask must be on the device of q, {device}, got {mask.device}")
     try:
@@ -243,16 +314,8 @@ def check_tensors(**tensors: torch.Tensor) -> None:
     """Refuse what is no floating-point tensor, or differs from the first in dtype or device."""
     name_of_first, first = next(iter(tensors.items()))
     for name, x in tensors.items():
-        if not isinstance(x, torch.Tensor):
-            raise ValueError(f"{name} must be a torch tensor, got {type(x)}; `define` takes arrays")
-        if not x.is_floating_point():
-            raise ValueError(f"{name} must have a floating-point dtype, got {x.dtype}")
-        for kind in ("dtype", "device"):
-            ours, theirs = getattr(x, kind), getattr(first, kind)
-            if ours != theirs:
-                raise ValueError(
-                    f"{name} must have the {kind} of {name_of_first}, {theirs}, got {ours}"
-                )
+        check_kind(name, x)
+        check_same(name, x, name_of_first, first)
 
 
 def check_rows(name: str, x: torch.Tensor, wanted: str) -> None:

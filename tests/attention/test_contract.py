@@ -5,16 +5,20 @@ A new mechanism joins by its name in MECHANISMS and its rows in CASES and WASTE.
 
 import inspect
 import pkgutil
+import pydoc
 
 import numpy as np
 import pytest
 import torch
+from helpers.integers import INTEGERS, replaced
+from helpers.kinds import LAYOUTS, UNFIT
 from helpers.mechanisms import MODULES, gates_of
 from helpers.mechanisms import gated as gated_inputs
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, draw_qkv, gradients, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
@@ -380,6 +384,51 @@ def test_numpy_and_torch_keep_apart(module, options, monkeypatch):
     assert_close(attended(module, inputs, **options), expected)
 
 
+# Options are anybody's integers and numbers
+
+
+def has_integers(name, options):
+    return any(type(x) in (int, tuple) or callable(x) for x in options.values())
+
+
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+@cases(but=lambda name, options: not has_integers(name, options))
+def test_an_option_may_be_an_integer_of_any_library(module, options, kind):
+    """Sizes are computed, and what computes them is seldom Python: NumPy's were refused."""
+    n = 300  # in eight bits, less than many a sum of options
+    same = replaced(options, kind)
+    inputs = drawn(module, options, (n, 8), (n, 8))
+    assert torch.equal(attended(module, inputs, **same), attended(module, inputs, **options))
+    few = [x[:9] for x in inputs]
+    assert torch.equal(defined(module, few, **same), defined(module, few, **options))
+    if "per_channel" not in options:
+        assert priced(module, same, n) == priced(module, options, n)
+    if hasattr(module, "visible"):
+        known = fitting(module.visible, same, n)
+        expected = pattern(module, options, n)
+        assert (module.visible(kind(n), n_k=kind(n), **known) == expected).all()
+
+
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+@cases("step", "causality", but=lambda name, options: not has_integers(name, options))
+def test_a_stream_takes_integers_of_any_library(module, options, kind):
+    inputs = drawn(module, options, (2, 33, 8), (2, 33, 8))
+    expected, _ = stream(module, inputs, [16, 1, 16], **options)
+    out, _ = stream(module, inputs, [16, 1, 16], **replaced(options, kind))
+    assert torch.equal(out, expected)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.25), np.float64(0.25), np.float16(0.25)], ids=repr)
+@cases("scale", one_each=True)
+def test_a_scale_may_be_a_number_of_any_library(module, options, number):
+    inputs = drawn(module, options, (2, 9, 8), (2, 9, 8), dtype=torch.float32)
+    options = {**options, "scale": 0.25}
+    assert torch.equal(
+        attended(module, inputs, **{**options, "scale": number}),
+        attended(module, inputs, **options),
+    )
+
+
 # The future does not reach the past
 
 
@@ -516,6 +565,78 @@ def test_strides_do_not_matter(module, options):
     assert_close(out, expected)
     for grad, want in zip(grads, wanted, strict=True):
         assert_close(grad, want)
+
+
+# Gates with and without an axis of their own
+
+# Sizes that coincide: of heads and tokens, of tokens and channels, of batch and heads at one token.
+COINCIDENCES = {
+    "no two alike": (2, 3, 7, 4),
+    "as many heads as tokens": (2, 5, 5, 4),
+    "as many channels as tokens": (2, 3, 4, 4),
+    "all alike": (4, 4, 4, 4),
+    "one token": (2, 3, 1, 4),
+    "one token, as many heads as sequences": (3, 3, 1, 4),
+    "one head": (2, 1, 5, 4),
+    "one head and one token": (3, 1, 1, 4),
+    "nothing but a token": (1, 1),
+    "no heads": (7, 4),
+    "no tokens": (2, 3, 0, 4),
+}
+
+
+@pytest.mark.parametrize("shape", COINCIDENCES.values(), ids=COINCIDENCES)
+@cases("gates", but=lambda name, options: "per_channel" in options)
+def test_a_gate_needs_no_axis_of_its_own(module, options, shape):
+    """Others have one number a token and head, (b, h, n): the same, whatever sizes coincide."""
+    (*qkv,) = draw_qkv(shape, shape)
+    columns = gated(module, options, qkv)[3:]
+    assert columns[0].shape == (*shape[:-1], 1)
+    rows = [gate.squeeze(-1) for gate in columns]
+    out = attended(module, [*qkv, *columns], **options)
+    assert torch.equal(attended(module, [*qkv, *rows], **options), out)
+    if out.numel():
+        _, grads = differentiated(module, [*qkv, *columns], **options)
+        _, grads_again = differentiated(module, [*qkv, *rows], **options)
+        for grad, expected in zip(grads_again, grads, strict=True):
+            assert torch.equal(grad, expected.reshape(grad.shape))
+    assert_close(out, defined(module, [*qkv, *rows], **options))
+    options = fitting(module.step, options, shape[-2])
+    stepped, _ = module.step(None, *qkv, *rows, **options)
+    assert_close(stepped, out)
+
+
+@cases("gates", one_each=True)
+def test_one_gate_for_all_heads_has_a_single_axis(module, options):
+    inputs = drawn(module, options, (2, 3, 7, 4), (2, 3, 7, 4))
+    alone = [gate[0, 0, :, 0] for gate in inputs[3:]]
+    everywhere = [gate.expand(2, 3, 7)[..., None] for gate in alone]
+    expected = attended(module, [*inputs[:3], *everywhere], **options)
+    assert torch.equal(attended(module, [*inputs[:3], *alone], **options), expected)
+    assert_close(defined(module, [*inputs[:3], *alone], **options), expected)
+
+
+@cases("gates", one_each=True)
+def test_a_gate_of_each_query_head_needs_no_axis_of_its_own(module, options):
+    """Grouped heads share their keys, and not always their gates."""
+    qkv = draw_qkv((2, 3, 7, 4), (2, 1, 7, 4))
+    columns = gated(module, options, draw_qkv((2, 3, 7, 4), (2, 3, 7, 4)))[3:]
+    expected = attended(module, [*qkv, *columns], **options)
+    rows = [gate.squeeze(-1) for gate in columns]
+    assert torch.equal(attended(module, [*qkv, *rows], **options), expected)
+    assert_close(defined(module, [*qkv, *rows], **options), expected)
+
+
+@cases("gates", one_each=True)
+def test_a_row_of_gates_does_not_broadcast(module, options):
+    """At one token, (2, 1, 1) would be read as a column: of two heads, not of two sequences."""
+    for tokens in (5, 2):
+        for name in gates_of(module):
+            given = {key: torch.zeros(2, 3, tokens, 8) for key in "qkv"}
+            given |= {gate: torch.zeros(2, 3, tokens) for gate in gates_of(module)}
+            for shape in ((2, 1, tokens), (3, tokens), (1, 3, tokens)):
+                with pytest.raises(ValueError, match=rf"^{name} must have one row per key"):
+                    module.attend(**given | {name: torch.zeros(shape)}, **options)
 
 
 # Low precision
@@ -816,6 +937,99 @@ def test_a_state_owns_what_it_holds(module, options):
             assert x.untyped_storage().nbytes() == x.nbytes
 
 
+# Padding, where there is no mask to hide it
+
+NO_MASK = [
+    name for name in MECHANISMS if "mask" not in inspect.signature(MODULES[name].attend).parameters
+]
+TOKENS = 75  # more than a chunk of the recurrences, and no multiple of one
+
+
+def ragged(inputs, padding, places):
+    """The tokens of one sequence at places of a longer one, which is padding elsewhere."""
+    long = [x.clone() for x in padding]
+    for whole, x in zip(long, inputs, strict=True):
+        whole[..., places, :] = x
+    return long
+
+
+@cases("causality", but=lambda name, options: name not in NO_MASK)
+def test_padding_on_the_right_changes_no_other_output(module, options):
+    """What each docstring says is to be done where there is no mask; gradients included."""
+    inputs = drawn(module, options, (2, TOKENS, 8), (2, TOKENS, 8))
+    padding = drawn(module, options, (2, TOKENS + 60, 8), (2, TOKENS + 60, 8), seed=1)
+    places = torch.arange(TOKENS)
+
+    def real(*moved):
+        return attended(module, ragged(moved, padding, places), **options)[:, :TOKENS]
+
+    expected, wanted = differentiated(module, inputs, **options)
+    out, grads = gradients(real, inputs)
+    assert_close(out, expected)
+    for grad, want in zip(grads, wanted, strict=True):
+        assert_close(grad, want)
+
+
+def no_feature(k, options):
+    return torch.full_like(k, 0 if options.get("feature_map") == "relu" else -torch.inf)
+
+
+# What leaves a state alone, by the name of the argument: the others may be anything.
+NEUTRAL = {
+    "linear": {"k": no_feature},
+    "gated_linear": {"v": lambda v, _: 0 * v, "log_decay": lambda g, _: 0 * g},
+    "delta_rule": {"beta": lambda beta, _: 0 * beta},
+    "gated_delta_rule": {"beta": lambda beta, _: 0 * beta, "log_decay": lambda g, _: 0 * g},
+}
+
+
+@pytest.mark.parametrize("where", ["on the left", "on the right", "in between"])
+@cases(but=lambda name, options: name not in NEUTRAL)
+def test_neutral_padding_is_passed_over(module, options, where):
+    """The state goes on as it was: what the docstrings advise for padding anywhere."""
+    names = ["q", "k", "v", *gates_of(module)]
+    inputs = drawn(module, options, (2, TOKENS, 8), (2, TOKENS, 8))
+    padding = drawn(module, options, (2, TOKENS + 60, 8), (2, TOKENS + 60, 8), seed=1)
+    made = NEUTRAL[name_of(module)]
+    padding = [
+        made[name](x, options) if name in made else x
+        for name, x in zip(names, padding, strict=True)
+    ]
+    first = {"on the left": 60, "on the right": 0, "in between": 0}[where]
+    places = torch.arange(first, first + TOKENS)
+    places = places + 60 * (places >= 40) if where == "in between" else places
+
+    def real(*moved):
+        return attended(module, ragged(moved, padding, places), **options)[:, places]
+
+    expected, wanted = differentiated(module, inputs, **options)
+    out, grads = gradients(real, inputs)
+    assert_close(out, expected)
+    for grad, want in zip(grads, wanted, strict=True):
+        assert_close(grad, want)
+
+
+@pytest.mark.parametrize("name", NO_MASK)
+def test_who_has_no_mask_says_what_to_do_with_padding(name):
+    """`mask` was a TypeError, and the docstring silent."""
+    words = " ".join(inspect.getdoc(MODULES[name].attend).split())
+    assert "There is no ``mask``" in words
+    assert "adding on the right" in words or "adding belongs on the right" in words
+    with pytest.raises(TypeError, match="mask"):
+        MODULES[name].attend(mask=None)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_help_begins_with_what_a_mechanism_does(name):
+    """80 lines of what every tuple has came before `attend`."""
+    page = pydoc.render_doc(MODULES[name], renderer=pydoc.plaintext)
+    assert "CLASSES" not in page
+    described = page.index("FUNCTIONS\n    attend(")
+    assert page.count("\n", 0, described) < 70  # the docstring of the module, and no more
+    doors = {"define", "attend", "cost", "visible", "step"} & vars(MODULES[name]).keys()
+    assert all(f"\n    {door}(" in page for door in doors - {"visible"})
+
+
 # Mixed precision
 
 
@@ -929,6 +1143,9 @@ BAD_MASKS = {
 BAD_SCALES = {
     "a word": "0.3",
     "a truth": True,
+    "no number": float("nan"),
+    "infinite": float("inf"),
+    "infinite, of NumPy's": -np.float32("inf"),
     "an array": np.ones((2, 1, 1)),
     "integers": torch.ones(2, 1, 1, dtype=torch.long),
     "one a channel": torch.ones(8),
@@ -941,9 +1158,16 @@ BAD_SCALES = {
 
 BAD_GATES = {
     "an array": np.zeros((2, 5, 1)),
-    "one axis": torch.zeros(5),
+    "one number": torch.zeros(()),
+    "one axis of another length": torch.zeros(4),
+    "one axis of length one, which would broadcast": torch.zeros(1),
+    "an axis fewer, of another length": torch.zeros(2, 4),
+    "an axis fewer, of other leading axes": torch.zeros(3, 5),
+    "an axis fewer, which would broadcast": torch.zeros(1, 5),
+    "an axis fewer, of integers": torch.zeros(2, 5, dtype=torch.long),
+    "an axis fewer, of another dtype": torch.zeros(2, 5, dtype=torch.float64),
+    "an axis fewer, on another device": torch.zeros(2, 5, device="meta"),
     "integers": torch.zeros(2, 5, 1, dtype=torch.long),
-    "no axis of its own": torch.zeros(2, 5),
     "fewer rows than keys": torch.zeros(2, 4, 1),
     "one row for all keys, which would broadcast": torch.zeros(2, 1, 1),
     "another width": torch.zeros(2, 5, 3),
@@ -961,15 +1185,54 @@ def zeros(module, tokens):
 @pytest.mark.parametrize(("name", "change"), BAD.values(), ids=BAD)
 @cases(one_each=True)
 def test_bad_input_is_refused_by_name(module, options, name, change):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         module.attend(**zeros(module, 5) | change, **fitting(module.attend, options, 5))
+
+
+def tensor_options(module):
+    """What a mechanism takes of tensors beside queries, keys, values and gates."""
+    shapes = {"mask": (5, 5), "bias": (5, 5), "scale": (2, 1, 1), "sink": (2, 1, 1), "log_n": (1,)}
+    takes = inspect.signature(module.attend).parameters
+    return {name: torch.rand(shape) for name, shape in shapes.items() if name in takes}
+
+
+@pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
+@cases(one_each=True)
+def test_a_tensor_that_is_not_dense_or_has_no_such_numbers_is_refused_by_name(
+    module, options, unfit
+):
+    """Float8 and sparse ones died inside, in words about kernels."""
+    options = fitting(module.attend, options, 5)
+    for name, x in {**zeros(module, 5), **tensor_options(module)}.items():
+        if name == "mask" and unfit(x).dtype == torch.bool and unfit not in LAYOUTS.values():
+            continue
+        given = {**zeros(module, 5), **options, name: unfit(x)}
+        with pytest.raises(ValueError, match=rf"^{name} must be .*a dense tensor of .*, got "):
+            module.attend(**given)
+        if hasattr(module, "step") and name != "mask":
+            given = {key: y for key, y in given.items() if key != "causal"}
+            with pytest.raises(ValueError, match=rf"^{name} must be .*a dense tensor of .*, got "):
+                module.step(None, **given)
+
+
+@cases(one_each=True)
+def test_a_subclass_of_a_tensor_is_one(module, options):
+    """A parameter, what vmap hands over, and what a fake mode makes."""
+    options = fitting(module.attend, options, 5)
+    given = [x + 0.5 for x in zeros(module, 5).values()]
+    expected = module.attend(*given, **options)
+    parameters = [torch.nn.Parameter(x) for x in given]
+    assert torch.equal(module.attend(*parameters, **options), expected)
+    with FakeTensorMode() as mode:
+        fake = [mode.from_tensor(x) for x in given]
+        assert module.attend(*fake, **options).shape == expected.shape
 
 
 @pytest.mark.parametrize("gate", BAD_GATES.values(), ids=BAD_GATES)
 @cases("gates", one_each=True)
 def test_bad_gate_is_refused_by_name(module, options, gate):
     for name in gates_of(module):
-        with pytest.raises(ValueError, match=rf"^{name} must "):
+        with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
             module.attend(**zeros(module, 5) | {name: gate}, **fitting(module.attend, options, 5))
 
 
@@ -980,14 +1243,14 @@ def test_bad_scale_is_refused_by_name(module, options, scale):
     for door, state in (("attend", ()), ("step", (None,))):
         if hasattr(module, door):
             given = fitting(getattr(module, door), options, 5) | {"scale": scale}
-            with pytest.raises(ValueError, match=r"^scale must "):
+            with pytest.raises(ValueError, match=r"^scale must .*, got "):
                 getattr(module, door)(*state, **zeros(module, 5) | given)
 
 
 @pytest.mark.parametrize("mask", BAD_MASKS.values(), ids=BAD_MASKS)
 @cases("mask", one_each=True)
 def test_bad_mask_is_refused_by_name(module, options, mask):
-    with pytest.raises(ValueError, match=r"^mask must "):
+    with pytest.raises(ValueError, match=r"^mask must .*, got "):
         attended(module, [torch.zeros(2, 5, 8)] * 3, mask=mask, **options)
 
 
@@ -998,12 +1261,12 @@ def test_bad_step_is_refused_by_name(module, options, name, change, tokens):
     options, state = fitting(module.step, options, 5), None
     if tokens:
         _, state = module.step(None, **zeros(module, tokens), **options)
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         module.step(state, **zeros(module, 5) | change, **options)
 
 
 @pytest.mark.parametrize(("n", "n_k", "name"), [(-1, 3, "n"), (3, -1, "n_k"), (2.0, 3, "n")])
 @cases("visible", one_each=True)
 def test_bad_length_is_refused_by_name(module, options, n, n_k, name):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         module.visible(n, n_k=n_k, **fitting(module.visible, options, 3))

@@ -318,7 +318,7 @@ DOORS = {
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 @pytest.mark.parametrize(
     "bad",
-    [(), [], set(), 3, None, (0, 1.0), (0, True), "012", ("1",), np.arange(3), torch.arange(3)],
+    [(), [], set(), 3, None, (0, 1.0), (0, True), "012", ("1",), np.arange(3.0), torch.arange(3.0)],
     ids=repr,
 )
 def test_what_is_no_set_of_integers_is_refused(door, bad):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from helpers.integers import INTEGERS
+from helpers.kinds import UNFIT
 from helpers.tensors import assert_close, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
@@ -386,6 +388,22 @@ def test_meta_device_gives_the_shape(shape, case):
 
 # Bad inputs
 
+
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+def test_sizes_may_be_integers_of_any_library(kind):
+    """In eight bits, 3 · 100 is 44, and the receptive field too small."""
+    inputs = draw_convolution(2, 333, case={"width": 4})
+    whole = convolution.apply(*inputs, causal=True, dilation=100)
+    assert torch.equal(convolution.apply(*inputs, causal=True, dilation=kind(100)), whole)
+    out, state = convolution.step(None, *inputs, dilation=kind(100))
+    assert_close(out, whole)
+    assert state.shape == (2, 300, 4)
+    assert convolution.receptive_field(kind(4), [kind(100)] * 2) == 601
+    sizes = {"width": 4, "dilation": 100, "causal": True}
+    same = {name: x if x is True else kind(x) for name, x in sizes.items()}
+    assert convolution.cost(**same) == convolution.cost(**sizes)
+
+
 BAD = {
     "an array": ("x", {"x": np.zeros((2, 5, 4))}),
     "integers": ("x", {"x": torch.zeros(2, 5, 4, dtype=torch.long)}),
@@ -415,12 +433,26 @@ BAD = {
 def test_bad_input_is_refused_by_name(door, name, change):
     good = {"x": torch.zeros(2, 5, 4), "kernel": torch.zeros(3, 6, 4), "bias": torch.zeros(6)}
     if door == "apply":
-        with pytest.raises(ValueError, match=rf"^{name} must "):
+        with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
             convolution.apply(**{**good, **change}, causal=True)
         return
     state = convolution.step(None, **good)[1] if door == "step in the middle" else None
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         convolution.step(state, **{**good, **change})
+
+
+@pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
+def test_a_tensor_that_is_not_dense_or_has_no_such_numbers_is_refused_by_name(unfit):
+    """Float8 and sparse ones died inside, in words about kernels."""
+    good = {"x": torch.rand(2, 5, 4), "kernel": torch.rand(3, 6, 4), "bias": torch.rand(6)}
+    _, state = convolution.step(None, **good)
+    for name, x in {**good, "state": state}.items():
+        given = {**good, name: unfit(x)}
+        with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+            convolution.step(**{"state": state, **given})
+        if name != "state":
+            with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+                convolution.apply(**given, causal=True)
 
 
 @pytest.mark.parametrize("width", [2, 4])

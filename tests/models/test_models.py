@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from helpers.kinds import UNFIT
 from helpers.small_models import CASES, CLASSES, SEEDS, VOCABULARY, N, built, sequences, small
 from helpers.tables import assert_rows_for
 from torch.utils._pytree import tree_leaves
@@ -449,7 +450,7 @@ REFUSED = {
         dict(mechanism="sliding_window", options={"window": 0}),
         "window must be an integer of at least 1",
     ),
-    "kind of an option": (dict(options={"log_n": "1"}), "log_n must be a number"),
+    "kind of an option": (dict(options={"log_n": "1"}), "log_n must be a finite number"),
     "switch": (
         dict(mechanism="fractal", options={"covariance": "yes"}),
         "covariance must be one of False, True",
@@ -571,6 +572,15 @@ def test_build_refuses_by_name(name, value):
     arguments = {"vocabulary": 4, "classes": 4, name: value}
     with pytest.raises(ValueError, match=f"^{name} must be"):
         models.build(small(), **arguments)
+
+
+@pytest.mark.parametrize("kind", sorted(UNFIT.keys() - {"integers", "small integers"}))
+@pytest.mark.parametrize("model", ["transformer", "gru", "convolution"])
+def test_what_is_no_dense_tensor_of_tokens_is_refused(model, kind):
+    """Logits handed on as tokens died in the look-up, in words about kernels."""
+    network = models.build(small(kind=model), vocabulary=4, classes=4)
+    with pytest.raises(ValueError, match=r"^tokens must be a dense tensor of integers.*, got "):
+        network(UNFIT[kind](torch.ones(1, 2, 5)))
 
 
 def test_state_bytes_refuses_by_name():

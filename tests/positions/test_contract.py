@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
+from helpers.integers import INTEGERS, replaced
+from helpers.kinds import UNFIT
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, gradients, on_devices
 from hypothesis import given
@@ -285,6 +288,24 @@ def test_start_is_where_the_positions_start(module, options):
     assert torch.equal(encode(module, arguments, options), encode(module, arguments, given))
 
 
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+@cases(but=lambda name, options: not any(type(x) is int for x in options.values()))
+def test_an_option_may_be_an_integer_of_any_library(module, options, kind):
+    """Sizes are computed, and what computes them is seldom Python: NumPy's were refused."""
+    arguments = draw_arguments(module, Size((), 133, 133))  # 7 more do not fit in eight bits
+    arguments = {name: x[..., :8] if name == "x" else x for name, x in arguments.items()}
+    same = replaced(options, kind)
+    assert torch.equal(encode(module, arguments, same), encode(module, arguments, options))
+    if isinstance(kind(0), np.generic):  # the equation knows NumPy alone
+        assert torch.equal(defined(module, arguments, same), defined(module, arguments, options))
+    if hasattr(module, "bias") and "scores" in arguments:
+        expected = bias_of(module, options, arguments)
+        assert torch.equal(bias_of(module, same, arguments), expected)
+    known = {**options, **SIZES_OF_TABLES.get(name_of(module), {})}
+    known = fitting(module.cost, known)
+    assert module.cost(**replaced(known, kind)) == module.cost(**known)
+
+
 @cases(needs=["scores"])
 def test_what_is_added_depends_on_no_score(module, options):
     """Else `bias`, which sees no scores, could not be what `apply` adds."""
@@ -525,6 +546,117 @@ def test_scores_depend_on_distances_alone(name, dtype, offset):
     assert here.std() > 0.1
 
 
+# Where tokens stand may be counted from anywhere: the year 0, or nanoseconds since 1970.
+ORIGINS = {
+    "seconds since 1970": 1_700_000_000,
+    "past the last odd number of float64": 2**53 + 1,
+    "nanoseconds since 1970": 1_700_000_000_123_456_789,
+    "before zero": -1_700_000_000_123_456_789,
+    "as far as integers go": 2**62 - 2000,
+}
+AT = torch.tensor([0, 3, 10, 11, 400, 1999])
+
+
+def scores_at(module, where):
+    """What queries and keys at such positions, or times, score: all that attention has of them."""
+    name, (q, k) = name_of(module), torch.randn(2, 6, 8, generator=torch.manual_seed(0)).double()
+    slopes = torch.tensor([0.5, 0.01], dtype=torch.float64)
+    table = torch.randn(2, BUCKETS, generator=torch.manual_seed(1)).double()
+    both = {"positions_q": where, "positions_k": where}
+    match name:
+        case "sinusoidal":
+            encoded = module.apply(torch.zeros_like(q), positions=where)
+            return encoded @ encoded.mT
+        case "rotary" | "none":
+            return module.apply(q, positions=where) @ module.apply(k, positions=where).mT
+        case "alibi":
+            return module.bias(6, 6, slopes, **both)
+        case "relative_bias":
+            sizes = {"causal": False, "buckets": BUCKETS, "max_distance": 300}
+            return module.bias(6, 6, table, **sizes, **both)
+        case "time_aware":
+            periods = torch.tensor([1.0, 7.0, 1e3, 1e9], dtype=torch.float64)
+            turned = [module.rotate(x, where, periods=periods) for x in (q, k)]
+            return turned[0] @ turned[1].mT + module.bias(where, where, slopes)
+
+
+def takes_no_distances(name, options):
+    """A table of its own, or no positions at all."""
+    takes = inspect.signature(MODULES[name].apply).parameters
+    return name == "learned" or not takes.keys() & {"positions", "positions_q", "times_q"}
+
+
+every_module_with_distances = pytest.mark.parametrize(
+    "module", [MODULES[name] for name in POSITIONS if not takes_no_distances(name, {})], ids=name_of
+)
+
+
+@pytest.mark.parametrize("origin", ORIGINS.values(), ids=ORIGINS)
+@every_module_with_distances
+def test_a_shift_of_the_origin_changes_no_score(module, origin):
+    """Nanoseconds since 1970 moved the scores of a pair that turns in a microsecond by 10."""
+    assert_close(scores_at(module, AT + origin), scores_at(module, AT), within=1e-13)
+
+
+@pytest.mark.parametrize(("dtype", "origin"), [(torch.float64, 2**52), (torch.float32, 2**22)])
+@every_module_with_distances
+def test_a_shift_of_floats_changes_no_score(module, dtype, origin):
+    """As far as floats are whole: their own spacing is not of our making."""
+    takes = inspect.signature(module.apply).parameters
+    if not takes.keys() & {"positions_q"}:  # which are integers
+        expected = scores_at(module, AT)
+        assert_close(scores_at(module, AT.to(dtype) + origin), expected, within=1e-13)
+
+
+@pytest.mark.parametrize("number", [*ORIGINS.values(), 0.1, 12345.678, 2.0**62], ids=str)
+def test_angles_are_those_of_exact_arithmetic(number):
+    """Against SymPy, of a frequency that a float has and a position that it has not."""
+    omega = [1.0, 0.1, 1e-4, 7e-9, 3e4]
+    found = MODULES["sinusoidal"].angles(torch.tensor([number]), torch.tensor(omega).double())
+    for angle, w in zip(found[0].tolist(), torch.tensor(omega).double().tolist(), strict=True):
+        turns = sp.Rational(w / (2 * math.pi)) * sp.Rational(torch.tensor(number).item())
+        exact = 2 * sp.pi * (turns - sp.floor(turns))
+        assert math.cos(angle) == pytest.approx(float(sp.cos(exact)), abs=1e-15)
+        assert math.sin(angle) == pytest.approx(float(sp.sin(exact)), abs=1e-15)
+
+
+def test_angles_of_a_device_without_float64_are_as_exact_as_its_floats(monkeypatch):
+    """Where a digit of a position is one of ten bits."""
+    module, omega = MODULES["sinusoidal"], torch.tensor([1.0, 0.1, 1e-4])
+    monkeypatch.setattr(module, "widest_float", lambda device: torch.float32)
+    here = module.angles(AT, omega)
+    assert here.dtype == torch.float32
+    for origin in ORIGINS.values():
+        moved = module.angles(AT + origin, omega) - module.angles(torch.tensor([origin]), omega)
+        assert (moved.cos() - here.cos()).abs().max() < 2e-6
+
+
+def test_positions_and_frequencies_have_gradients():
+    """Learned periods and times: whole turns, which do not count, must not stop them."""
+    where = torch.tensor([0.3, 5.0, 1e6 + 0.25], dtype=torch.float64, requires_grad=True)
+    omega = torch.tensor([1.0, 0.01], dtype=torch.float64, requires_grad=True)
+    ours = MODULES["sinusoidal"].angles(where, omega)
+    plain = where[:, None] * omega
+    for hand in (torch.sin, torch.cos):
+        found, expected = (
+            torch.autograd.grad(hand(angle).sum(), (where, omega), retain_graph=True)
+            for angle in (ours, plain)
+        )
+        for grad, want in zip(found, expected, strict=True):
+            torch.testing.assert_close(grad, want, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("start", [2**62 - 4, 2**53])
+@cases(needs=["start"], but=lambda name, options: name == "learned")
+def test_a_stream_may_be_as_long_as_it_likes(module, options, start):
+    arguments = draw_arguments(module, Size((2,), 9, 9))
+    options = {name: x for name, x in options.items() if name != "start"}
+    given = {**options, "positions": torch.arange(start, start + 9)}
+    counted = {**options, "start": start}
+    assert torch.equal(encode(module, arguments, counted), encode(module, arguments, given))
+    refuses(module, arguments, {**options, "start": 2**62 + 1}, "start")
+
+
 @pytest.mark.parametrize("name", ["sinusoidal", "learned"])
 def test_scores_of_encoded_inputs_depend_on_the_position(name):
     """The other case: tokens meet positions, and a shift of both changes what they score."""
@@ -637,7 +769,7 @@ def test_positions_may_be_on_meta(module, options):
 def refuses(module, arguments, options, *names):
     """A ValueError that begins with one of these arguments' names, or with any, if none."""
     names = names or inspect.signature(module.apply).parameters
-    with pytest.raises(ValueError, match=rf"^({'|'.join(names)}) must "):
+    with pytest.raises(ValueError, match=rf"^({'|'.join(names)}) must .*, got "):
         encode(module, arguments, options)
 
 
@@ -656,6 +788,54 @@ def test_what_is_no_tensor_of_floats_here_is_refused_by_name(module, options):
             bad.append(x.half())
         for y in bad:
             refuses(module, {**good, name: y}, options)
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+@cases()
+def test_a_tensor_that_is_not_dense_or_has_no_such_numbers_is_refused_by_name(
+    module, options, kind
+):
+    """Float8 and sparse ones died inside, in words about kernels."""
+    good = draw_arguments(module, Size((2,), 5, 5), dtype=torch.float32)
+    if "start" in inspect.signature(module.apply).parameters:
+        options = {name: x for name, x in options.items() if name != "start"}
+        good["positions"] = torch.arange(5.0 if module.PLACE != "inputs" else 5)
+    for name, x in good.items():
+        may_count = name.startswith(("times", "positions"))
+        if may_count and kind in ("integers", "small integers"):
+            continue
+        bad = {**good, name: UNFIT[kind](x)}
+        with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+            encode(module, bad, options)
+        if hasattr(module, "bias") and "scores" in good and name != "scores":
+            with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+                bias_of(module, options, bad)
+
+
+X, TIMES = torch.rand(3, 4), torch.arange(3)
+MORE_DOORS = {
+    "frequencies": lambda bad: MODULES["rotary"].apply(X, frequencies=bad),
+    "frequencies to interpolate": lambda bad: MODULES["rotary"].interpolated(bad, 2),
+    "x in pairs": MODULES["rotary"].to_half,
+    "x in halves": MODULES["rotary"].to_interleaved,
+    "periods": lambda bad: MODULES["time_aware"].rotate(X, TIMES, periods=bad),
+    "x at times": lambda bad: MODULES["time_aware"].rotate(bad, TIMES, periods=torch.ones(2)),
+    "positions of an encoding": lambda bad: MODULES["sinusoidal"].encoding(bad, 4),
+    "distance": lambda bad: MODULES["relative_bias"].bucket(bad, causal=True),
+    "q": lambda bad: MODULES["shaw"].bias(bad, X[:, :4], 3),
+    "table": lambda bad: MODULES["shaw"].bias(X, bad, 3),
+    "weights": lambda bad: MODULES["shaw"].mix(bad, X, X),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+@pytest.mark.parametrize("door", MORE_DOORS)
+def test_no_door_takes_a_tensor_that_is_not_dense_or_has_no_such_numbers(door, kind):
+    counts = door.startswith(("positions", "distance"))
+    if not (counts and kind in ("integers", "small integers")):
+        name = door.partition(" ")[0]
+        with pytest.raises(ValueError, match=rf"^{name} must be a dense tensor of .*, got "):
+            MORE_DOORS[door](UNFIT[kind](torch.ones(3, 4)))
 
 
 # Where one more fits: another table, another number of tokens.

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.integers import INTEGERS
 from helpers.tables import assert_rows_for
 
 from attention_limits import tasks
@@ -242,6 +243,18 @@ def test_a_seed_says_everything(task):
     assert same(once, task.sample([3, 4], 20, n, max_position=2 * n))
     for other in ((3, 5), (4, 4), (4, 3)):
         assert not np.array_equal(once.inputs, task.sample(other, 20, n).inputs)
+
+
+@pytest.mark.parametrize("kind", INTEGERS.values(), ids=INTEGERS)
+@all_tasks
+def test_arguments_may_be_integers_of_any_library(task, kind):
+    """A loop over np.arange has such seeds, and the shape of an array such lengths."""
+    n = task.shortest + 8
+    expected = task.sample((5, 300), 4, n, max_position=300)
+    drawn = task.sample((kind(5), kind(300)), kind(4), kind(n), max_position=kind(300))
+    assert same(drawn, expected)
+    assert same(task.sample(kind(5), 4, n), task.sample(5, 4, n))
+    assert same(task.sample(np.array([5, 300]), 4, n, max_position=300), expected)
 
 
 def test_a_zero_more_is_another_seed():

@@ -1,10 +1,11 @@
 """What models are asked, and how answers are counted."""
 
 import dataclasses
+import json
 
 import numpy as np
 import torch
-from helpers.small_trainings import SHORT, SMALL, TASK
+from helpers.small_trainings import SHORT, SMALL, TASK, same
 
 from attention_limits import tasks, training
 from attention_limits.tasks import IGNORE
@@ -45,6 +46,19 @@ def test_accuracy_is_over_all_answers_and_over_the_last(monkeypatch):
     assert evaluate(trained, TASK, 12, count=50) == wanted
     monkeypatch.setattr(evaluation, "ROOM", 2 * 12 * 12 * 7)  # seven sequences at a time
     assert evaluate(trained, TASK, 12, count=50) == wanted
+
+
+def test_numbers_may_be_those_of_any_library():
+    """What a loop over np.arange, or np.geomspace, trains: and its record is Python's."""
+    expected = train(SMALL, TASK, SHORT, seeds=(3, 4), rates=(0.5, 0.25))
+    recipe = dataclasses.replace(SHORT, steps=np.int8(25), lengths=np.array([4, 12]))
+    trained = train(SMALL, TASK, recipe, seeds=np.arange(3, 5), rates=np.float32([0.5, 0.25]))
+    assert repr((trained.seeds, trained.rates)) == "((3, 4), (0.5, 0.25))"
+    assert same(trained, expected)
+    assert json.dumps(trained.of(0)) == json.dumps(expected.of(0))
+    asked = evaluate(trained, TASK, np.int8(12), count=np.int8(20), seed=np.int64(7))
+    assert asked == evaluate(expected, TASK, 12, count=20, seed=7)
+    assert json.dumps(asked)
 
 
 class Quiz:

@@ -46,9 +46,9 @@ def visible(
 ) -> np.ndarray:
     """Who sees whom: (n, n_k) booleans, query i in rows, key j in columns; n_k = n if not given."""
     n_k = n if n_k is None else n_k
-    checks.check_count("n", n)
-    checks.check_count("n_k", n_k)
-    check_layout(layout, block, n_k)
+    n = checks.check_count("n", n)
+    n_k = checks.check_count("n_k", n_k)
+    block = check_layout(layout, block, n_k)
     i, j = np.arange(n_k - n, n_k), np.arange(n_k)  # the queries are the last n of n_k positions
     sees, real = np.full((n, n_k), False), i >= 0
     sees[real] = layout[np.ix_(i[real] // block, j // block)]
@@ -115,7 +115,7 @@ def attend(
     if torch.compiler.is_compiling():  # an array is a tensor there, of which nothing is known
         layout = torch.as_tensor(layout)
     else:
-        check_layout(layout, block, k.shape[-2])
+        block = check_layout(layout, block, k.shape[-2])
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
     return _computed(q, k, v, mask, factor, layout, block, causal).to(dtype)
@@ -126,7 +126,7 @@ def cost(*, layout: Layout, block: int, causal: bool = False) -> Cost:
 
     Causal, blocks in the future are skipped; those on the diagonal are computed in full.
     """
-    check_layout(layout, block)
+    block = check_layout(layout, block)
     n, d, b = symbols.n, symbols.d, symbols.b
     last = n - (len(layout) - 1) * block  # positions in the last block
     seen = np.tril(layout) if causal else layout
@@ -144,20 +144,20 @@ def cost(*, layout: Layout, block: int, causal: bool = False) -> Cost:
 
 def local(blocks: int, *, width: int) -> Layout:
     """Each block sees those less than ``width`` away: itself, and width − 1 on either side."""
-    checks.check_count("width", width, least=1)
+    width = checks.check_count("width", width, least=1)
     return abs(_offsets(blocks)) < width
 
 
 def strided(blocks: int, *, stride: int) -> Layout:
     """Each block sees every ``stride``-th, counted from itself."""
-    checks.check_count("stride", stride, least=1)
+    stride = checks.check_count("stride", stride, least=1)
     return _offsets(blocks) % stride == 0
 
 
 def global_blocks(blocks: int, *, first: int) -> Layout:
     """The first few blocks see all and are seen by all: global attention, as papers call it."""
-    checks.check_count("blocks", blocks)
-    checks.check_count("first", first)
+    blocks = checks.check_count("blocks", blocks)
+    first = checks.check_count("first", first)
     row = np.arange(blocks) < first
     return row | row[:, None]
 
@@ -179,7 +179,8 @@ def random(
         causal: whether to draw from a block and those before it only, as no other would count.
         besides: a layout whose blocks are not drawn again, so that ``per_row`` join them.
     """
-    checks.check_count("per_row", per_row)
+    per_row = checks.check_count("per_row", per_row)
+    seed = checks.check_count("seed", seed)
     offsets, draw = _offsets(blocks), np.random.default_rng(seed)
     free = offsets >= 0 if causal else np.full_like(offsets, True, dtype=bool)
     free = free if besides is None else free & ~besides
@@ -200,7 +201,7 @@ def bigbird(
 
 def _offsets(blocks: int) -> np.ndarray:
     """How far back each block lies, (blocks, blocks)."""
-    checks.check_count("blocks", blocks)
+    blocks = checks.check_count("blocks", blocks)
     return np.subtract.outer(np.arange(blocks), np.arange(blocks))
 
 

@@ -39,11 +39,14 @@ from attention_limits.attention.options import check_period
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["attend", "cost", "define", "step", "ticks"]
+
 
 def ticks(n: int, *, period: int) -> np.ndarray:
     """The last tick t at each of n positions: 0, 0, 0, 3, 3, 3, 6, … for a period of 3."""
-    checks.check_count("n", n)
-    checks.check_count("period", period, least=1)
+    n = checks.check_count("n", n)
+    period = checks.check_count("period", period, least=1)
     return np.arange(n) // period * period
 
 
@@ -57,7 +60,7 @@ def define(
 ) -> np.ndarray:
     """The equation above, word for word, on (n, d) arrays; leading axes broadcast."""
     lead = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
-    check_period(period, lead)
+    period = check_period(period, lead)
     q = q * (1 / np.sqrt(max(q.shape[-1], 1)) if scale is None else scale)
     first = k.shape[-2] - q.shape[-2]  # position of the first query
 
@@ -90,6 +93,9 @@ def attend(
     differentiable as often as that is.  Tokens
     between the ticks may hold anything, NaN included, in their keys and values.
 
+    There is no ``mask``.  Padding belongs on the right, where it changes no other output, and must
+    be finite: ignore its own outputs.  On the left it would move the ticks, and be seen at them.
+
     Args:
         q: queries (..., n_q, d).
         k: keys (..., n_k, d), in the dtype and on the device of ``q``.
@@ -108,10 +114,10 @@ def attend(
             is no integer of at least 1, or there are not as many as heads.
     """
     lead = tensors.check(q, k, v)
-    check_period(period, lead)
+    period = check_period(period, lead)
     q, factor = tensors.folded(q, scale, lead)
     q = q.to(k.dtype)
-    if isinstance(period, Sequence):
+    if isinstance(period, tuple):
         each = zip(*_heads(q, k, v, lead), period, strict=True)
         return torch.stack([_computed(*head, factor, p) for *head, p in each], dim=-3)
     return _computed(q, k, v, factor, period)
@@ -132,7 +138,7 @@ def _computed(
 
 def cost(*, period: int) -> Cost:
     """Dense attention's, of the ticks; ``held`` counts one output for each of r query heads."""
-    checks.check_count("period", period, least=1)
+    period = checks.check_count("period", period, least=1)
     n, d, b, exact = symbols.n, symbols.d, symbols.b, dense.cost(causal=True)
     of_ticks = {n: sp.floor((n + period - 1) / period)}
     held = exact.held.expr.subs(of_ticks) + symbols.group * d * b
@@ -182,11 +188,11 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     lead = tensors.check(q, k, v)
-    check_period(period, lead)
+    period = check_period(period, lead)
     tensors.check_stream(q, k)
     q, factor = tensors.folded(q, scale, lead)
     q = q.to(k.dtype)
-    if isinstance(period, Sequence):
+    if isinstance(period, tuple):
         states = [None] * len(period) if state is None else state
         each = zip(states, *_heads(q, k, v, lead), period, strict=True)
         steps = [step(*head, period=p, scale=factor) for *head, p in each]

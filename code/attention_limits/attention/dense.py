@@ -65,14 +65,17 @@ from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["ALIGNMENT", "attend", "cost", "define", "step", "visible"]
+
 ALIGNMENT = 8  # a sink widens its tensors to a multiple of this, as fused kernels on GPUs want it
 
 
 def visible(n: int, *, n_k: int | None = None, causal: bool = False) -> np.ndarray:
     """Who sees whom: (n, n_k) booleans, query i in rows, key j in columns; n_k = n if not given."""
     n_k = n if n_k is None else n_k
-    checks.check_count("n", n)
-    checks.check_count("n_k", n_k)
+    n = checks.check_count("n", n)
+    n_k = checks.check_count("n_k", n_k)
     i, j = np.ogrid[n_k - n : n_k, :n_k]  # the queries are the last n of n_k positions
     return j <= i if causal else np.full((n, n_k), True)
 
@@ -175,9 +178,12 @@ def attend(
     """
     lead = tensors.check(q, k, v, mask=mask)
     n_q, n_k = q.shape[-2], k.shape[-2]
-    for name, x in {"scale": scale, "log_n": log_n, "sink": sink}.items():
-        if x is not None:
-            tensors.check_per_query(name, x, q, lead)
+    if scale is not None:
+        scale = tensors.check_per_query("scale", scale, q, lead)
+    if log_n is not None:
+        log_n = tensors.check_per_query("log_n", log_n, q, lead)
+    if sink is not None:
+        sink = tensors.check_per_query("sink", sink, q, lead, infinite=True)
     if bias is not None:
         tensors.check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.

@@ -61,6 +61,9 @@ from attention_limits.attention.cost import Cost
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["BLOCK", "LEVELS", "attend", "cost", "cover", "define", "step"]
+
 BLOCK = 64  # keys in a leaf, and queries in a tile: small enough that its scores stay in cache
 LEVELS = 48  # sizes of blocks that a Formula adds up; no text has 2^48 leaves
 
@@ -82,9 +85,9 @@ def cover(n: int, *, n_k: int | None = None, block: int = BLOCK) -> list[list[tu
         ValueError: naming the argument, if one of them is no integer or too small.
     """
     n_k = n if n_k is None else n_k
-    checks.check_count("n", n)
-    checks.check_count("n_k", n_k)
-    checks.check_count("block", block, least=1)
+    n = checks.check_count("n", n)
+    n_k = checks.check_count("n_k", n_k)
+    block = checks.check_count("block", block, least=1)
 
     def intervals(i):
         t = i // block
@@ -146,6 +149,10 @@ def attend(
 
     Half precision is computed in float32.  What some query sees must be finite.
 
+    There is no ``mask``.  Padding belongs on the right, where it changes no other output, and must
+    be finite: ignore its own outputs.  On the left it would move the borders of the leaves, and
+    count among their means.
+
     Args:
         q: queries (..., n_q, d), the last of which is that of the last key.
         k: keys (..., n_k, d), in the dtype and on the device of ``q``.
@@ -164,7 +171,7 @@ def attend(
             is no integer of at least 1.
     """
     lead = tensors.check(q, k, v)
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
     return _from_start(q, k, v, block, factor, covariance).to(dtype)
@@ -176,7 +183,7 @@ def cost(*, block: int = BLOCK, covariance: bool = False) -> Cost:
     A C_B counts 2d² for each row that it is made of, key or half, and as much for each query that
     sees it.  ``held`` is what the next query sees of the past.
     """
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     n, d, b, level = symbols.n, symbols.d, symbols.b, symbols.l
 
     def past(size):  # blocks of this size that are far from position n, or would be
@@ -265,7 +272,7 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     lead = tensors.check(q, k, v)
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     tensors.check_stream(q, k)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
@@ -277,7 +284,9 @@ def step(
     if full not in (0, block):
         raise ValueError(f"block must be that of the stream, {full}, got {block}")
     if state.far and covariance != bool(state.far[0][0].covariance.shape[-2]):
-        raise ValueError(f"covariance must be that of the stream, {not covariance}")
+        raise ValueError(
+            f"covariance must be that of the stream, {not covariance}, got {covariance}"
+        )
     k, v = torch.cat([state.rest.keys, k], dim=-2), torch.cat([state.rest.values, v], dim=-2)
     out, state = _scan(state, q, k, v, block, factor, covariance)
     # A view would keep alive all the tokens of this step.

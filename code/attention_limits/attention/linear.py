@@ -45,6 +45,9 @@ from attention_limits.attention.cost import Cost
 from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["CHUNK", "FEATURE_MAPS", "SEGMENT", "SLOPES", "attend", "cost", "define", "step"]
+
 LOG2_E = 1 / math.log(2)
 
 # Causal: so many tokens a chunk.  Within one, all pairs meet, later ones in vain: with chunks of d
@@ -116,6 +119,10 @@ def attend(
 
     Half precision is computed in float32.  What some query sees must be finite.  Causal, it is
     differentiable twice.
+
+    There is no ``mask``.  If ``causal``, padding on the right changes no other output: ignore its
+    own.  Anywhere else, or if not causal, give it keys of −∞, or of 0 for "relu", whose φ is 0.
+    Padding must be finite otherwise, NaN spoils its neighbours.
 
     Args:
         q: queries (..., n_q, d).

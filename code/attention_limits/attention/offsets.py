@@ -42,19 +42,33 @@ from attention_limits.attention.options import distinct_offsets
 from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = [
+    "PAIRS",
+    "ROWS",
+    "attend",
+    "butterfly",
+    "cost",
+    "define",
+    "fibonacci",
+    "powers_of_two",
+    "step",
+    "visible",
+]
+
 PAIRS = 8192  # of a query and a key in a tile, over all heads: these keys and values stay in cache
 ROWS = 128  # at most so many queries in a tile, however few keys each of them sees
 
 
 def powers_of_two(n: int) -> tuple[int, ...]:
     """Offsets 0, 1, 2, 4, 8, … below n."""
-    checks.check_count("n", n, least=1)
+    n = checks.check_count("n", n, least=1)
     return (0, *(2**layer for layer in range((n - 1).bit_length())))
 
 
 def fibonacci(n: int) -> tuple[int, ...]:
     """Offsets 0, 1, 2, 3, 5, 8, … below n."""
-    checks.check_count("n", n, least=1)
+    n = checks.check_count("n", n, least=1)
     offsets, following = [0], (1, 2)
     while following[0] < n:
         offsets.append(following[0])
@@ -64,7 +78,7 @@ def fibonacci(n: int) -> tuple[int, ...]:
 
 def butterfly(layer: int) -> tuple[int, ...]:
     """Offsets 0 and 2^layer, for the layers 0, 1, 2, … of one model."""
-    checks.check_count("layer", layer)
+    layer = checks.check_count("layer", layer)
     return (0, 2**layer)
 
 
@@ -73,8 +87,8 @@ def visible(
 ) -> np.ndarray:
     """Who sees whom: (n, n_k) booleans, query i in rows, key j in columns; n_k = n if not given."""
     n_k = n if n_k is None else n_k
-    checks.check_count("n", n)
-    checks.check_count("n_k", n_k)
+    n = checks.check_count("n", n)
+    n_k = checks.check_count("n_k", n_k)
     i, j = np.ogrid[n_k - n : n_k, :n_k]  # the queries are the last n of n_k positions
     return np.isin(i - j, distinct_offsets(offsets, causal))
 

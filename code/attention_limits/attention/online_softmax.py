@@ -110,7 +110,7 @@ def attend(
             is no integer of at least 1.
     """
     lead = tensors.check(q, k, v, mask=mask)
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
     return _computed(q, k, v, mask, factor, causal, block).to(dtype)
@@ -118,7 +118,7 @@ def attend(
 
 def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:
     """Dense attention's, but for the tiles: causal, only those on the diagonal do too much."""
-    checks.check_count("block", block, least=1)
+    block = checks.check_count("block", block, least=1)
     n, d, exact = symbols.n, symbols.d, dense.cost(causal=causal)
     whole = sp.floor(n / block)  # tiles of queries; the t-th sees t tiles of keys, the rest all
     tiles = block**2 * whole * (whole + 1) / 2 + (n - block * whole) * n

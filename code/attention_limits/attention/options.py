@@ -5,10 +5,11 @@ of, before there is a tensor.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from attention_limits.checks import check_count
+from attention_limits.checks import as_integer, check_count
 
 
 def distinct_offsets(offsets: Iterable[int], causal: bool) -> list[int]:
@@ -17,28 +18,45 @@ def distinct_offsets(offsets: Iterable[int], causal: bool) -> list[int]:
         given = list(offsets)
     except TypeError:  # no collection
         given = []
-    if not given or not all(isinstance(x, int) and not isinstance(x, bool) for x in given):
+    each = [as_integer(x) for x in given]
+    if not each or None in each:
         raise ValueError(f"offsets must be integers, at least one, got {given or offsets!r}")
-    distinct = sorted(set(given))
+    distinct = sorted(set(each))
     if causal and distinct[0] < 0:
         raise ValueError(f"offsets must be at least 0 in causal attention, got {distinct[0]}")
     return distinct
 
 
-def check_period(period: int | Sequence[int], lead: tuple[int, ...]) -> None:
-    """Refuse what is neither a count nor a sequence of one for each head."""
-    for p in period if isinstance(period, Sequence) else [period]:
-        check_count("period", p, least=1)
-    if isinstance(period, Sequence) and lead[-1:] != (len(period),):
+def column(gate: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """A gate as (..., n, 1), which may come as (n,), or shaped like keys or outputs, less d."""
+    lead = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+    without = k.shape[-2:-1], k.shape[:-1], (*lead, k.shape[-2])
+    return gate[..., None] if gate.shape in without else gate
+
+
+def check_period(period: Any, lead: tuple[int, ...]) -> int | tuple[int, ...]:
+    """Refuse what is neither a count nor one for each head, in any sequence; give back plain ones.
+
+    An array or a tensor of no axes is one count.
+    """
+    if not getattr(period, "ndim", isinstance(period, Sequence)) or isinstance(period, str):
+        return check_count("period", period, least=1)
+    each = tuple(check_count("period", p, least=1) for p in period)
+    if lead[-1:] != (len(each),):
         raise ValueError(
             "period must be one integer, or one for each head along the last of the leading axes, "
-            f"{tuple(lead)}, got {len(period)} of them"
+            f"{tuple(lead)}, got {len(each)} of them"
         )
+    return each
 
 
-def check_layout(layout: np.ndarray, block: int, n_k: int | None = None) -> None:
-    """Refuse a layout that is no square of booleans or, if n_k is given, does not cover it."""
-    check_count("block", block, least=1)
+def check_layout(layout: np.ndarray, block: int, n_k: int | None = None) -> int:
+    """Refuse a layout that is no square of booleans or, if n_k is given, does not cover it.
+
+    Returns:
+        The block as a plain integer.
+    """
+    block = check_count("block", block, least=1)
     kind = str(getattr(layout, "dtype", type(layout)))
     if kind != "bool":
         raise ValueError(f"layout must be a NumPy array of booleans, True = sees, got {kind}")
@@ -47,3 +65,4 @@ def check_layout(layout: np.ndarray, block: int, n_k: int | None = None) -> None
     blocks = max(layout.shape, default=0) if n_k is None else -(-n_k // block)
     if layout.shape != (blocks, blocks):
         raise ValueError(f"layout must have shape {(blocks, blocks)}, got {layout.shape}")
+    return block

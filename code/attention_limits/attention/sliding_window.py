@@ -40,15 +40,18 @@ from attention_limits.attention.cost import Cost
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["TILE", "attend", "cost", "define", "step", "visible"]
+
 TILE = 64  # queries per tile: more of them see more keys that most of them must not
 
 
 def visible(n: int, *, n_k: int | None = None, window: int, causal: bool = False) -> np.ndarray:
     """Who sees whom: (n, n_k) booleans, query i in rows, key j in columns; n_k = n if not given."""
     n_k = n if n_k is None else n_k
-    checks.check_count("n", n)
-    checks.check_count("n_k", n_k)
-    checks.check_count("window", window, least=1)
+    n = checks.check_count("n", n)
+    n_k = checks.check_count("n_k", n_k)
+    window = checks.check_count("window", window, least=1)
     i, j = np.ogrid[n_k - n : n_k, :n_k]  # the queries are the last n of n_k positions
     return (i - j >= 0) & (i - j < window) if causal else abs(i - j) < window
 
@@ -106,7 +109,7 @@ def attend(
             is no integer of at least 1.
     """
     lead = tensors.check(q, k, v, mask=mask)
-    checks.check_count("window", window, least=1)
+    window = checks.check_count("window", window, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
     return _computed(q, k, v, mask, factor, window, causal).to(dtype)
@@ -118,7 +121,7 @@ def cost(*, window: int | sp.Symbol, causal: bool = False) -> Cost:
     A tile of B queries sees its own B keys and, on each side that it looks to, up to w − 1.
     """
     if window != symbols.w:
-        checks.check_count("window", window, least=1)
+        window = checks.check_count("window", window, least=1)
     n, d, b = symbols.n, symbols.d, symbols.b
     full = sp.Min(n, window)
     past = full * (full + 1) / 2 + (n - full) * window  # pairs with j ≤ i
@@ -176,7 +179,7 @@ def step(
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
     tensors.check(q, k, v)
-    checks.check_count("window", window, least=1)
+    window = checks.check_count("window", window, least=1)
     tensors.check_stream(q, k)
     if state is not None:
         tensors.check_continues("k", k, state.keys)

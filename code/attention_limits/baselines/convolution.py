@@ -40,7 +40,14 @@ from attention_limits import symbols
 from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_centre, check_count
 from attention_limits.formula import Formula
-from attention_limits.tensors import check_rows, check_shape, check_tensors, own_precision, shape_of
+from attention_limits.tensors import (
+    check_kind,
+    check_rows,
+    check_shape,
+    check_tensors,
+    own_precision,
+    shape_of,
+)
 
 
 def define(
@@ -92,7 +99,7 @@ def apply(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, if ``kernel``
             has an even width and is not causal, or if ``dilation`` is no integer of at least 1.
     """
-    _check(x, kernel, bias, causal, dilation)
+    dilation = _check(x, kernel, bias, causal, dilation)
     offsets = _offsets(len(kernel), causal)
     behind, ahead = dilation * offsets[-1], -dilation * offsets[0]
     return _inner(pad(x, (0, 0, behind, ahead)), kernel, bias, dilation)
@@ -103,8 +110,8 @@ def cost(*, width: int, causal: bool = False, dilation: int = 1, depthwise: bool
 
     What is held is what a stream holds, which must be causal; others would need as much.
     """
-    check_count("width", width, least=1)
-    check_count("dilation", dilation, least=1)
+    width = check_count("width", width, least=1)
+    dilation = check_count("dilation", dilation, least=1)
     check_centre("width", width, causal)
     n, d, b = symbols.n, symbols.d, symbols.b
     each = 2 * d if depthwise else 2 * d**2
@@ -121,7 +128,7 @@ def cost(*, width: int, causal: bool = False, dilation: int = 1, depthwise: bool
 
 def parameters(*, width: int, depthwise: bool = False) -> Formula:
     """How many weights a kernel has where outputs are as wide as inputs; the bias has d more."""
-    check_count("width", width, least=1)
+    width = check_count("width", width, least=1)
     d = symbols.d
     return Formula(width * (d if depthwise else d**2), "numbers", "parameters of a convolution")
 
@@ -136,11 +143,8 @@ def receptive_field(width: int, dilations: Iterable[int]) -> int:
     Raises:
         ValueError: naming the argument, if one of them is no integer of at least 1.
     """
-    check_count("width", width, least=1)
-    dilations = list(dilations)
-    for dilation in dilations:
-        check_count("dilations", dilation, least=1)
-    return 1 + (width - 1) * sum(dilations)
+    width = check_count("width", width, least=1)
+    return 1 + (width - 1) * sum(check_count("dilations", each, least=1) for each in dilations)
 
 
 @own_precision
@@ -167,9 +171,9 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    _check(x, kernel, bias, True, dilation)
+    dilation = _check(x, kernel, bias, True, dilation)
     start = x.new_zeros(*x.shape[:-2], (len(kernel) - 1) * dilation, x.shape[-1])
-    held = start if state is None else state
+    held = start if state is None else check_kind("state", state)
     if (held.shape, held.dtype, held.device) != (start.shape, start.dtype, start.device):
         raise ValueError(
             f"x must continue its stream, and with kernel and dilation hold inputs of shape "
@@ -203,8 +207,8 @@ def _inner(
     return out.reshape(*x.shape[:-2], *out.shape[-2:])
 
 
-def _check(x, kernel, bias, causal, dilation) -> None:
-    """Refuse what does not fit together."""
+def _check(x, kernel, bias, causal, dilation) -> int:
+    """Refuse what does not fit together; the dilation as a plain integer."""
     given = {"x": x, "kernel": kernel}
     check_tensors(**given if bias is None else given | {"bias": bias})
     check_rows("x", x, "(..., n, d_in)")
@@ -216,6 +220,7 @@ def _check(x, kernel, bias, causal, dilation) -> None:
     if not len(kernel):
         raise ValueError(f"kernel must span at least one position, got {shape_of(kernel)}")
     check_centre("kernel", len(kernel), causal)
-    check_count("dilation", dilation, least=1)
+    dilation = check_count("dilation", dilation, least=1)
     if bias is not None:
         check_shape("bias", bias, kernel.shape[1:2])
+    return dilation

@@ -37,9 +37,16 @@ from torch.nn.functional import linear
 
 from attention_limits import symbols
 from attention_limits.attention.cost import Cost
-from attention_limits.checks import check_count
+from attention_limits.checks import check_count, check_number
 from attention_limits.formula import Formula
-from attention_limits.tensors import check_rows, check_shape, check_tensors, own_precision, shape_of
+from attention_limits.tensors import (
+    check_kind,
+    check_rows,
+    check_shape,
+    check_tensors,
+    own_precision,
+    shape_of,
+)
 
 
 def define(
@@ -132,8 +139,12 @@ def step(
     Raises:
         ValueError: naming the argument, if it does not fit the others or the stream.
     """
-    if state is not None and state.shape[:-1] != x.shape[:-2]:
-        raise ValueError(f"x must continue its stream, state {shape_of(state)}, got {shape_of(x)}")
+    if state is not None:
+        check_kind("state", state)
+        if check_kind("x", x).shape[:-2] != state.shape[:-1]:
+            raise ValueError(
+                f"x must continue its stream, state {shape_of(state)}, got {shape_of(x)}"
+            )
     states = apply(x, w_x, w_h, bias, start=state)
     if not x.shape[-2]:
         return states, state
@@ -330,10 +341,9 @@ def newton(
     """
     state = _first_state(x, w_x, w_h, bias, start)
     tolerance = torch.finfo(x.dtype).eps ** 0.5 if tolerance is None else tolerance
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance must be at least 0, got {tolerance}")
+    tolerance = check_number("tolerance", tolerance, least=0)
     if most is not None:
-        check_count("most", most, least=1)
+        most = check_count("most", most, least=1)
     driven, n, iteration = linear(x, w_x, bias), x.shape[-2], 0
     path = torch.cat([state, state.new_zeros(*state.shape[:-2], n, len(w_h))], dim=-2)  # h_0 to h_n
     for iteration in range(1, min(n, most or n) + 1):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from attention_limits import tasks, training
+from attention_limits.checks import Plain
 from attention_limits.experiments import tuning
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress
@@ -29,7 +30,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Plain):
     """What a run depends on, the machine aside.
 
     Args:
@@ -54,6 +55,7 @@ class Config:
     threads: int = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, known in self.CHOICES.items():
             if unknown := set(getattr(self, name)) - set(known):
                 raise ValueError(f"{name} must be among {', '.join(known)}, got {unknown}")

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import torch
 
 from attention_limits.attention import dense
+from attention_limits.checks import Plain
 from attention_limits.experiments.scaling import written_out
 from attention_limits.progress import Progress
 from attention_limits.runs import timing
@@ -34,7 +35,7 @@ NUMBER = 4  # bytes, of a float32
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Plain):
     """What a run depends on, the machine aside.
 
     Args:

@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear, online_softmax
 from attention_limits.baselines import recurrent
+from attention_limits.checks import Plain
 from attention_limits.meters import PeakMemory
 from attention_limits.progress import Progress, silent
 from attention_limits.runs import provenance, timing
@@ -56,7 +57,7 @@ MECHANISMS = (*ATTEND, "recurrent")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Plain):
     """What a run depends on, the machine aside.
 
     Args:
@@ -89,6 +90,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.mechanisms or set(self.mechanisms) - set(MECHANISMS):
             known = ", ".join(MECHANISMS)
             raise ValueError(f"mechanisms must be one or more of {known}, got {self.mechanisms}")

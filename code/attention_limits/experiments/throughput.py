@@ -26,6 +26,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits import tasks, training
+from attention_limits.checks import Plain
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress, silent
 from attention_limits.runs import timing
@@ -44,7 +45,7 @@ MODELS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Plain):
     """What a run depends on, the machine aside.
 
     Args:

@@ -49,8 +49,8 @@ def build(
     Raises:
         ValueError: naming the argument, if one has no sensible value.
     """
-    check_count("vocabulary", vocabulary, least=1)
-    check_count("classes", classes, least=1)
+    vocabulary = check_count("vocabulary", vocabulary, least=1)
+    classes = check_count("classes", classes, least=1)
     return CLASSES[architecture.kind](Initializer(seeds), architecture, vocabulary, classes)
 
 
@@ -66,9 +66,10 @@ def state_bytes(architecture: Architecture, n: int, *, bytes_a_number: int = 4) 
         ValueError: if ``architecture`` sees what is to come, and knows no stream, or if ``n`` is no
             count.
     """
-    check_count("n", n)
+    n = check_count("n", n)
+    bytes_a_number = check_count("bytes_a_number", bytes_a_number, least=1)
     if not architecture.causal and architecture.kind in ("transformer", "convolution"):
-        raise ValueError("architecture must be causal: others cannot read a stream")
+        raise ValueError(f"architecture must be causal, to read a stream, got {architecture}")
     d, layers = architecture.d_model, architecture.layers
     match architecture.kind:
         case "transformer":

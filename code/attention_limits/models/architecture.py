@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from attention_limits.attention import MECHANISMS
-from attention_limits.checks import check_centre, check_choice, check_count
+from attention_limits.checks import Plain, check_centre, check_choice, check_count
 from attention_limits.models.encodings import ENCODINGS
 from attention_limits.models.options import check_names, check_values, options_of
 from attention_limits.positions import POSITIONS
@@ -23,7 +23,7 @@ OF_TRANSFORMERS = ("mechanism", "options", "position", "position_options", "qk_n
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Plain):
     """A small model, without its weights.
 
     Collections and arrays among the options are kept as tuples, so that an architecture can be a
@@ -66,6 +66,7 @@ class Architecture:
     width: int = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("kind", self.kind, KINDS)
         check_choice("norm", self.norm, NORMS)
         check_choice("mechanism", self.mechanism, MECHANISMS)
@@ -77,8 +78,6 @@ class Architecture:
             given = getattr(self, name)
             if not isinstance(given, Mapping):
                 raise ValueError(f"{name} must be a mapping from names to values, got {given!r}")
-            # Frozen, it lets itself assign no more than others.
-            object.__setattr__(self, name, {key: _plain(x) for key, x in given.items()})
         if self.kind == "transformer":
             self._check_transformer()
         else:
@@ -118,8 +117,8 @@ class Architecture:
         ):
             if wanted and self.mechanism != "dense":
                 raise ValueError(
-                    f"{name} must suit the mechanism {self.mechanism}, but {getattr(self, name)!r} "
-                    "changes scores as only 'dense' lets one"
+                    f"{name} must suit the mechanism {self.mechanism}, which unlike 'dense' lets "
+                    f"nothing change its scores, got {getattr(self, name)!r}"
                 )
         self._check_options()
         self._check_position_options()
@@ -127,7 +126,10 @@ class Architecture:
     def _check_options(self) -> None:
         takes = options_of(self.attention.attend)
         if not self.causal and "causal" not in takes:
-            raise ValueError(f"causal must be True: {self.mechanism} never sees what is to come")
+            raise ValueError(
+                f"causal must be True for {self.mechanism}, which never looks ahead, "
+                f"got {self.causal!r}"
+            )
         hidden = NO_OPTIONS | ({"scale"} if self.qk_norm else set())  # a scale that is learned
         takes |= options_of(self.attention.cost)
         takes = {name: default for name, default in takes.items() if name not in hidden}
@@ -150,9 +152,3 @@ class Architecture:
                 )
         if self.kind == "convolution":
             check_centre("width", self.width, self.causal)
-
-
-def _plain(x: object) -> object:
-    """Tuples in place of arrays and other collections."""
-    x = x.tolist() if hasattr(x, "tolist") else x
-    return tuple(map(_plain, x)) if isinstance(x, Iterable) and not isinstance(x, str) else x

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn.functional import layer_norm
 
-from attention_limits.checks import check_count
+from attention_limits.checks import check_counts
+from attention_limits.tensors import INTEGERS, check_kind
 
 
 class Initializer:
@@ -22,10 +23,7 @@ class Initializer:
     """
 
     def __init__(self, seeds: Sequence[int]):
-        if not seeds:
-            raise ValueError("seeds must be one or more, got none")
-        for seed in seeds:
-            check_count("seeds", seed)
+        seeds = check_counts("seeds", seeds)
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def normal(self, *shape: int, deviation: float) -> nn.Parameter:
@@ -66,6 +64,7 @@ class Embedding(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """(s, batch, n) to (s, batch, n, d)."""
         seeds, vocabulary, d = self.table.shape
+        check_kind("tokens", tokens, INTEGERS)
         if tokens.ndim != 3 or len(tokens) != seeds:
             raise ValueError(
                 f"tokens must be (s, batch, n) for s = {seeds} seeds, got {tuple(tokens.shape)}"

@@ -1,6 +1,7 @@
 """What the options of a mechanism may be, for a Transformer that is not built yet."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from attention_limits.attention.options import (
     check_period,
     distinct_offsets,
 )
-from attention_limits.checks import check_choice, check_count, is_number
+from attention_limits.checks import check_choice, check_count, check_number
 
 
 def options_of(function: Callable) -> dict[str, object]:
@@ -57,8 +58,8 @@ def check_values(options: Mapping[str, Any], *, heads: int, causal: bool) -> Non
 
 
 def _check_number(name: str, value: object) -> None:
-    if value is not None and not is_number(value):
-        raise ValueError(f"{name} must be a number, or None, got {value!r}")
+    if value is not None and (name != "sink" or value not in (-math.inf, math.inf)):
+        check_number(name, value)
 
 
 def _check_positive(name: str, value: int) -> None:

@@ -43,10 +43,12 @@ class Transformer(nn.Module):
         """
         if positions is not None and not self.encoding.takes_positions:
             raise ValueError(
-                f"positions must be None, that is 0 … n − 1, for {type(self.encoding).__name__}"
+                f"positions must be None, that is 0 … n − 1, for {type(self.encoding).__name__}, "
+                f"got {type(positions)}"
             )
-        where = Where(tokens.shape[-1], positions, times)
-        x = self.encoding.at_inputs(self.embedding(tokens), where)
+        x = self.embedding(tokens)
+        where = Where(x.shape[-2], positions, times)
+        x = self.encoding.at_inputs(x, where)
         bias = self.encoding.bias(where)
         for number, layer in enumerate(self.layers):
             x = layer(x, self.encoding, where, bias, number)

@@ -90,8 +90,8 @@ def bias(
         n_q: number of queries.
         n_k: number of keys.
         slopes: m, (..., h), such as ``slopes(h)``.
-        positions_q: i, (..., n_q), integers on the device of ``slopes``; None means the last
-            n_q of n_k positions.
+        positions_q: i, (..., n_q), integers on the device of ``slopes``, at most 2^62 in size, so
+            that differences are exact; None means the last n_q of n_k positions.
         positions_k: j, (..., n_k), likewise; None means 0, 1, …  Leading axes broadcast, those of
             positions and those of ``slopes`` alike.
 
@@ -116,7 +116,7 @@ def slopes(
     Raises:
         ValueError: if ``h`` is no integer of at least 1.
     """
-    check_count("h", h, least=1)
+    h = check_count("h", h, least=1)
     power = 2 ** (h.bit_length() - 1)  # the largest power of two up to h
     exponents = [8 * (i + 1) / power for i in range(power)]
     exponents += [8 * (i + 1 / 2) / power for i in range(h - power)]

@@ -7,10 +7,9 @@ and nothing looks at a value.
 import torch
 
 from attention_limits.checks import check_count
-from attention_limits.tensors import check_tensor, shape_of
+from attention_limits.tensors import INTEGERS, REALS, check_kind, check_tensor, shape_of
 
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
-REALS = (torch.float64, torch.float32)  # bfloat16 has no odd integer above 256
+FARTHEST = 2**62  # Differences of what is no farther from 0 are integers of 64 bits.
 
 
 def resolve(
@@ -32,7 +31,7 @@ def resolve(
         ValueError: naming the argument, if one of them does not fit.
     """
     check_tensor("x", x)
-    check_count("start", start)
+    start = check_count("start", start, most=FARTHEST)
     if positions is None:
         return torch.arange(start, start + x.shape[-2], device=x.device)
     if start:
@@ -58,11 +57,7 @@ def resolve(
 
 def check_positions(name: str, positions: torch.Tensor, *, real: bool = False) -> None:
     """Refuse what is no tensor of integers or, if ``real``, of floats that can count."""
-    allowed = INTEGERS + REALS if real else INTEGERS
-    if not isinstance(positions, torch.Tensor) or positions.dtype not in allowed:
-        kind = getattr(positions, "dtype", type(positions))
-        wanted = "integers, float32 or float64" if real else "integers"
-        raise ValueError(f"{name} must be a torch tensor of {wanted}, got {kind}")
+    check_kind(name, positions, INTEGERS | REALS if real else INTEGERS)
     if not positions.ndim:
         raise ValueError(f"{name} must have at least one axis, (..., n), got a single number")
 
@@ -75,17 +70,15 @@ def check_pairs(x: torch.Tensor) -> None:
 
 def distances(n_q: int, n_k: int, device: torch.device | str | None = None) -> torch.Tensor:
     """How far each key lies behind each query, i − j: (n_q, n_k) integers, aligned bottom-right."""
-    check_count("n_q", n_q)
-    check_count("n_k", n_k)
+    n_q = check_count("n_q", n_q)
+    n_k = check_count("n_k", n_k)
     i = torch.arange(n_k - n_q, n_k, device=device)
     return i[:, None] - torch.arange(n_k, device=device)
 
 
 def check_per_head(name: str, x: torch.Tensor) -> None:
     """Refuse what is no tensor of floats, one a head in its last axis."""
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        kind = getattr(x, "dtype", type(x))
-        raise ValueError(f"{name} must be a floating-point tensor, got {kind}")
+    check_kind(name, x)
     if not x.ndim:
         raise ValueError(f"{name} must have one number a head, (..., h), got a single one")
 

@@ -22,6 +22,7 @@ import torch
 from torch.nn.functional import embedding
 
 from attention_limits import symbols
+from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import resolve
@@ -68,6 +69,7 @@ def apply(
             is none of the table's.
     """
     where = resolve(x, positions, start)
+    start = check_count("start", start)
     _check_table(table, x)
     n_max = table.shape[-2]
     if positions is None:
@@ -103,7 +105,7 @@ def _check_end(end: int, n_max: int) -> None:
     if end > n_max:
         raise ValueError(
             f"x must end within the table, which was learned for {n_max} positions and knows "
-            f"nothing beyond; start + n = {end}"
+            f"nothing beyond, got start + n = {end}"
         )
 
 
@@ -113,5 +115,5 @@ def _check_inside(positions: torch.Tensor, n_max: int) -> None:
     if ((positions < 0) | (positions >= n_max)).any():
         raise ValueError(
             f"positions must be at least 0 and less than {n_max}: the table was learned for "
-            f"{n_max} positions and knows nothing beyond; got {positions.min()} … {positions.max()}"
+            f"{n_max} positions and knows nothing beyond, got {positions.min()} … {positions.max()}"
         )

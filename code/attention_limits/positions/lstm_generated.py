@@ -39,6 +39,9 @@ from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.tensors import check_leads, check_rows, check_tensors, own_precision, shape_of
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["PLACE", "apply", "cost", "define", "step"]
+
 PLACE = "inputs"
 
 
@@ -149,7 +152,7 @@ def step(
 
 def cost(*, hidden: int) -> EncodingCost:
     """With states ``hidden`` wide: the products of n steps, and what is added and multiplied."""
-    check_count("hidden", hidden, least=1)
+    hidden = check_count("hidden", hidden, least=1)
     n, d, m = symbols.n, symbols.d, hidden
     weights = 4 * m * (d + m) + m * d
     # Products, their sum with each other and the bias, three a cell, one a state, the inputs'.

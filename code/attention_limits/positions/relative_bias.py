@@ -42,10 +42,16 @@ from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.positions.inputs import INTEGERS
 from attention_limits.positions.options import buckets_a_side
 from attention_limits.positions.scores import added, differences, sizes
-from attention_limits.tensors import check_leads, check_tensor, own_precision, shape_of
+from attention_limits.tensors import (
+    INTEGERS,
+    check_kind,
+    check_leads,
+    check_tensor,
+    own_precision,
+    shape_of,
+)
 
 PLACE = "scores"
 
@@ -61,8 +67,8 @@ def define(
     positions_k: np.ndarray | None = None,
 ) -> np.ndarray:
     """The equations above, word for word, on (h, n_q, n_k) arrays; leading axes broadcast."""
-    B = buckets_a_side(causal, buckets, max_distance)
-    E, D = B // 2, max_distance
+    B, D = buckets_a_side(causal, buckets, max_distance)
+    E = B // 2
     L = B - E
 
     @functools.cache
@@ -132,8 +138,8 @@ def bias(
         causal: whether keys ahead are of no interest, and all buckets are for those behind.
         buckets: how many there are; if not ``causal``, for both sides together, and even.
         max_distance: D, from where on all distances share a bucket; more than E.
-        positions_q: i, (..., n_q), integers on the device of ``table``; None means the last n_q
-            of n_k positions.
+        positions_q: i, (..., n_q), integers on the device of ``table``, at most 2^62 in size, so
+            that differences are exact; None means the last n_q of n_k positions.
         positions_k: j, (..., n_k), likewise; None means 0, 1, …  Leading axes broadcast, those of
             positions and those of ``table`` alike.
 
@@ -145,6 +151,7 @@ def bias(
         ValueError: naming the argument, if it does not fit.
     """
     check_tensor("table", table)
+    buckets = check_count("buckets", buckets, least=1)
     if table.shape[-1] != buckets:
         raise ValueError(f"table must have the shape (..., h, {buckets}), got {shape_of(table)}")
     difference = differences(n_q, n_k, positions_q, positions_k, table.device)
@@ -174,10 +181,8 @@ def bucket(
     Raises:
         ValueError: naming the argument, if it does not fit.
     """
-    if not isinstance(distance, torch.Tensor) or distance.dtype not in INTEGERS:
-        kind = getattr(distance, "dtype", type(distance))
-        raise ValueError(f"distance must be a torch tensor of integers, got {kind}")
-    side = buckets_a_side(causal, buckets, max_distance)
+    check_kind("distance", distance, INTEGERS)
+    side, max_distance = buckets_a_side(causal, buckets, max_distance)
     borders = torch.tensor(_borders(side, max_distance), device=distance.device)
     distance = distance.long()  # of narrower integers, the least has no absolute value
     if causal:
@@ -187,7 +192,7 @@ def bucket(
 
 def cost(*, buckets: int = 32) -> EncodingCost:
     """A number for each head and bucket; an addition for each pair and head."""
-    check_count("buckets", buckets, least=1)
+    buckets = check_count("buckets", buckets, least=1)
     n, h = symbols.n, symbols.h
     return EncodingCost(
         parameters=Formula(buckets * h, "numbers", "parameters of the relative bias"),

@@ -45,13 +45,13 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
-from attention_limits.checks import check_choice, check_count
+from attention_limits.checks import check_choice, check_count, check_number
 from attention_limits.formula import Formula
 from attention_limits.positions import sinusoidal
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.positions.inputs import REALS, check_pairs, resolve
+from attention_limits.positions.inputs import check_pairs, resolve
 from attention_limits.positions.options import check_factor
-from attention_limits.tensors import own_precision, shape_of
+from attention_limits.tensors import REALS, check_kind, own_precision, shape_of
 
 PLACE = "queries and keys"
 LAYOUTS = ("interleaved", "half")
@@ -93,16 +93,18 @@ def apply(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, to be called on queries and on keys.
 
-    Angles are made in float64 where the device has it, and rounded no sooner than their sines and
-    cosines; the rotation is done in float32 at the least.
+    Angles are made in float64 where the device has it, less whole turns, which no position is too
+    large for, and rounded no sooner than their sines and cosines; the rotation is done in float32
+    at the least.
 
     Args:
         x: queries or keys (..., n, d), d even.
         base: b, at least 1; not looked at where there are ``frequencies``.
         frequencies: θ, (d/2,), on the device of ``x``; None means b^(−2i/d).
         layout: which entries form a pair, "interleaved" or "half".
-        positions: (..., n), integers or wider floats than half precision, such as times, with
-            leading axes that broadcast to those of ``x``; None means ``start``, ``start`` + 1, …
+        positions: (..., n), integers or wider floats than half precision, such as times, less than
+            2^63 in size, with leading axes that broadcast to those of ``x``; None means ``start``,
+            ``start`` + 1, …
         start: how many tokens of a stream came before these.
 
     Returns:
@@ -143,12 +145,14 @@ def to_half(x: torch.Tensor) -> torch.Tensor:
     Of a vector, or of one head's W in q = x W (which ``torch.nn.Linear`` keeps transposed): with
     W_q and W_k permuted so, the other layout gives the same scores.
     """
+    check_kind("x", x)
     check_pairs(x)
     return x.unflatten(-1, (-1, 2)).transpose(-1, -2).flatten(-2)
 
 
 def to_interleaved(x: torch.Tensor) -> torch.Tensor:
     """The way back: the last axis, in the order of halves, with its pairs interleaved."""
+    check_kind("x", x)
     check_pairs(x)
     return x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)
 
@@ -159,6 +163,7 @@ def interpolated(frequencies: torch.Tensor, factor: float) -> torch.Tensor:
     Raises:
         ValueError: if ``factor`` is less than 1.
     """
+    check_kind("frequencies", frequencies, REALS)
     check_factor(factor)
     return frequencies / factor
 
@@ -172,7 +177,7 @@ def ntk_aware(
         ValueError: naming the argument, if ``d`` is less than 4, where the first is the last, if
             ``factor`` is less than 1, or as for ``frequencies``.
     """
-    check_count("d", d, least=4)
+    d = check_count("d", d, least=4)
     check_factor(factor)
     return frequencies(d, base=base * factor ** (d / (d - 2)), device=device)
 
@@ -214,7 +219,9 @@ def yarn(
         ValueError: naming the argument, if it is out of its range.
     """
     check_factor(factor)
-    check_count("context", context, least=1)
+    context = check_count("context", context, least=1)
+    check_number("low", low)
+    check_number("high", high)
     if not 0 <= low < high:
         raise ValueError(f"low must be at least 0 and less than high = {high}, got {low}")
     theta = frequencies(d, base=base, device=device)
@@ -237,9 +244,7 @@ def yarn_temperature(factor: float) -> float:
 
 
 def _check_frequencies(frequencies: torch.Tensor, x: torch.Tensor) -> None:
-    if not isinstance(frequencies, torch.Tensor) or frequencies.dtype not in REALS:
-        kind = getattr(frequencies, "dtype", type(frequencies))
-        raise ValueError(f"frequencies must be a tensor of float32 or float64, got {kind}")
+    check_kind("frequencies", frequencies, REALS)
     if frequencies.device != x.device:
         raise ValueError(
             f"frequencies must be on the device of x, {x.device}, got {frequencies.device}"

@@ -15,8 +15,8 @@ def differences(
     device: torch.device,
 ) -> torch.Tensor:
     """Of all pairs, i − j: (..., n_q, n_k), int64, in which narrower integers cannot wrap."""
-    check_count("n_q", n_q)
-    check_count("n_k", n_k)
+    n_q = check_count("n_q", n_q)
+    n_k = check_count("n_k", n_k)
     i = _positions("positions_q", positions_q, n_k - n_q, n_q, device)
     j = _positions("positions_k", positions_k, 0, n_k, device)
     check_leads(positions_q=i.shape[:-1], positions_k=j.shape[:-1])

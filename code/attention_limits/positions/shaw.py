@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from attention_limits import symbols, tensors
-from attention_limits.checks import check_count
+from attention_limits.checks import check_count, check_number
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import distances
@@ -137,7 +137,7 @@ def bias(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tensors.check_tensor("q", q)
-    check_count("n_k", n_k)
+    n_k = check_count("n_k", n_k)
     _check_table("table", table, "q", q, q.shape[:-2])
     by_offset = _default(scale, q) * (q @ table.mT)
     by_offset = by_offset.to(torch.promote_types(q.dtype, torch.float32))
@@ -176,7 +176,7 @@ def mix(weights: torch.Tensor, v: torch.Tensor, table: torch.Tensor) -> torch.Te
 
 def cost(*, max_distance: int) -> EncodingCost:
     """Of keys and values, each with a table for offsets up to ±max_distance that heads share."""
-    check_count("max_distance", max_distance)
+    max_distance = check_count("max_distance", max_distance)
     n, d, h = symbols.n, symbols.d, symbols.h
     rows = 2 * max_distance + 1
     keys = 2 * n * rows * d + n * rows + n**2  # products, their scale, on top of the scores
@@ -194,7 +194,7 @@ def _column(n_q: int, n_k: int, table: torch.Tensor) -> torch.Tensor:
 
 
 def _default(scale: float | None, q: torch.Tensor) -> float:
-    return max(q.shape[-1], 1) ** -0.5 if scale is None else scale
+    return max(q.shape[-1], 1) ** -0.5 if scale is None else check_number("scale", scale)
 
 
 def _check_table(name, table, name_of_rows, rows, lead) -> None:

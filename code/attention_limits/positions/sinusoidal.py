@@ -27,6 +27,8 @@ seen.  Use it where a fixed encoding at the inputs is enough: on lengths that tr
 Source: :cite:t:`vaswani2017attention`.  Taught in: "Positional encodings".
 """
 
+import math
+
 import numpy as np
 import torch
 
@@ -40,6 +42,11 @@ from attention_limits.positions.options import check_base
 from attention_limits.tensors import own_precision
 
 PLACE = "inputs"
+
+# A digit of a position times the first bits of a share of a turn has to fit into the significant
+# bits of a float, 53 or 24.
+DIGIT_BITS = {torch.float64: 22, torch.float32: 10}
+FIRST_BITS = {torch.float64: 31, torch.float32: 14}
 
 
 def define(
@@ -69,8 +76,9 @@ def apply(
     Args:
         x: inputs (..., n, d), d even.
         base: b, at least 1.
-        positions: (..., n), integers or wider floats than half precision, with leading axes that
-            broadcast to those of ``x``; None means ``start``, ``start`` + 1, and so on.
+        positions: (..., n), integers or wider floats than half precision, less than 2^63 in size,
+            with leading axes that broadcast to those of ``x``; None means ``start``, ``start`` + 1,
+            and so on.
         start: how many tokens of a stream came before these.
 
     Returns:
@@ -112,7 +120,7 @@ def frequencies(
     Raises:
         ValueError: naming the argument, if ``d`` is odd or less than 2, or ``base`` less than 1.
     """
-    check_count("d", d, least=2)
+    d = check_count("d", d, least=2)
     if d % 2:
         raise ValueError(f"d must be even, a pair for each frequency, got {d}")
     check_base(base)
@@ -122,9 +130,50 @@ def frequencies(
 
 
 def angles(positions: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
-    """ω_i p: (..., n, d/2), in the widest float of the device.
+    """ω_i p less whole turns, from 0 to 2π: (..., n, d/2), in the widest float of the device.
 
-    In bfloat16, with its 8 significant bits, position 1001 would be position 1000.
+    No position is too large: ω is rounded once, as a share of a turn, and of the turns that p
+    times that makes, the fraction is exact to the last digits.  So a shift of all positions, by
+    nanoseconds since 1970 say, turns all alike.  A product of floats would have lost the fraction:
+    in float64 at p = 2^53, in bfloat16, with its 8 significant bits, at 256.
+
+    Args:
+        positions: (..., n), integers or floats of less than 2^63.
+        frequencies: ω, (d/2,).
     """
     wide = widest_float(positions.device)
-    return positions.to(wide)[..., None] * frequencies.to(wide)
+    turn = frequencies.to(wide) / (2 * math.pi)  # a position turns by so much
+    bits, first_bits = DIGIT_BITS[wide], FIRST_BITS[wide]
+    digits, rest = _digits(positions, bits, wide)
+    turns = rest[..., None] * (turn / 2**bits)
+    for digit, shift in digits:
+        # Whole turns of 2^shift positions do not count, and a power of two costs no rounding.
+        share = turn * 2.0**shift
+        share = share - share.floor()
+        # A digit times the first bits of the share is exact, and what is left is less than one.
+        first = (share * 2**first_bits).floor() / 2**first_bits
+        exact = digit[..., None] * first
+        turns = turns + (exact - exact.floor()) + digit[..., None] * (share - first)
+    return 2 * math.pi * (turns - turns.floor())
+
+
+def _digits(
+    positions: torch.Tensor, bits: int, wide: torch.dtype
+) -> tuple[list[tuple[torch.Tensor, int]], torch.Tensor]:
+    """Positions in digits of so many bits, as floats, and what is left of a digit after the point.
+
+    Each digit comes with the power of two that it counts.
+    """
+    if positions.is_floating_point():
+        floor = positions.detach().floor()
+        after = (positions - floor).to(wide) * 2**bits
+        digit = after.detach().floor()
+        digits, rest, whole = [(digit, -bits)], after - digit, floor.long()
+    else:
+        digits, rest, whole = [], positions.new_zeros(1, dtype=wide), positions
+    size = torch.iinfo(whole.dtype).bits
+    for shift in range(0, size, bits):
+        above = whole >> shift
+        last = shift + bits >= size  # which has the sign
+        digits.append(((above if last else above & (2**bits - 1)).to(wide), shift))
+    return digits, rest

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
+from attention_limits.checks import is_number
+
 RESAMPLES = 2000
 SIGNS = 2**20  # of random swaps, held at once
 EXACT = 14  # up to so many seeds, all signs are tried; their number doubles with each
@@ -76,7 +78,9 @@ def _groups(lengths: Sequence[float], values: Sequence[float]) -> dict[float, np
     if len(lengths) != len(values):
         raise ValueError(f"values must be one a length, got {len(values)} for {len(lengths)}")
     if not all(0 < value < np.inf for value in values):
-        raise ValueError("values must be positive and finite, to have a logarithm")
+        raise ValueError(
+            f"values must be positive and finite, to have logarithms, got {list(values)}"
+        )
     places, logs = np.asarray(lengths), np.log(np.asarray(values, dtype=float))
     different = np.unique(places)
     if len(different) < 2 or not all(0 < length < np.inf for length in different):
@@ -178,7 +182,7 @@ def interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Inter
     Raises:
         ValueError: as ``summary``, or if ``level`` is not between 0 and 1.
     """
-    if not 0 < level < 1:
+    if not is_number(level) or not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     each = _over_seeds("values", values)
     mean, error = each.mean(), each.std(ddof=1) / np.sqrt(len(each))

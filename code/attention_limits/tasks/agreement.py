@@ -94,6 +94,7 @@ class Agreement(Task):
     attractors: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_distractors(self.attractors, name="attractors")
 
     @property

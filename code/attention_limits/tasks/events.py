@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_limits.checks import check_count
+from attention_limits.checks import check_count, is_number
 from attention_limits.tasks.task import IGNORE, Task, asked_at_the_end, check_distractors, subsets
 
 AGE = 1.0  # how old the answer is at least, in time units
@@ -42,8 +42,9 @@ class IrregularEvents(Task):
     distractors: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("values", self.values, least=2)
-        if not 0 < self.rate < np.inf:
+        if not is_number(self.rate) or not 0 < self.rate < np.inf:
             raise ValueError(f"rate must be positive and finite, got {self.rate!r}")
         check_distractors(self.distractors)
 

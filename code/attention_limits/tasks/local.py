@@ -63,6 +63,7 @@ class Motif(Task):
     distractors: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("length", self.length, least=2, most=8)
         least = next(k for k in count_from(self.length) if k**self.length >= FEWEST_STRINGS)
         check_count("letters", self.letters, least=least)

@@ -64,6 +64,7 @@ class TokenBack(Task):
     dense: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("k", self.k, least=1)
         check_count("symbols", self.symbols, least=2)
         check_choice("dense", self.dense, (True, False))
@@ -115,6 +116,7 @@ class MostRecent(Task):
     distractors: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("symbols", self.symbols, least=2)
         if not (isinstance(self.marks, float) and 0 < self.marks < 1):
             check_count("marks", self.marks, least=1)
@@ -170,6 +172,7 @@ class FirstToken(Task):
     distractors: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("symbols", self.symbols, least=2)
         check_distractors(self.distractors)
 

@@ -52,6 +52,7 @@ class Recall(Task):
     distractors: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("keys", self.keys, least=1)
         check_count("pairs", self.pairs, least=1, most=self.keys)
         check_count("values", self.values, least=2)
@@ -116,6 +117,7 @@ class Copy(Task):
     symbols: int = 16
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("symbols", self.symbols, least=2)
 
     @property

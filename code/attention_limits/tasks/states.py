@@ -47,6 +47,7 @@ class ModularCounting(Task):
     m: int = 5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("m", self.m, least=2)
 
     @property
@@ -95,6 +96,7 @@ class Permutations(Task):
     generators: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("group", self.group, _GENERATORS)
         check_choice("generators", self.generators, (True, False))
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attention_limits.checks import check_count
+from attention_limits.checks import Plain, as_integer, check_count, check_counts
 
 IGNORE = -100  # what PyTorch's cross_entropy ignores
 
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task(ABC):
+class Task(Plain, ABC):
     """A rule that makes answers of tokens; its fields are its parameters."""
 
     @property
@@ -84,12 +84,12 @@ class Task(ABC):
         Raises:
             ValueError: naming the argument, if one of them has no sensible value.
         """
-        check_count("count", count, least=1)
-        check_count("n", n, least=1)
+        count = check_count("count", count, least=1)
+        n = check_count("n", n, least=1)
         if n < self.shortest:
             raise ValueError(f"n must be at least {self.shortest} for {self}, got {n}")
         if max_position is not None:
-            check_count("max_position", max_position, least=n)
+            max_position = check_count("max_position", max_position, least=n)
         rng = _generator(seed)
         inputs, targets, *times = self._draw(rng, count, n)
         # After the tokens, which must not change with them.
@@ -158,14 +158,6 @@ def asked_at_the_end(
 
 
 def _generator(seed: int | Sequence[int]) -> np.random.Generator:
-    seeds = [seed] if isinstance(seed, int) else seed
-    try:
-        seeds = list(seeds)
-        for each in seeds:
-            check_count("seed", each, least=0)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"seed must be a non-negative integer or a sequence of them, got {seed!r}"
-        ) from None
+    seeds = check_counts("seed", seed if as_integer(seed) is None else (seed,))
     # NumPy pads seeds with zeros: without their number, (5,), (5, 0) and 5 would draw the same.
     return np.random.default_rng([len(seeds), *seeds])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from attention_limits import devices, models
-from attention_limits.checks import check_count
+from attention_limits.checks import check_count, check_counts
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress
 from attention_limits.tasks import Task
@@ -50,12 +50,12 @@ def train_ensemble(
         ValueError: as ``train``.
     """
     device, kept = devices.choose(str(device)), checkpoints.place(checkpoint)
-    seeds, rates = tuple(seeds), one_each(rates, seeds)
-    check_count("every", every, least=1)
+    seeds = check_counts("seeds", seeds)
+    rates = one_each(rates, seeds)
+    every = check_count("every", every, least=1)
     if workers is None:
         workers = cores() if device.type == "cpu" else 1
-    workers = min(workers, len(seeds) or 1)
-    check_count("workers", workers, least=1)
+    workers = min(check_count("workers", workers, least=1), len(seeds))
     common = {"architecture": architecture, "task": task, "recipe": recipe, "every": every}
     shares = np.array_split(np.arange(len(seeds)), workers)
     jobs: list[dict[str, Any]] = [

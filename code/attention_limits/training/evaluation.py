@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from attention_limits.checks import check_count
 from attention_limits.tasks import IGNORE, Task
 from attention_limits.training.data import to_tensors
 from attention_limits.training.trained import Trained
@@ -36,9 +37,9 @@ def evaluate(
         last answer of each sequence, which alone has all of it before it.
     """
     device = next(trained.model.parameters()).device
-    batch = task.sample(
-        (seed, n, 1), count, n, max_position=max_position
-    )  # the seeds of training are pairs
+    n, count = check_count("n", n, least=1), check_count("count", count, least=1)
+    drawn = (check_count("seed", seed), n, 1)  # the seeds of training are pairs
+    batch = task.sample(drawn, count, n, max_position=max_position)
     tokens, targets, where = to_tensors(batch, max_position is not None, device)
     side = len(trained.seeds)
     hits = []

@@ -2,14 +2,14 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch.profiler import record_function
 
 from attention_limits import devices, models
-from attention_limits.checks import check_count
+from attention_limits.checks import check_count, check_counts, is_number, plain
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress
 from attention_limits.tasks import Task
@@ -55,12 +55,13 @@ def train(
         ValueError: naming the argument, if one has no sensible value, ``checkpoint`` is in no
             folder that exists, or holds something else.
     """
-    check_count("every", every, least=1)
+    every = check_count("every", every, least=1)
     device, kept = devices.choose(str(device)), checkpoints.place(checkpoint)
+    seeds = check_counts("seeds", seeds)
     rates = one_each(rates, seeds)
     # What the caller has switched off or on around this call would train other models, or none.
     with torch.inference_mode(False), torch.enable_grad(), without_autocast(device):
-        trainer = _Trainer(architecture, task, recipe, tuple(seeds), rates, device)
+        trainer = _Trainer(architecture, task, recipe, seeds, rates, device)
         _run(trainer, kept, every, progress, on_eval)
     return trainer.trained()
 
@@ -192,15 +193,17 @@ def made_of(
     rates: Sequence[float],
 ) -> dict[str, str]:
     """What a checkpoint must have been made with, to be gone on from."""
-    made = {"architecture": architecture, "task": task, "recipe": recipe}
+    made: dict[str, object] = {"architecture": architecture, "task": task, "recipe": recipe}
     made |= {"seeds": seeds, "rates": rates, "version of PyTorch": torch.__version__}
     return {name: repr(value) for name, value in made.items()}
 
 
 def one_each(rates: float | Sequence[float], seeds: Sequence[int]) -> tuple[float, ...]:
     """A learning rate for each model."""
-    each = tuple(rates) if isinstance(rates, Iterable) else (rates,) * len(seeds)
-    if len(each) != len(seeds) or not all(0 < rate < math.inf for rate in each):
+    given = plain(rates)
+    each = given if isinstance(given, tuple) else (given,) * len(seeds)
+    fit = all(is_number(rate) and 0 < rate < math.inf for rate in each)
+    if len(each) != len(seeds) or not fit:
         raise ValueError(
             f"rates must be positive, one for all or one for each of {len(seeds)} seeds, "
             f"got {rates}"

@@ -5,14 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_limits.checks import check_choice, check_count
+from attention_limits.checks import (
+    Plain,
+    as_integer,
+    check_choice,
+    check_count,
+    check_number,
+    is_number,
+)
 
 INTERVAL = 10  # steps from one look at losses and accuracies to the next
 PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Plain):
     """How to train, the models and the task aside.
 
     Args:
@@ -46,18 +53,26 @@ class Recipe:
     diverged: float = 1e3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("steps", self.steps, least=1)
         check_count("batch", self.batch, least=1)
         check_count("warm_up", self.warm_up)
         check_choice("precision", self.precision, PRECISIONS)
-        if len(self.lengths) != 2 or not 1 <= self.lengths[0] <= self.lengths[1]:
+        if self.max_position is not None:
+            check_count("max_position", self.max_position, least=1)
+        ends = self.lengths if isinstance(self.lengths, tuple) else ()
+        integers = len(ends) == 2 and all(as_integer(n) is not None for n in ends)
+        if not integers or not 1 <= ends[0] <= ends[1]:
             raise ValueError(f"lengths must be from and to, ascending, got {self.lengths}")
-        if not 0 <= self.cool_down <= 1:
+        check_number("weight_decay", self.weight_decay, least=0)
+        if not 0 <= check_number("cool_down", self.cool_down) <= 1:
             raise ValueError(f"cool_down must be a share from 0 to 1, got {self.cool_down}")
         for name in ("clip", "target"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and check_number(name, value) <= 0:
                 raise ValueError(f"{name} must be positive, or None, got {value}")
+        if not is_number(self.diverged) or not self.diverged > 0:
+            raise ValueError(f"diverged must be a positive number, got {self.diverged!r}")
 
     def length(self, step: int) -> int:
         """How long the sequences of a step are: the same for all seeds, which share a tensor."""

@@ -21,6 +21,7 @@ from math import log
 
 import torch
 
+from attention_limits.checks import Plain
 from attention_limits.experiments.speed import peers, resident
 from attention_limits.experiments.speed.contests import GROUPS, Contestant, draw
 from attention_limits.experiments.speed.sizes import Sizes
@@ -44,7 +45,7 @@ class DisagreementError(ValueError):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Plain):
     """What a run depends on, the machine aside.
 
     Args:
@@ -79,6 +80,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.groups or set(self.groups) - set(GROUPS):
             known = ", ".join(GROUPS)
             raise ValueError(f"groups must be one or more of {known}, got {self.groups}")

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from attention_limits.attention import block_sparse
+from attention_limits.checks import Plain
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Sizes(Plain):
     """The sizes of a comparison, its length aside.
 
     Args:
