@@ -1,0 +1,79 @@
+"""Calls of a reader's code: whatever it raises becomes words, with the line of her file."""
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LONGEST = 240  # letters of a message of somebody else's that are repeated
+DELIBERATE = (ValueError, NotImplementedError)  # what a function refuses its arguments by
+
+
+class Fault(Exception):
+    """What a reader's code did instead of giving an answer.
+
+    Args:
+        words: what happened, and where.
+        refused: whether it was her own ``raise`` of a ValueError or NotImplementedError: an
+            answer of its kind, and no crash.
+    """
+
+    def __init__(self, words: str, *, refused: bool = False) -> None:
+        super().__init__(words)
+        self.refused = refused
+
+
+@contextmanager
+def told(what: str, home: Path | None) -> Iterator[None]:
+    """Turn what is raised within into a Fault.
+
+    Args:
+        what: whose call it is, such as ``"attend"``.
+        home: the reader's file, whose lines are quoted.
+    """
+    try:
+        yield
+    except Fault:
+        raise
+    except (Exception, SystemExit) as error:  # exit() in a reader's code ends no check
+        frames = traceback.extract_tb(error.__traceback__)
+        message = " ".join(str(error).split()) or "no message"
+        if len(message) > LONGEST:
+            message = f"{message[:LONGEST]} …"
+        refused = isinstance(error, DELIBERATE) and _raised(frames[-1])
+        verb = "refuses" if refused else f"raises {type(error).__name__}"
+        raise Fault(f"{what} {verb}{_place(frames, home)}: {message}", refused=refused) from error
+
+
+def _raised(frame: traceback.FrameSummary) -> bool:
+    """Whether the innermost line is a ``raise``; PyTorch's and NumPy's own are no refusals."""
+    foreign = {"torch", "numpy"} & set(Path(frame.filename).parts)
+    return not foreign and (frame.line or "").startswith("raise")
+
+
+def _place(frames: traceback.StackSummary, home: Path | None) -> str:
+    """The innermost line of the reader's file, if it was there."""
+    own = [frame for frame in frames if home and Path(frame.filename) == home]
+    if not own:
+        return ""
+    return f" in line {own[-1].lineno} of {home.name if home else ''}, `{own[-1].line}`"
+
+
+def home_of(function: Callable) -> Path | None:
+    """The file in which a function is written, decorators aside."""
+    try:
+        return Path(inspect.getfile(inspect.unwrap(function)))
+    except TypeError:  # it was written in C
+        return None
+
+
+def parameters_of(function: Callable) -> dict[str, inspect.Parameter]:
+    """What a function takes, by name."""
+    return dict(inspect.signature(function).parameters)
+
+
+def takes(function: Callable, name: str) -> bool:
+    """Whether it has a parameter of that name, or takes any keyword."""
+    parameters = parameters_of(function)
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

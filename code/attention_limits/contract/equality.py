@@ -1,0 +1,228 @@
+"""Does it run on every shape, and give there what its definition says?"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import torch
+
+from attention_limits.contract.calls import Fault
+from attention_limits.contract.findings import Finding, failed, passed, untried
+from attention_limits.contract.mechanism import Case, Inputs, shapes_of
+from attention_limits.contract.reference import NOTHING, name_of, reference
+from attention_limits.contract.sizes import D
+
+CLOSE = 1e-9  # of the largest number: what rounding in float64 may add up to
+SINGLE = 1e-4  # likewise in float32
+
+
+class Shape(NamedTuple):
+    """What goes in: (..., n_q, d), (..., n_k, d), and the width of the values if another."""
+
+    q: tuple[int, ...]
+    k: tuple[int, ...]
+    width: int | None = None
+
+
+def alike(case: Case) -> dict[str, Shape]:
+    """Shapes with as many queries as keys, the smallest first."""
+    shapes = {
+        "one token": case.shape(1),
+        "no batch axes, odd n, odd d": (7, 5),
+        "values narrower than keys": case.shape(9),
+        "values wider than keys": case.shape(11),
+        "n a prime": case.shape(13),
+        "five axes": (2, 1, 3, 5, D),
+        "grouped heads": (2, 3, 9, D),
+        "many tokens, n a prime": case.shape(case.size.long),
+    }
+    keys, widths = {"grouped heads": (2, 1, 9, D)}, {"narrower": D - 3, "wider": D + 3}
+    return {
+        name: Shape(q, keys.get(name, q), next((w for x, w in widths.items() if x in name), None))
+        for name, q in shapes.items()
+    }
+
+
+def unlike(case: Case) -> dict[str, Shape]:
+    """Shapes with fewer queries than keys."""
+    return {
+        "one query against a cache": Shape(case.shape(1), case.shape(6)),
+        "fewer queries than keys": Shape(case.shape(5), case.shape(13)),
+        "many fewer queries than keys": Shape(case.shape(5), case.shape(case.size.long)),
+    }
+
+
+def empty(case: Case) -> dict[str, Shape]:
+    """Shapes in which something is missing."""
+    return {
+        "no tokens": Shape(case.shape(0), case.shape(0)),
+        "an empty batch": Shape((0, *case.shape(4)), (0, *case.shape(4))),
+        "no queries": Shape(case.shape(0), case.shape(3)),
+        "no keys": Shape(case.shape(3), case.shape(0)),
+    }
+
+
+def check_shapes(case: Case) -> Iterator[Finding]:
+    """Every shape has an answer, or a refusal in the reader's own words."""
+    shapes, refusals = {**alike(case), **unlike(case)}, {}
+    for name, shape in shapes.items():
+        inputs = case.draw(*shape)
+        try:
+            case.attend(inputs)
+        except Fault as fault:
+            if fault.refused:
+                refusals[name] = str(fault)
+                continue
+            expected = f"an output for every shape, also for {name}"
+            yield failed("shapes", expected, str(fault), shapes_of(inputs))
+            return
+    if len(refusals) < len(shapes):
+        yield passed("shapes", f"{len(shapes) - len(refusals)} of {len(shapes)} run")
+    yield from _refused("shapes", refusals)
+
+
+def _refused(check: str, refusals: Mapping[str, str]) -> Iterator[Finding]:
+    """Names of shapes by what was said of them."""
+    for words in dict.fromkeys(refusals.values()):
+        yield untried(check, f"{', '.join(n for n, w in refusals.items() if w == words)}: {words}")
+
+
+def check_equality(case: Case) -> Iterator[Finding]:
+    """As many queries as keys: the output is that of the reference."""
+    if not name_of(case):
+        yield untried("equality", NOTHING)
+        return
+    worst, compared = 0.0, 0
+    for name, shape in alike(case).items():
+        inputs = case.draw(*shape)
+        try:
+            out = case.attend(inputs)
+        except Fault:  # which the check of shapes tells
+            continue
+        difference = _difference(out, reference(case, inputs))
+        if not difference.small:
+            yield _unequal(case, name, inputs, difference)
+            return
+        worst, compared = max(worst, difference.size), compared + 1
+    if compared:
+        yield passed("equality", f"{name_of(case)} to {worst:.0e}, in {compared} shapes")
+    else:
+        yield untried("equality", "attend runs on none of the shapes")
+
+
+class _Difference(NamedTuple):
+    """How far an output is from another, and in which row it begins."""
+
+    size: float  # beside the largest entry, which counts as 1 at least
+    row: int
+
+    @property
+    def small(self) -> bool:
+        """Whether it may be rounding; NaN may not."""
+        return self.size <= CLOSE
+
+
+def _difference(out: torch.Tensor, expected: torch.Tensor) -> _Difference:
+    if not out.numel():
+        return _Difference(0.0, 0)
+    # What is NaN in one of them alone differs; in both, it is the reader's equation.
+    apart = (out.detach().cpu().double() - expected).abs() / expected.abs().nan_to_num().max().clamp(1)
+    apart = torch.where(out.isnan() & expected.isnan(), 0.0, apart.nan_to_num(torch.inf))
+    rows = apart.flatten(0, -3).amax((0, -1)) if apart.ndim > 2 else apart.amax(-1)
+    wrong = (rows > CLOSE).nonzero()
+    return _Difference(float(rows.max()), int(wrong[0]) if len(wrong) else 0)
+
+
+def _unequal(case: Case, name: str, inputs: Inputs, difference: _Difference) -> Finding:
+    if "causality" in case.failed:
+        return untried(
+            "equality", f"it differs from {name_of(case)}, but see `causality`: mend that first"
+        )
+    hint = ""
+    if difference.size < SINGLE:
+        hint = "; that is float32's rounding: float64 must be computed in float64"
+    elif not case.has("define"):
+        hint = "; if it is another equation than a softmax's, write it down as `define`"
+    found = f"a difference of {difference.size:.2g}, first in output {difference.row} ({name})"
+    return failed("equality", f"what {name_of(case)} gives", found + hint, shapes_of(inputs))
+
+
+def check_alignment(case: Case) -> Iterator[Finding]:
+    """With fewer queries than keys, the queries are the last tokens."""
+    for check in {"equality", "causality"} & case.failed:
+        yield untried("alignment", f"see `{check}`: mend that first")
+        return
+    refusals, count = {}, 0
+    for name, shape in unlike(case).items():
+        inputs = case.draw(*shape)
+        whole = _with_queries_before(case, inputs)
+        try:
+            out, of_all = case.attend(inputs), case.attend(whole)
+            expected = reference(case, inputs) if name_of(case) else of_all[..., -out.shape[-2] :, :]
+        except Fault as fault:
+            refusals[name] = str(fault)
+            if not fault.refused:  # which the check of shapes tells, if it is attend's
+                break
+            continue
+        difference = _difference(out, expected)
+        if not difference.small:
+            yield _misaligned(case, inputs, out, difference)
+            return
+        count += 1
+    if count:
+        against = name_of(case) or "the same queries among all of them"
+        yield passed("alignment", f"the queries are the last tokens, by {against}")
+    else:
+        yield from _refused("alignment", refusals)
+
+
+def _with_queries_before(case: Case, inputs: Inputs) -> Inputs:
+    """As many queries as keys, of which the last are those given."""
+    n_q = inputs["q"].shape[-2]
+    whole = case.draw(inputs["k"].shape)
+    whole["q"][..., -n_q:, :] = inputs["q"]
+    return {**inputs, "q": whole["q"]}
+
+
+def _misaligned(
+    case: Case, inputs: Inputs, out: torch.Tensor, difference: _Difference
+) -> Finding:
+    n_q, n_k = inputs["q"].shape[-2], inputs["k"].shape[-2]
+    as_first = case.draw(inputs["k"].shape)["q"]
+    as_first[..., :n_q, :] = inputs["q"]
+    first = case.attend({**inputs, "q": as_first})[..., :n_q, :]
+    found = f"a difference of {difference.size:.2g}, first in output {difference.row}"
+    if _difference(out, first).small:
+        found = (
+            f"the {n_q} queries are taken for the first of {n_k} tokens (top-left alignment): "
+            f"query i stands at position i + n_k − n_q"
+        )
+    expected = "the queries at the end of the keys (bottom-right alignment)"
+    return failed("alignment", expected, found, shapes_of(inputs))
+
+
+def check_empty(case: Case) -> Iterator[Finding]:
+    """Of nothing there is nothing, and who sees nothing gets 0."""
+    shapes, refusals = empty(case), {}
+    if case.causal:
+        shapes["queries before the first key"] = Shape(case.shape(5), case.shape(2))
+    for name, shape in shapes.items():
+        inputs = case.draw(*shape)
+        try:
+            out = case.attend(inputs)
+        except Fault as fault:
+            if fault.refused:
+                refusals[name] = str(fault)
+                continue
+            expected = f"an answer for {name}, too"
+            yield failed("empty", expected, str(fault), shapes_of(inputs))
+            return
+        unseeing = out[..., : max(0, shape.q[-2] - shape.k[-2]), :]
+        if unseeing.isnan().any() or unseeing.any():
+            number = "NaN" if unseeing.isnan().any() else f"{float(unseeing.abs().max()):.2g}"
+            found = f"{number} ({name})"
+            yield failed("empty", "0 for a query that sees no key", found, shapes_of(inputs))
+            return
+    if len(refusals) < len(shapes):
+        run = [name for name in shapes if name not in refusals]
+        yield passed("empty", f"who sees nothing gets 0; {', '.join(run)} run")
+    yield from _refused("empty", refusals)

@@ -1,0 +1,149 @@
+"""What a check found, in words that need no look at the checker."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["passed", "failed", "not tried", "measured"]
+MARKS: Mapping[Status, str] = {"passed": "✓", "failed": "✗", "not tried": "–", "measured": "·"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check of one case, or why it could not be made, which is no pass.
+
+    Attributes:
+        check: its name, such as ``"causality"``.
+        status: ``"measured"`` is what has no right or wrong, such as time.
+        found: what came.
+        expected: what should have come; empty unless it failed.
+        smallest: the smallest input that shows it, likewise.
+        case: the options in words, such as ``"window=4"``; empty if there are none.
+        data: what its figure draws.
+    """
+
+    check: str
+    status: Status
+    found: str
+    expected: str = ""
+    smallest: str = ""
+    case: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line, the options aside."""
+        if self.status == "not tried":
+            return f"not tried: {self.found}"
+        if self.status != "failed":
+            return self.found
+        return (
+            f"expected {self.expected}; found: {self.found}"
+            f"{f'; smallest input: {self.smallest}' if self.smallest else ''}"
+        )
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one or more cases have in common: one line of a report."""
+
+    check: str
+    status: Status
+    sentence: str
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was found about one mechanism.
+
+    Attributes:
+        name: of the mechanism.
+        findings: those of every check and case, in the order of the checks.
+    """
+
+    name: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed; what was not tried is not known."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the checks that failed in some case."""
+        return tuple(dict.fromkeys(f.check for f in self.findings if f.status == "failed"))
+
+    def of(self, check: str) -> list[Finding]:
+        """What one check found, case by case."""
+        return [finding for finding in self.findings if finding.check == check]
+
+    def lines(self) -> Iterator[Line]:
+        """One line for each check, and more where cases differ in what was found."""
+        alike: dict[tuple[str, Status, str], list[str]] = {}
+        for f in self.findings:
+            alike.setdefault((f.check, f.status, f.sentence), []).append(f.case)
+        cases = {f.case for f in self.findings}
+        for (check, status, sentence), found_in in alike.items():
+            named = () if set(found_in) == cases else tuple(dict.fromkeys(found_in))
+            yield Line(check, status, sentence, named)
+
+    def summary(self) -> str:
+        """How many checks ended how: a check counts once, as its worst case does."""
+        worst = {}
+        for status in ("measured", "passed", "not tried", "failed"):
+            worst |= {f.check: status for f in self.findings if f.status == status}
+        counts = {status: list(worst.values()).count(status) for status in MARKS}
+        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        return f"{_counted(len(worst), 'check')}: {told}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines to read."""
+        findings = [asdict(finding) for finding in self.findings]
+        return {"name": self.name, "ok": self.ok, "failed": self.failed, "findings": findings}
+
+    def __str__(self) -> str:
+        """A line a check, and how many ended how."""
+        return "\n".join([*map(in_words, self.lines()), f"{self.name}: {self.summary()}"])
+
+
+def in_words(line: Line) -> str:
+    """One line as a console shows it."""
+    where = f" [{'; '.join(case or 'no options' for case in line.cases)}]" if line.cases else ""
+    return f"{MARKS[line.status]} {line.check}{where}: {line.sentence}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Words in a row: "q, k and v"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def shapes_in_words(**tensors: Sequence[int]) -> str:
+    """Shapes as a reader types them: "q (2, 5, 8), k (2, 9, 8)"."""
+    return ", ".join(f"{name} {tuple(shape)}" for name, shape in tensors.items())
+
+
+def passed(check: str, found: str, **data: Any) -> Finding:
+    """It is as it should be."""
+    return Finding(check, "passed", found, data=data)
+
+
+def failed(check: str, expected: str, found: str, smallest: str = "", **data: Any) -> Finding:
+    """It is not, and the smallest input shows it."""
+    return Finding(check, "failed", found, expected, smallest, data=data)
+
+
+def untried(check: str, why: str) -> Finding:
+    """It could not be made, which is no pass."""
+    return Finding(check, "not tried", why)
+
+
+def measured(check: str, found: str, **data: Any) -> Finding:
+    """It has no right or wrong."""
+    return Finding(check, "measured", found, data=data)

@@ -1,0 +1,158 @@
+"""Lower precision, other devices."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from attention_limits import devices
+from attention_limits.contract.calls import Fault
+from attention_limits.contract.findings import Finding, failed, passed, untried
+from attention_limits.contract.mechanism import Case, Inputs, shapes_of
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+DIGITS = {torch.float32: 1e-5}  # of the output's size; in half precision eight units of rounding
+ROUNDINGS = 8
+PLAIN = 2  # or so many times the error of a plain softmax in that precision
+ELSEWHERE = 1e-4  # between two devices, in float32
+
+
+def check_precision(case: Case) -> Iterator[Finding]:
+    """The output has the dtype of q, and the digits that this dtype can give."""
+    errors: dict[str, tuple[float, float]] = {}
+    for dtype in DTYPES:
+        name = str(dtype).removeprefix("torch.")
+        inputs = case.draw(case.shape(case.size.precise, 16), dtype=dtype)
+        where = f"{name} {shapes_of(inputs)}"
+        exact = case.attend({n: _doubled(x) for n, x in inputs.items()}).detach()
+        try:
+            out = case.attend(inputs).detach()
+        except Fault as fault:
+            if not fault.refused:
+                yield failed("precision", f"an output in {name}", str(fault), where)
+                return
+            yield untried("precision", f"{name}: {fault}")
+            continue
+        if out.dtype != dtype:
+            yield failed("precision", "an output in the dtype of q", f"{out.dtype}", where)
+            return
+        limit = max(
+            DIGITS.get(dtype, ROUNDINGS * torch.finfo(dtype).eps), PLAIN * _plain(case, inputs)
+        )
+        errors[name] = _error(out, exact), limit
+        if not errors[name][0] <= limit:
+            found = f"{errors[name][0]:.1e} of it{_advice(dtype)}"
+            expected = f"an error of at most {limit:.1e} of the output's size"
+            yield failed("precision", expected, found, where, errors=errors)
+            return
+    if errors:
+        told = ", ".join(f"{name} {error:.1e}" for name, (error, _) in errors.items())
+        yield passed("precision", f"errors beside the output: {told}", errors=errors)
+
+
+def _advice(dtype: torch.dtype) -> str:
+    return "" if dtype == torch.float32 else ": compute in float32 what is summed up, then round"
+
+
+def _doubled(x: torch.Tensor) -> torch.Tensor:
+    return x.double() if x.is_floating_point() else x
+
+
+def _error(out: torch.Tensor, exact: torch.Tensor) -> float:
+    size = float(exact.square().mean().sqrt())
+    return float((out.double() - exact).square().mean().sqrt()) / (size or 1.0)
+
+
+def _plain(case: Case, inputs: Inputs) -> float:
+    """The error of three lines of PyTorch: a softmax in the same precision and pattern."""
+    q, k, v = (inputs[name] for name in "qkv")
+    n = q.shape[-2]
+    sees = case.visible(n, n)
+    hidden = ~torch.from_numpy(np.tri(n, dtype=bool) if sees is None else sees)
+    if sees is None and not case.causal:
+        hidden = torch.zeros_like(hidden)
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        scores = (q @ k.mT * q.shape[-1] ** -0.5).masked_fill(hidden, -torch.inf)
+        return scores.softmax(-1).nan_to_num() @ v
+
+    return _error(attend(q, k, v), attend(q.double(), k.double(), v.double()))
+
+
+def check_devices(case: Case) -> Iterator[Finding]:
+    """Shapes without numbers, on the meta device, and every accelerator that is here."""
+    shape = case.shape(9)
+    inputs = case.draw(shape, dtype=torch.float32, device="meta")
+    expected = "a shape on the meta device, which shows a missing device= with no GPU at hand"
+    try:
+        out = case.attend(inputs)
+    except Fault as fault:
+        yield _not_there(fault, expected, inputs)
+        return
+    if out.device.type != "meta":
+        yield failed("devices", expected, f"an output on {out.device}", shapes_of(inputs))
+        return
+    others = devices.available()[1:]
+    on_cpu = case.attend(case.draw(shape, dtype=torch.float32)).detach()
+    for device in others:
+        inputs = case.draw(shape, dtype=torch.float32, device=device)
+        try:
+            out = case.attend(inputs)
+        except Fault as fault:
+            yield _not_there(fault, f"an output on {device}", inputs)
+            return
+        if out.device.type != device or _error(out.detach().cpu(), on_cpu.double()) > ELSEWHERE:
+            found = f"another, on {out.device}"
+            yield failed("devices", f"the CPU's output on {device}", found, shapes_of(inputs))
+            return
+    also = f", and on {others[0]} the CPU's output" if others else "; no accelerator is here"
+    yield passed("devices", f"the meta device gives the shape{also}")
+
+
+def _not_there(fault: Fault, expected: str, inputs: Inputs) -> Finding:
+    if fault.refused:
+        return untried("devices", str(fault))
+    return failed("devices", expected, str(fault), shapes_of(inputs))
+
+
+# --- what a call leaves behind ------------------------------------------------------------------
+
+
+def check_strides(case: Case) -> Iterator[Finding]:
+    """Heads are transposed out of a model's width in practice, so that nothing is contiguous."""
+    inputs = case.draw(case.shape(9))
+    strided = {n: x.mT.contiguous().mT for n, x in inputs.items()}
+    expected = case.attend(inputs).detach()
+    try:
+        out = case.attend(strided).detach()
+    except Fault as fault:
+        wanted = "an output of inputs that are not contiguous"
+        yield failed("strides", wanted, str(fault), shapes_of(inputs))
+        return
+    apart = _error(out, expected)
+    if apart > 1e-9:
+        wanted = "the same output of the same numbers, contiguous or not"
+        yield failed("strides", wanted, f"a difference of {apart:.1e}", shapes_of(inputs))
+        return
+    yield passed("strides", "inputs need not be contiguous")
+
+
+def check_purity(case: Case) -> Iterator[Finding]:
+    """A call changes nothing that it was given, and gives the same each time."""
+    inputs = case.draw(case.shape(9), dtype=torch.float32)
+    kept = {name: x.clone() for name, x in inputs.items()}
+    first = case.attend(inputs, raw=True).detach().clone()
+    for name, x in inputs.items():
+        if not torch.equal(x, kept[name]):
+            found = f"`{name}` is another after the call"
+            yield failed("in place", "inputs left as they were", found, shapes_of(inputs))
+            break
+    else:
+        yield passed("in place", "inputs are left as they were")
+    if torch.equal(case.attend(kept).detach(), first):
+        yield passed("determinism", "two calls give the same bits")
+    else:
+        found = "two calls differ: what is random must come in as a tensor"
+        yield failed("determinism", "the same bits from the same inputs", found, shapes_of(inputs))
+
+
