@@ -17,11 +17,12 @@ class Fault(Exception):
         words: what happened, and where.
         refused: whether it was her own ``raise`` of a ValueError or NotImplementedError: an
             answer of its kind, and no crash.
+        line: in which line of her file, if in any.
     """
 
-    def __init__(self, words: str, *, refused: bool = False) -> None:
+    def __init__(self, words: str, *, refused: bool = False, line: int | None = None) -> None:
         super().__init__(words)
-        self.refused = refused
+        self.refused, self.line = refused, line
 
 
 @contextmanager
@@ -42,22 +43,19 @@ def told(what: str, home: Path | None) -> Iterator[None]:
         if len(message) > LONGEST:
             message = f"{message[:LONGEST]} …"
         refused = isinstance(error, DELIBERATE) and _raised(frames[-1])
+        own = [frame for frame in frames if home and Path(frame.filename) == home]
+        line = own[-1].lineno if own else None
         verb = "refuses" if refused else f"raises {type(error).__name__}"
-        raise Fault(f"{what} {verb}{_place(frames, home)}: {message}", refused=refused) from error
+        place = f" in line {line} of {home.name}" if home and line else ""
+        quoted = "" if refused or not own else f", `{own[-1].line}`"
+        words = f"{what} {verb}{place}{quoted}: {message}"
+        raise Fault(words, refused=refused, line=line) from error
 
 
 def _raised(frame: traceback.FrameSummary) -> bool:
     """Whether the innermost line is a ``raise``; PyTorch's and NumPy's own are no refusals."""
     foreign = {"torch", "numpy"} & set(Path(frame.filename).parts)
     return not foreign and (frame.line or "").startswith("raise")
-
-
-def _place(frames: traceback.StackSummary, home: Path | None) -> str:
-    """The innermost line of the reader's file, if it was there."""
-    own = [frame for frame in frames if home and Path(frame.filename) == home]
-    if not own:
-        return ""
-    return f" in line {own[-1].lineno} of {home.name if home else ''}, `{own[-1].line}`"
 
 
 def home_of(function: Callable) -> Path | None:

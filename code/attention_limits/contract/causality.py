@@ -14,7 +14,7 @@ from attention_limits.contract.calls import told
 from attention_limits.contract.findings import Finding, failed, listed, measured, passed
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
 
-FELT = 1e-10  # a change of less, beside the largest output, is rounding
+FELT = 1e-10  # what is less, beside the largest change or gradient, is rounding
 
 
 class Reach(NamedTuple):
@@ -89,9 +89,12 @@ def _by_gradient(case: Case, inputs: Inputs, names: list[str], rows) -> dict[str
                 else [None] * len(names)
             )
         for name, grad in zip(names, grads, strict=True):
-            x = leaves[name]
-            moved = torch.zeros(x.shape[-2]) if grad is None else _per_row(grad != 0)
-            found[name].append(moved.bool().cpu().numpy())
+            moved = (
+                torch.zeros(leaves[name].shape[-2], dtype=torch.bool)
+                if grad is None
+                else _per_row(~(grad.abs() <= FELT * grad.abs().nan_to_num().max()))
+            )
+            found[name].append(moved.cpu().numpy())
     return {name: np.array(rows_of) for name, rows_of in found.items()}
 
 
@@ -170,7 +173,7 @@ def _beyond(keys: np.ndarray, sees: np.ndarray, inputs: Inputs, data: dict) -> F
         else ""
     )
     found = (
-        f"query {i} sees key {j}, {abs(i - j)} position{'s' * (abs(i - j) != 1)} "
+        f"query {i} sees key {j}, {abs(j - i)} {'position' if abs(j - i) == 1 else 'positions'} "
         f"{'ahead' if j > i else 'back'} (and {wrong.sum() - 1} more such pairs){wide}"
     )
     expected = "no more than `visible` shows"

@@ -45,8 +45,8 @@ def alike(case: Case) -> dict[str, Shape]:
 def unlike(case: Case) -> dict[str, Shape]:
     """Shapes with fewer queries than keys."""
     return {
-        "one query against a cache": Shape(case.shape(1), case.shape(6)),
-        "fewer queries than keys": Shape(case.shape(5), case.shape(13)),
+        "fewer queries than keys": Shape(case.shape(2), case.shape(5)),
+        "one query against a cache": Shape(case.shape(1), case.shape(13)),
         "many fewer queries than keys": Shape(case.shape(5), case.shape(case.size.long)),
     }
 
@@ -63,27 +63,29 @@ def empty(case: Case) -> dict[str, Shape]:
 
 def check_shapes(case: Case) -> Iterator[Finding]:
     """Every shape has an answer, or a refusal in the reader's own words."""
-    shapes, refusals = {**alike(case), **unlike(case)}, {}
+    shapes = {**alike(case), **unlike(case)}
+    refusals: dict[str, Fault] = {}
     for name, shape in shapes.items():
         inputs = case.draw(*shape)
         try:
             case.attend(inputs)
         except Fault as fault:
             if fault.refused:
-                refusals[name] = str(fault)
+                refusals[name] = fault
                 continue
             expected = f"an output for every shape, also for {name}"
-            yield failed("shapes", expected, str(fault), shapes_of(inputs))
+            yield case.met("shapes", expected, fault, shapes_of(inputs))
             return
     if len(refusals) < len(shapes):
         yield passed("shapes", f"{len(shapes) - len(refusals)} of {len(shapes)} run")
     yield from _refused("shapes", refusals)
 
 
-def _refused(check: str, refusals: Mapping[str, str]) -> Iterator[Finding]:
-    """Names of shapes by what was said of them."""
-    for words in dict.fromkeys(refusals.values()):
-        yield untried(check, f"{', '.join(n for n, w in refusals.items() if w == words)}: {words}")
+def _refused(check: str, refusals: Mapping[str, Fault]) -> Iterator[Finding]:
+    """Names of shapes by the line that refuses them, and what it says of the first."""
+    for line in dict.fromkeys(fault.line for fault in refusals.values()):
+        names = [name for name, fault in refusals.items() if fault.line == line]
+        yield untried(check, f"{', '.join(names)}: {refusals[names[0]]}")
 
 
 def check_equality(case: Case) -> Iterator[Finding]:
@@ -151,7 +153,8 @@ def check_alignment(case: Case) -> Iterator[Finding]:
     for check in {"equality", "causality"} & case.failed:
         yield untried("alignment", f"see `{check}`: mend that first")
         return
-    refusals, count = {}, 0
+    refusals: dict[str, Fault] = {}
+    count = 0
     for name, shape in unlike(case).items():
         inputs = case.draw(*shape)
         whole = _with_queries_before(case, inputs)
@@ -159,9 +162,10 @@ def check_alignment(case: Case) -> Iterator[Finding]:
             out, of_all = case.attend(inputs), case.attend(whole)
             expected = reference(case, inputs) if name_of(case) else of_all[..., -out.shape[-2] :, :]
         except Fault as fault:
-            refusals[name] = str(fault)
-            if not fault.refused:  # which the check of shapes tells, if it is attend's
-                break
+            if not fault.refused:
+                yield case.met("alignment", "an output", fault, shapes_of(inputs))
+                return
+            refusals[name] = fault
             continue
         difference = _difference(out, expected)
         if not difference.small:
@@ -202,8 +206,9 @@ def _misaligned(
 
 def check_empty(case: Case) -> Iterator[Finding]:
     """Of nothing there is nothing, and who sees nothing gets 0."""
-    shapes, refusals = empty(case), {}
-    if case.causal:
+    shapes = empty(case)
+    refusals: dict[str, Fault] = {}
+    if case.causal and "causality" not in case.failed:
         shapes["queries before the first key"] = Shape(case.shape(5), case.shape(2))
     for name, shape in shapes.items():
         inputs = case.draw(*shape)
@@ -211,10 +216,9 @@ def check_empty(case: Case) -> Iterator[Finding]:
             out = case.attend(inputs)
         except Fault as fault:
             if fault.refused:
-                refusals[name] = str(fault)
+                refusals[name] = fault
                 continue
-            expected = f"an answer for {name}, too"
-            yield failed("empty", expected, str(fault), shapes_of(inputs))
+            yield case.met("empty", f"an answer for {name}, too", fault, shapes_of(inputs))
             return
         unseeing = out[..., : max(0, shape.q[-2] - shape.k[-2]), :]
         if unseeing.isnan().any() or unseeing.any():

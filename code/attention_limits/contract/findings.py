@@ -45,7 +45,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Line:
-    """What one or more cases have in common: one line of a report."""
+    """What one or more cases have in common: one line of a report.
+
+    Attributes:
+        check: the name of the check, or of several that were not tried for one reason.
+        status: as for a finding.
+        sentence: what was found.
+        cases: the cases in which; empty if in all.
+    """
 
     check: str
     status: Status
@@ -81,13 +88,17 @@ class Report:
 
     def lines(self) -> Iterator[Line]:
         """One line for each check, and more where cases differ in what was found."""
-        alike: dict[tuple[str, Status, str], list[str]] = {}
+        alike: dict[tuple[str, Status, str], tuple[list[str], list[str]]] = {}
         for f in self.findings:
-            alike.setdefault((f.check, f.status, f.sentence), []).append(f.case)
+            # Checks that were not tried for one reason share a line.
+            check = "" if f.status == "not tried" else f.check
+            checks, found_in = alike.setdefault((check, f.status, f.sentence), ([], []))
+            checks.append(f.check)
+            found_in.append(f.case)
         cases = {f.case for f in self.findings}
-        for (check, status, sentence), found_in in alike.items():
+        for (_, status, sentence), (checks, found_in) in alike.items():
             named = () if set(found_in) == cases else tuple(dict.fromkeys(found_in))
-            yield Line(check, status, sentence, named)
+            yield Line(", ".join(dict.fromkeys(checks)), status, sentence, named)
 
     def summary(self) -> str:
         """How many checks ended how: a check counts once, as its worst case does."""

@@ -11,7 +11,13 @@ import torch
 from torch.nn.functional import softplus
 
 from attention_limits.contract.calls import Fault, home_of, parameters_of, takes, told
-from attention_limits.contract.findings import listed, shapes_in_words
+from attention_limits.contract.findings import (
+    Finding,
+    failed,
+    listed,
+    shapes_in_words,
+    untried,
+)
 from attention_limits.contract.sizes import D, Size
 
 Options = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
@@ -52,6 +58,7 @@ class Case:
         self.module, self.options, self.causal, self.size = module, options, causal, size
         self.home = home_of(module.attend)
         self.failed: set[str] = set()  # names of checks, so that none tells their fault again
+        self.crashes: dict[int, str] = {}  # lines of the file, and the checks that met them first
 
     @functools.cached_property
     def name(self) -> str:
@@ -64,6 +71,15 @@ class Case:
             return dict(self.options)
         with told("the function in CASES", self.home):
             return dict(self.options(n_k))
+
+    def met(self, check: str, expected: str, fault: Fault, smallest: str = "") -> Finding:
+        """What a fault is to a check: its failure, unless it was refused or told before."""
+        if fault.refused:
+            return untried(check, str(fault))
+        before = self.crashes.setdefault(fault.line, check) if fault.line else check
+        if before != check:
+            return untried(check, f"line {fault.line} fails again: see `{before}`")
+        return failed(check, expected, str(fault), smallest)
 
     def has(self, name: str) -> bool:
         """Whether the module has such a function."""
@@ -143,10 +159,10 @@ class Case:
         three, four = (self.draw(self.shape(n)) for n in (3, 4))
         tokens, pairs, constants = [], [], []
         for name in list(three)[3:]:
-            axes = (three[name].shape[-2:], four[name].shape[-2:])
-            grown = [a != b for a, b in zip(*axes, strict=True)]
-            kind = pairs if grown == [True, True] else tokens if any(grown[:1]) else constants
-            kind.append(name)
+            shapes = three[name].shape[-2:], four[name].shape[-2:]
+            grown = [a != b for a, b in zip(*shapes, strict=True)]
+            rows, columns = grown if len(grown) == 2 else (False, False)  # a vector has no rows
+            (pairs if rows and columns else tokens if rows else constants).append(name)
         return Kinds(tuple(tokens), tuple(pairs), tuple(constants))
 
     # --- calls ----------------------------------------------------------------------------------

@@ -32,7 +32,6 @@ SIZES = {
     "quick": Size(
         map=8,
         far=40,
-        precise=300,
         lengths=(33, 64, 128, 256, 512),
         timed=64,
         repeats=2,
