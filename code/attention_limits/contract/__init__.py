@@ -22,21 +22,23 @@ And it can say what to check it with:
 - ``CASES = [{"window": 4}, {"window": 9}]``: options, a row a case; a row that depends on the
   number of keys is a function of it;
 - ``CAUSAL = True``: no output depends on a later token; an option ``causal`` says so, too;
-- ``inputs(q, k, v, generator)``: further tensors by name, such as gates, drawn for these q, k and v.
+- ``inputs(q, k, v, generator)``: further tensors by name, such as gates, for these q, k and v.
 
 What cannot be tried is told, and is no pass.
 """
 
 import dataclasses
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from attention_limits.checks import check_choice
 from attention_limits.contract import causality, equality, gradients, precision, scaling, streaming
-from attention_limits.contract.calls import Fault, told
+from attention_limits.contract.calls import FaultError, told
+from attention_limits.contract.cases import UnusableError, cases_of
 from attention_limits.contract.findings import Finding, Report, untried
-from attention_limits.contract.mechanism import Case, Module, Options, UnusableError, cases_of
+from attention_limits.contract.mechanism import Case, Module, Options
 from attention_limits.contract.sizes import SIZES
 from attention_limits.progress import Progress, silent
 
@@ -97,6 +99,13 @@ def check(
     return Report(name, tuple(f for found in findings.values() for f in found))
 
 
+def to_html(report: Report) -> str:
+    """A report as a page of its own, with pictures."""
+    from attention_limits.contract import figures, page  # which bring Matplotlib
+
+    return page.page(report, figures.draw(report))
+
+
 def _checked(name: str, case: Case) -> list[Finding]:
     """What one check finds in one case; what goes wrong on its way is a finding."""
     found: list[Finding] = []
@@ -106,7 +115,7 @@ def _checked(name: str, case: Case) -> list[Finding]:
         try:
             with told(f"the check of {name}", case.home):
                 found.extend(CHECKS[name](case))
-        except Fault as fault:
+        except FaultError as fault:
             found.append(case.met(name, "an answer", fault))
     case.failed |= {finding.check for finding in found if finding.status == "failed"}
     return [dataclasses.replace(finding, case=case.name) for finding in found]
@@ -121,12 +130,20 @@ def load(path: str | Path) -> Module:
     path = Path(path).resolve()
     if path.suffix != ".py" or not path.is_file():
         raise UnusableError(f"file must be a Python file that is there, got {str(path)!r}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
+    # Under a name that is nobody else's: the file may well be called linear.py.
+    spec = importlib.util.spec_from_file_location(f"brought.{path.stem}", path)
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their own module up
+    sys.path.insert(0, str(path.parent))  # what lies beside the file can be imported, as in a run
     try:
-        with told("running the file", path):
+        with told("running it", path):
             spec.loader.exec_module(module)
-    except Fault as fault:
-        raise UnusableError(f"file must be one that can be run, got {path.name}: {fault}") from fault
+    except FaultError as fault:
+        raise UnusableError(
+            f"file must be one that can be run, got {path.name}: {fault}"
+        ) from fault
+    finally:
+        sys.path.remove(str(path.parent))
     return module

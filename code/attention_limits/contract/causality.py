@@ -37,9 +37,11 @@ def check_causality(case: Case) -> Iterator[Finding]:
     later = np.triu(np.ones((n, n), dtype=bool), 1)
     keys = reach.through(*names[1:])
     sees = case.visible(n, n)
-    data = {"seen": keys.tolist(), "visible": None if sees is None else sees.tolist()}
+    allowed = ~later if sees is None else sees
+    # Queries in rows, keys in columns; where nothing is promised, everything is allowed.
+    limits = allowed if case.causal or sees is not None else np.ones_like(allowed)
+    data = {"seen": keys.tolist(), "allowed": limits.tolist()}
     if case.causal:
-        allowed = ~later
         if sees is not None and (sees & later).any():
             i, j = np.argwhere(sees & later)[0]
             found = f"`visible` itself lets query {i} see key {j}"
@@ -48,13 +50,11 @@ def check_causality(case: Case) -> Iterator[Finding]:
         if (reach.through(*names) & later).any():
             yield _leak(case, reach, names, later, inputs, data)
             return
-    if sees is not None:
-        allowed = sees
-        if (keys & ~sees).any():
-            yield _beyond(keys, sees, inputs, data)
-            return
+    if sees is not None and (keys & ~sees).any():
+        yield _beyond(keys, sees, inputs, data)
+        return
     if case.causal or sees is not None:
-        yield _from_afar(case, names[1:]) or _well(case, keys, allowed, data)
+        yield _from_afar(case, names[1:]) or _well(case, keys, allowed, data, sees is not None)
         return
     ahead = reach.through(*names) & later
     found = (
@@ -64,12 +64,6 @@ def check_causality(case: Case) -> Iterator[Finding]:
         else "no output depends on a later token; CAUSAL = True would make that a promise"
     )
     yield measured("causality", found, **data)
-
-
-def looks_ahead(finding: Finding) -> bool:
-    """Whether some query was found to see a later key."""
-    seen = np.array(finding.data.get("seen", [[False]]))
-    return bool(np.triu(seen, 1).any())
 
 
 def _by_gradient(case: Case, inputs: Inputs, names: list[str], rows) -> dict[str, np.ndarray]:
@@ -139,16 +133,22 @@ def _leak(
         if any((found[name] & later).any() for name in names)
     ]
     found = (
-        f"output {i} depends on token {j} (and so do {leaks.sum() - 1} more of "
-        f"{later.sum()} pairs), through {listed(through)}, seen by {listed(ways)}"
-        f"{_pattern(leaks, through)}"
+        f"output {i} depends on token {j} ({leaks.sum()} of {later.sum()} such pairs leak), "
+        f"through {listed(through)}, seen by {listed(ways)}{_pattern(leaks, through, ways)}"
     )
     expected = "no output that depends on a later token"
-    return failed("causality", expected, found, f"tokens {i} and {j} of {shapes_of(inputs)}", **data)
+    return failed(
+        "causality", expected, found, f"tokens {i} and {j} of {shapes_of(inputs)}", **data
+    )
 
 
-def _pattern(leaks: np.ndarray, through: list[str]) -> str:
+def _pattern(leaks: np.ndarray, through: list[str], ways: list[str]) -> str:
     """What kind of slip looks so."""
+    if ways == ["a change"]:
+        return (
+            ". It has no gradient: what is chosen by a comparison, or detached, depends on later "
+            "tokens"
+        )
     i, j = np.nonzero(leaks)
     steps = set((j - i).tolist())
     if through == ["k"]:
@@ -197,10 +197,12 @@ def _from_afar(case: Case, names: list[str]) -> Finding | None:
     return failed("causality", "the same pattern in long sequences", found, shapes_of(inputs))
 
 
-def _well(case: Case, keys: np.ndarray, allowed: np.ndarray, data: dict) -> Finding:
+def _well(
+    case: Case, keys: np.ndarray, allowed: np.ndarray, data: dict, patterned: bool
+) -> Finding:
     unfelt = (allowed & ~keys).sum()
     what = "nobody sees a later token" if case.causal else "nobody sees more than `visible` shows"
-    if case.causal and data["visible"] is not None:
+    if case.causal and patterned:
         what += ", nor more than `visible` shows"
     quiet = f"; {unfelt} that may be seen had no influence" if unfelt else ""
     return passed("causality", f"{what}, by gradients and by changes{quiet}", **data)

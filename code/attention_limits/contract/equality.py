@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from attention_limits.contract.calls import Fault
+from attention_limits.contract.calls import FaultError
 from attention_limits.contract.findings import Finding, failed, passed, untried
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
 from attention_limits.contract.reference import NOTHING, name_of, reference
@@ -64,12 +64,12 @@ def empty(case: Case) -> dict[str, Shape]:
 def check_shapes(case: Case) -> Iterator[Finding]:
     """Every shape has an answer, or a refusal in the reader's own words."""
     shapes = {**alike(case), **unlike(case)}
-    refusals: dict[str, Fault] = {}
+    refusals: dict[str, FaultError] = {}
     for name, shape in shapes.items():
         inputs = case.draw(*shape)
         try:
             case.attend(inputs)
-        except Fault as fault:
+        except FaultError as fault:
             if fault.refused:
                 refusals[name] = fault
                 continue
@@ -81,10 +81,10 @@ def check_shapes(case: Case) -> Iterator[Finding]:
     yield from _refused("shapes", refusals)
 
 
-def _refused(check: str, refusals: Mapping[str, Fault]) -> Iterator[Finding]:
-    """Names of shapes by the line that refuses them, and what it says of the first."""
-    for line in dict.fromkeys(fault.line for fault in refusals.values()):
-        names = [name for name, fault in refusals.items() if fault.line == line]
+def _refused(check: str, refusals: Mapping[str, FaultError]) -> Iterator[Finding]:
+    """Names of shapes by the place that refuses them, and what it says of the first."""
+    for place in dict.fromkeys(fault.place for fault in refusals.values()):
+        names = [name for name, fault in refusals.items() if fault.place == place]
         yield untried(check, f"{', '.join(names)}: {refusals[names[0]]}")
 
 
@@ -98,7 +98,7 @@ def check_equality(case: Case) -> Iterator[Finding]:
         inputs = case.draw(*shape)
         try:
             out = case.attend(inputs)
-        except Fault:  # which the check of shapes tells
+        except FaultError:  # which the check of shapes tells
             continue
         difference = _difference(out, reference(case, inputs))
         if not difference.small:
@@ -127,7 +127,9 @@ def _difference(out: torch.Tensor, expected: torch.Tensor) -> _Difference:
     if not out.numel():
         return _Difference(0.0, 0)
     # What is NaN in one of them alone differs; in both, it is the reader's equation.
-    apart = (out.detach().cpu().double() - expected).abs() / expected.abs().nan_to_num().max().clamp(1)
+    apart = (
+        out.detach().cpu().double() - expected
+    ).abs() / expected.abs().nan_to_num().max().clamp(1)
     apart = torch.where(out.isnan() & expected.isnan(), 0.0, apart.nan_to_num(torch.inf))
     rows = apart.flatten(0, -3).amax((0, -1)) if apart.ndim > 2 else apart.amax(-1)
     wrong = (rows > CLOSE).nonzero()
@@ -153,15 +155,17 @@ def check_alignment(case: Case) -> Iterator[Finding]:
     for check in {"equality", "causality"} & case.failed:
         yield untried("alignment", f"see `{check}`: mend that first")
         return
-    refusals: dict[str, Fault] = {}
+    refusals: dict[str, FaultError] = {}
     count = 0
     for name, shape in unlike(case).items():
         inputs = case.draw(*shape)
         whole = _with_queries_before(case, inputs)
         try:
             out, of_all = case.attend(inputs), case.attend(whole)
-            expected = reference(case, inputs) if name_of(case) else of_all[..., -out.shape[-2] :, :]
-        except Fault as fault:
+            expected = (
+                reference(case, inputs) if name_of(case) else of_all[..., -out.shape[-2] :, :]
+            )
+        except FaultError as fault:
             if not fault.refused:
                 yield case.met("alignment", "an output", fault, shapes_of(inputs))
                 return
@@ -187,9 +191,7 @@ def _with_queries_before(case: Case, inputs: Inputs) -> Inputs:
     return {**inputs, "q": whole["q"]}
 
 
-def _misaligned(
-    case: Case, inputs: Inputs, out: torch.Tensor, difference: _Difference
-) -> Finding:
+def _misaligned(case: Case, inputs: Inputs, out: torch.Tensor, difference: _Difference) -> Finding:
     n_q, n_k = inputs["q"].shape[-2], inputs["k"].shape[-2]
     as_first = case.draw(inputs["k"].shape)["q"]
     as_first[..., :n_q, :] = inputs["q"]
@@ -207,14 +209,14 @@ def _misaligned(
 def check_empty(case: Case) -> Iterator[Finding]:
     """Of nothing there is nothing, and who sees nothing gets 0."""
     shapes = empty(case)
-    refusals: dict[str, Fault] = {}
+    refusals: dict[str, FaultError] = {}
     if case.causal and "causality" not in case.failed:
         shapes["queries before the first key"] = Shape(case.shape(5), case.shape(2))
     for name, shape in shapes.items():
         inputs = case.draw(*shape)
         try:
             out = case.attend(inputs)
-        except Fault as fault:
+        except FaultError as fault:
             if fault.refused:
                 refusals[name] = fault
                 continue
@@ -228,5 +230,5 @@ def check_empty(case: Case) -> Iterator[Finding]:
             return
     if len(refusals) < len(shapes):
         run = [name for name in shapes if name not in refusals]
-        yield passed("empty", f"who sees nothing gets 0; {', '.join(run)} run")
+        yield passed("empty", f"who sees nothing gets 0 (tried: {', '.join(run)})")
     yield from _refused("empty", refusals)

@@ -49,15 +49,22 @@ class Line:
 
     Attributes:
         check: the name of the check, or of several that were not tried for one reason.
-        status: as for a finding.
-        sentence: what was found.
-        cases: the cases in which; empty if in all.
+        cases: the options, in words, of the cases in which; empty if in all.
+        finding: one of those that are alike.
     """
 
     check: str
-    status: Status
-    sentence: str
     cases: tuple[str, ...]
+    finding: Finding
+
+    @property
+    def heading(self) -> str:
+        """Its mark, its name, and the cases: "✗ causality [window=4]"."""
+        where = f" [{'; '.join(case or 'no options' for case in self.cases)}]" * bool(self.cases)
+        return f"{MARKS[self.finding.status]} {self.check}{where}"
+
+    def __str__(self) -> str:
+        return f"{self.heading}: {self.finding.sentence}"
 
 
 @dataclass(frozen=True)
@@ -88,21 +95,20 @@ class Report:
 
     def lines(self) -> Iterator[Line]:
         """One line for each check, and more where cases differ in what was found."""
-        alike: dict[tuple[str, Status, str], tuple[list[str], list[str]]] = {}
+        alike: dict[tuple[str, Status, str], list[Finding]] = {}
         for f in self.findings:
             # Checks that were not tried for one reason share a line.
             check = "" if f.status == "not tried" else f.check
-            checks, found_in = alike.setdefault((check, f.status, f.sentence), ([], []))
-            checks.append(f.check)
-            found_in.append(f.case)
+            alike.setdefault((check, f.status, f.sentence), []).append(f)
         cases = {f.case for f in self.findings}
-        for (_, status, sentence), (checks, found_in) in alike.items():
-            named = () if set(found_in) == cases else tuple(dict.fromkeys(found_in))
-            yield Line(", ".join(dict.fromkeys(checks)), status, sentence, named)
+        for group in alike.values():
+            found_in = dict.fromkeys(f.case for f in group)
+            named = () if set(found_in) == cases else tuple(found_in)
+            yield Line(", ".join(dict.fromkeys(f.check for f in group)), named, group[0])
 
     def summary(self) -> str:
         """How many checks ended how: a check counts once, as its worst case does."""
-        worst = {}
+        worst: dict[str, str] = {}
         for status in ("measured", "passed", "not tried", "failed"):
             worst |= {f.check: status for f in self.findings if f.status == status}
         counts = {status: list(worst.values()).count(status) for status in MARKS}
@@ -116,13 +122,7 @@ class Report:
 
     def __str__(self) -> str:
         """A line a check, and how many ended how."""
-        return "\n".join([*map(in_words, self.lines()), f"{self.name}: {self.summary()}"])
-
-
-def in_words(line: Line) -> str:
-    """One line as a console shows it."""
-    where = f" [{'; '.join(case or 'no options' for case in line.cases)}]" if line.cases else ""
-    return f"{MARKS[line.status]} {line.check}{where}: {line.sentence}"
+        return "\n".join([*map(str, self.lines()), f"{self.name}: {self.summary()}"])
 
 
 def listed(names: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch.autograd.gradcheck import GradcheckError
 
-from attention_limits.contract.calls import Fault, told
+from attention_limits.contract.calls import FaultError, told
 from attention_limits.contract.findings import Finding, failed, listed, passed, untried
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
 
@@ -21,7 +21,7 @@ def check_gradients(case: Case) -> Iterator[Finding]:
         inputs = case.draw(*shape)
         try:
             case.attend(inputs)
-        except Fault as fault:
+        except FaultError as fault:
             if number:  # it refuses this shape, which the check of shapes tells
                 continue
             yield case.met("gradients", "an output", fault, shapes_of(inputs))

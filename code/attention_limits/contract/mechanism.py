@@ -1,8 +1,7 @@
 """A reader's mechanism under one choice of options: how the checks draw its inputs and call it."""
 
 import functools
-import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -10,11 +9,10 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from attention_limits.contract.calls import Fault, home_of, parameters_of, takes, told
+from attention_limits.contract.calls import FaultError, home_of, needed, takes, told
 from attention_limits.contract.findings import (
     Finding,
     failed,
-    listed,
     shapes_in_words,
     untried,
 )
@@ -30,10 +28,6 @@ GATES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "log_decay": lambda noise: -softplus(noise),
     "beta": lambda noise: 2 * noise.sigmoid(),
 }
-
-
-class UnusableError(ValueError):
-    """What cannot be checked at all, such as a module without an ``attend``."""
 
 
 class Kinds(NamedTuple):
@@ -58,7 +52,7 @@ class Case:
         self.module, self.options, self.causal, self.size = module, options, causal, size
         self.home = home_of(module.attend)
         self.failed: set[str] = set()  # names of checks, so that none tells their fault again
-        self.crashes: dict[int, str] = {}  # lines of the file, and the checks that met them first
+        self.crashes: dict[str, str] = {}  # places, and the checks that met them first
 
     @functools.cached_property
     def name(self) -> str:
@@ -72,13 +66,13 @@ class Case:
         with told("the function in CASES", self.home):
             return dict(self.options(n_k))
 
-    def met(self, check: str, expected: str, fault: Fault, smallest: str = "") -> Finding:
+    def met(self, check: str, expected: str, fault: FaultError, smallest: str = "") -> Finding:
         """What a fault is to a check: its failure, unless it was refused or told before."""
         if fault.refused:
             return untried(check, str(fault))
-        before = self.crashes.setdefault(fault.line, check) if fault.line else check
+        before = self.crashes.setdefault(fault.place, check) if fault.place else check
         if before != check:
-            return untried(check, f"line {fault.line} fails again: see `{before}`")
+            return untried(check, f"{fault.place} fails again: see `{before}`")
         return failed(check, expected, str(fault), smallest)
 
     def has(self, name: str) -> bool:
@@ -91,7 +85,7 @@ class Case:
         for lead in LEADS:
             try:
                 self.attend(self.draw((*lead, 5, D)))
-            except Fault:
+            except FaultError:
                 continue
             return lead
         return LEADS[0]
@@ -146,8 +140,14 @@ class Case:
         if self.has("inputs"):
             with told("inputs", self.home):
                 made = self.module.inputs(q, k, v, generator)
-                return {**found, **{name: x.detach() for name, x in made.items()}}
-        for name in _needed(self.module.attend):
+            if not isinstance(made, Mapping):
+                raise FaultError(f"inputs must return tensors by name, got {type(made).__name__}")
+            for name, x in made.items():
+                if not isinstance(x, torch.Tensor):
+                    raise FaultError(f"inputs must return tensors, got {type(x)} for {name}")
+                found[name] = x.detach()
+            return found
+        for name in needed(self.module.attend):
             if name in GATES and name not in options:
                 noise = torch.randn(*k.shape[:-1], 1, generator=generator, dtype=k.dtype)
                 found[name] = GATES[name](noise)
@@ -157,7 +157,9 @@ class Case:
     def kinds(self) -> Kinds:
         """Which of the further tensors grow with the number of tokens, and how."""
         three, four = (self.draw(self.shape(n)) for n in (3, 4))
-        tokens, pairs, constants = [], [], []
+        tokens: list[str] = []
+        pairs: list[str] = []
+        constants: list[str] = []
         for name in list(three)[3:]:
             shapes = three[name].shape[-2:], four[name].shape[-2:]
             grown = [a != b for a, b in zip(*shapes, strict=True)]
@@ -171,7 +173,7 @@ class Case:
         """The output, (..., n_q, d_v), of copies of the inputs unless they are wanted ``raw``.
 
         Raises:
-            Fault: if there is none, or one of another shape.
+            FaultError: if there is none, or one of another shape.
         """
         inputs = inputs if raw else {name: x.clone() for name, x in inputs.items()}
         q, k, v, *_ = inputs.values()
@@ -185,12 +187,12 @@ class Case:
         """Outputs of the next tokens of a stream of n, and its state.
 
         Raises:
-            Fault: if there are none.
+            FaultError: if there are none.
         """
         with told("step", self.home):
             answer = self._call("step", inputs, n, {}, state)
         if not isinstance(answer, tuple) or len(answer) != 2:
-            raise Fault(f"step must return (outputs, state), got {type(answer).__name__}")
+            raise FaultError(f"step must return (outputs, state), got {type(answer).__name__}")
         out, state = answer
         _, k, v, *_ = inputs.values()
         self._check_output("step", out, (*out.shape[:-2], k.shape[-2], v.shape[-1]))
@@ -209,10 +211,13 @@ class Case:
         return {key: x for key, x in options.items() if takes(function, key)}
 
     def _check_output(self, name: str, out: object, wanted: tuple[int, ...]) -> None:
+        place = f"the output of {name}"
         if not isinstance(out, torch.Tensor):
-            raise Fault(f"{name} must return a torch tensor, got {type(out).__name__}")
+            words = f"{name} must return a torch tensor, got {type(out).__name__}"
+            raise FaultError(words, place=place)
         if out.shape != wanted:
-            raise Fault(f"{name} gives the shape {tuple(out.shape)} where it should be {wanted}")
+            words = f"{name} gives the shape {tuple(out.shape)} where it should be {wanted}"
+            raise FaultError(words, place=place)
 
     def visible(self, n_q: int, n_k: int) -> np.ndarray | None:
         """Who sees whom, (n_q, n_k) booleans, if the module says so, of the last n_q tokens."""
@@ -227,76 +232,8 @@ class Case:
         sees = np.asarray(sees)
         if sees.dtype != bool or sees.shape != (n_q, n_k):
             got = f"{sees.dtype} {sees.shape}"
-            raise Fault(f"visible must give booleans of shape {(n_q, n_k)}, got {got}")
+            raise FaultError(f"visible must give booleans of shape {(n_q, n_k)}, got {got}")
         return sees
-
-
-def cases_of(
-    module: Module,
-    options: Options | Sequence[Options] | None,
-    causal: bool | None,
-    size: Size,
-) -> list[Case]:
-    """The cases to check a module under: those given, else its CASES, else causal or not.
-
-    Raises:
-        UnusableError: saying what the module lacks.
-    """
-    attend = getattr(module, "attend", None)
-    if not callable(attend):
-        raise UnusableError("module must have a function attend(q, k, v), got none")
-    parameters = parameters_of(attend)
-    given = options if options is not None else getattr(module, "CASES", None)
-    if given is None:
-        given = [{"causal": False}, {"causal": True}] if "causal" in parameters else [{}]
-    rows: Iterable[Options] = [given] if isinstance(given, Mapping) or callable(given) else given
-    cases = [Case(module, row, _claim(module, row, causal), size) for row in rows]
-    if not cases:
-        raise UnusableError("CASES must have at least one row of options, got none")
-    for case in cases:
-        _check_arguments(case)
-    return cases
-
-
-def _claim(module: Module, options: Options, causal: bool | None) -> bool | None:
-    """Whether a case says that it is causal: what is nearer to it is asked first."""
-    parameter = parameters_of(module.attend).get("causal")
-    row = options(D) if callable(options) else options
-    if causal is not None:
-        return causal
-    if "causal" in row or parameter:
-        return bool(row.get("causal", parameter and parameter.default is True))
-    if hasattr(module, "CAUSAL"):
-        return bool(module.CAUSAL)
-    return True if hasattr(module, "step") else None  # a stream cannot look ahead
-
-
-def _needed(function: Callable) -> list[str]:
-    """What a function cannot do without, beside q, k and v."""
-    parameters = itertools.islice(parameters_of(function).values(), 3, None)
-    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    return [p.name for p in named if p.default is p.empty]
-
-
-def _check_arguments(case: Case) -> None:
-    """Refuse an ``attend`` that asks for what nobody gives, and options that it does not take."""
-    attend = case.module.attend
-    if len(parameters_of(attend)) < 3:
-        raise UnusableError(f"attend must take q, k and v, got {list(parameters_of(attend))}")
-    try:
-        options, drawn = case.options_at(5), case.draw((2, 5, D))
-    except Fault as fault:
-        raise UnusableError(f"inputs must be something to check with, got none: {fault}") from fault
-    except (TypeError, AttributeError) as error:
-        raise UnusableError(f"inputs must be a mapping of names to tensors: {error}") from error
-    if strange := [name for name in (*options, *list(drawn)[3:]) if not takes(attend, name)]:
-        raise UnusableError(f"options must be ones that attend takes, got {listed(strange)}")
-    if lacking := [n for n in _needed(attend) if n not in options and n not in drawn]:
-        raise UnusableError(
-            f"attend must be told its {listed(lacking)}, got nothing: give numbers in "
-            f"CASES = [{{{lacking[0]!r}: …}}] or as an option, and tensors as "
-            f"inputs(q, k, v, generator), which returns {{{lacking[0]!r}: …}}"
-        )
 
 
 def _typed(value: object) -> str:

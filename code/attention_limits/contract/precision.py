@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from attention_limits import devices
-from attention_limits.contract.calls import Fault
-from attention_limits.contract.findings import Finding, failed, passed, untried
+from attention_limits.contract.calls import FaultError
+from attention_limits.contract.findings import Finding, failed, passed
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -27,7 +27,7 @@ def check_precision(case: Case) -> Iterator[Finding]:
         exact = case.attend({n: _doubled(x) for n, x in inputs.items()}).detach()
         try:
             out = case.attend(inputs).detach()
-        except Fault as fault:
+        except FaultError as fault:
             yield case.met("precision", f"an output in {name}", fault, where)
             continue
         if out.dtype != dtype:
@@ -88,7 +88,7 @@ def check_devices(case: Case) -> Iterator[Finding]:
     expected = "a shape on the meta device, which shows a missing device= with no GPU at hand"
     try:
         out = case.attend(inputs)
-    except Fault as fault:
+    except FaultError as fault:
         yield case.met("devices", expected, fault, shapes_of(inputs))
         return
     if out.device.type != "meta":
@@ -100,7 +100,7 @@ def check_devices(case: Case) -> Iterator[Finding]:
         inputs = case.draw(shape, dtype=torch.float32, device=device)
         try:
             out = case.attend(inputs)
-        except Fault as fault:
+        except FaultError as fault:
             yield case.met("devices", f"an output on {device}", fault, shapes_of(inputs))
             return
         if out.device.type != device or _error(out.detach().cpu(), on_cpu.double()) > ELSEWHERE:
@@ -117,13 +117,11 @@ def check_devices(case: Case) -> Iterator[Finding]:
 def check_strides(case: Case) -> Iterator[Finding]:
     """Heads are transposed out of a model's width in practice, so that nothing is contiguous."""
     inputs = case.draw(case.shape(9))
-    strided = {
-        name: x.mT.contiguous().mT if x.ndim > 1 else x for name, x in inputs.items()
-    }
+    strided = {name: x.mT.contiguous().mT if x.ndim > 1 else x for name, x in inputs.items()}
     expected = case.attend(inputs).detach()
     try:
         out = case.attend(strided).detach()
-    except Fault as fault:
+    except FaultError as fault:
         wanted = "an output of inputs that are not contiguous"
         yield case.met("strides", wanted, fault, shapes_of(inputs))
         return
@@ -152,5 +150,3 @@ def check_purity(case: Case) -> Iterator[Finding]:
     else:
         found = "two calls differ: what is random must come in as a tensor"
         yield failed("determinism", "the same bits from the same inputs", found, shapes_of(inputs))
-
-

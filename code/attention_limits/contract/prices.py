@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from attention_limits.contract.calls import Fault, takes, told
+from attention_limits.contract.calls import FaultError, takes, told
 from attention_limits.contract.mechanism import Case
 from attention_limits.formula import Formula
 
@@ -14,7 +14,7 @@ def price(case: Case, part: str, **sizes: int) -> int | float | None:
     Formula, a function of ``n``, ``d`` and ``b``, or a number.
 
     Raises:
-        Fault: if the reader's code cannot say.
+        FaultError: if the reader's code cannot say.
     """
     if not case.has("cost"):
         return None
@@ -28,5 +28,5 @@ def price(case: Case, part: str, **sizes: int) -> int | float | None:
             return found(**{name: size for name, size in sizes.items() if takes(found, name)})
     if found is not None and not isinstance(found, int | float):
         kind = type(found).__name__
-        raise Fault(f"cost().{part} must be a Formula, a function or a number, got {kind}")
+        raise FaultError(f"cost().{part} must be a Formula, a function or a number, got {kind}")
     return found

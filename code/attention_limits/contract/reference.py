@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from attention_limits.attention import dense
-from attention_limits.contract.calls import Fault, told
+from attention_limits.contract.calls import FaultError, told
 from attention_limits.contract.mechanism import Case, Inputs
 
 NOTHING = (
@@ -27,7 +27,7 @@ def reference(case: Case, inputs: Inputs) -> torch.Tensor:
     """What the output should be, in float64, on the CPU.
 
     Raises:
-        Fault: if the reader's own reference cannot say.
+        FaultError: if the reader's own reference cannot say.
     """
     arrays = {name: x.detach().cpu().double().numpy() for name, x in inputs.items()}
     if case.has("define"):
@@ -47,7 +47,7 @@ def _defined(case: Case, arrays: dict[str, np.ndarray]) -> np.ndarray:
         return _call(case, arrays, wanted)
     try:
         alone = [_call(case, part, wanted[-2:]) for part in _parts(case, arrays, lead)]
-    except Fault:  # it wants the leading axes: those of heads, say, that it mixes
+    except FaultError:  # it wants the leading axes: those of heads, say, that it mixes
         return _call(case, arrays, wanted)
     return np.reshape(alone, wanted)
 
@@ -70,5 +70,5 @@ def _call(case: Case, arrays: dict[str, np.ndarray], wanted: tuple) -> np.ndarra
         out = case.module.define(*(arrays[n] for n in "qkv"), **case.fitting("define", options))
     out = np.asarray(out, dtype=np.float64)
     if out.shape != wanted:
-        raise Fault(f"define gives the shape {out.shape} where it should be {wanted}")
+        raise FaultError(f"define gives the shape {out.shape} where it should be {wanted}")
     return out

@@ -1,6 +1,6 @@
 """What a call costs as texts grow: FLOPs and memory, counted, and time, compared."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 import torch
@@ -44,7 +44,7 @@ def check_memory(case: Case) -> Iterator[Finding]:
     """The most that is held at once, backward pass included; it may not outgrow the work."""
     counts = {n: _bytes(case, n) for n in case.size.lengths}
     grown = grows("bytes a head", counts)
-    claims = {n: price(case, "executed", n=n, d=WIDTH, b=4, r=1) for n in counts}
+    claims = {n: price(case, "executed", n=n, d=WIDTH, b=4, r=1) or 0 for n in counts}
     if not all(claims.values()):
         yield measured("memory", grown, bytes=counts)
         return
@@ -58,13 +58,13 @@ def check_memory(case: Case) -> Iterator[Finding]:
     yield passed("memory", f"{grown}, and the work as n^{work}", bytes=counts)
 
 
-def exponent(counts: dict[int, float]) -> Fit:
+def exponent(counts: Mapping[int, float]) -> Fit:
     """The power of n over the longest lengths."""
     longest = sorted(counts)[-TAIL:]
     return fit(longest, [counts[n] for n in longest])
 
 
-def grows(what: str, counts: dict[int, float]) -> str:
+def grows(what: str, counts: Mapping[int, float]) -> str:
     """How a count grows, in words."""
     last = max(counts)
     if not all(counts.values()):
@@ -130,5 +130,3 @@ def check_time(case: Case) -> Iterator[Finding]:
 
 def _spread(ratios: Sequence[float]) -> str:
     return f"{len(ratios)} repeats from {min(ratios):.3g} to {max(ratios):.3g}"
-
-

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from attention_limits.contract.calls import Fault, takes
+from attention_limits.contract.calls import FaultError, takes
 from attention_limits.contract.equality import CLOSE
 from attention_limits.contract.findings import Finding, failed, listed, measured, passed, untried
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
@@ -27,7 +27,7 @@ def check_stream(case: Case) -> Iterator[Finding]:
         yield _equals_parallel_form(case)
         yield _leaves_its_state(case)
         yield _owns_its_memory(case)
-    except Fault as fault:
+    except FaultError as fault:
         yield case.met("stream", "outputs of a stream", fault, shapes_of(case.draw(case.shape(1))))
         return
     yield _holds(case)

@@ -20,7 +20,7 @@ CAUSAL = True  # no output depends on a later token, which is checked
 
 
 def visible(n: int, *, n_k: int | None = None) -> np.ndarray:
-    """Who sees whom: query i in rows, key j in columns; the queries are the last n of n_k tokens."""
+    """Who sees whom: a query in each row, the last n of n_k tokens; a key in each column."""
     n_k = n if n_k is None else n_k
     return np.tri(n, n_k, n_k - n, dtype=bool)
 

@@ -1,7 +1,5 @@
 """Scores of detached keys: they are never learned."""
 
-import torch
-
 
 def attend(q, k, v):
     scores = q @ k.detach().mT * q.shape[-1] ** -0.5

@@ -7,12 +7,12 @@ CAUSAL = True
 
 def attend(q, k, v):
     """Each key has a weight of its own, e to the power of the sum of its entries."""
-    exponents = k.sum(-1)[..., None, :]
+    exponents = k.to(torch.promote_types(k.dtype, torch.float32)).sum(-1)[..., None, :]
     later = torch.ones(q.shape[-2], k.shape[-2], device=q.device).triu(
         1 + k.shape[-2] - q.shape[-2]
     )
     weights = exponents.masked_fill(later > 0, -torch.inf).softmax(-1).nan_to_num()
-    return q.mean(-1, keepdim=True) * (weights @ v)
+    return (q.mean(-1, keepdim=True) * (weights @ v.to(weights.dtype))).to(q.dtype)
 
 
 def step(state, q, k, v):

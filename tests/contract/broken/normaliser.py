@@ -1,6 +1,4 @@
-"""The mask comes after the softmax: weights of later keys are gone, their part in the sum is not."""
-
-import torch
+"""The mask comes after the softmax: later keys have no weight, and yet a part in its sum."""
 
 CAUSAL = True
 

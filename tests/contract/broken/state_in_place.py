@@ -1,7 +1,5 @@
 """A state that each step adds to in place, so that two continuations of one text meet."""
 
-import torch
-
 CAUSAL = True
 
 

@@ -65,4 +65,7 @@ def step(state, q, k, v, *, max_length):
 
 
 def cost():
-    return {"executed": lambda n, d: 2 * n * 2 * d * (d + 1), "held": lambda d, b: 2 * d * (d + 1) * b}
+    return {
+        "executed": lambda n, d: 2 * n * 2 * d * (d + 1),
+        "held": lambda d, b: 2 * d * (d + 1) * b,
+    }

@@ -1,0 +1,357 @@
+"""What holds of the check itself: whom it passes, what it refuses, and what it says of whom."""
+
+import importlib
+import json
+import re
+import textwrap
+from types import SimpleNamespace
+
+import pytest
+import torch
+from helpers.small_models import MECHANISMS as SMALL
+
+from attention_limits import contract
+from attention_limits.attention import MECHANISMS, block_sparse
+
+
+def layouts(n_k):
+    """A layout grows with the keys, of which there may be fewer than a block has."""
+    block = min(16, max(1, n_k))
+    how = dict(width=2, first=1, per_row=1, seed=0, causal=True)
+    layout = block_sparse.bigbird(-(-n_k // block), **how)
+    return {"layout": layout, "block": block, "causal": True}
+
+
+# Tiles of a few tokens would take a loop of many.
+OPTIONS = SMALL | {"block_sparse": layouts, "online_softmax": {}, "fractal": {"block": 8}}
+PLAIN = """
+def attend(q, k, v):
+    return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
+"""
+
+
+def quick(module, **how):
+    return contract.check(module, size="quick", **how)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A module that is written down as a reader writes hers."""
+
+    def write(source, name="mine.py"):
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(source))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def brought(written):
+    return lambda source: contract.load(written(source))
+
+
+def only(report, check):
+    """What the one check found that failed."""
+    assert report.failed == (check,), str(report)
+    [finding] = [f for f in report.findings if f.status == "failed"]
+    return finding
+
+
+# --- whom it passes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_our_own_mechanisms_pass(name):
+    """A reader is held to more, or to something else, than we hold ourselves to."""
+    module = importlib.import_module(f"attention_limits.attention.{name}")
+    report = quick(module, options=OPTIONS[name])
+    assert report.ok, str(report)
+    passed = {f.check for f in report.findings if f.status == "passed"}
+    assert {"equality", "gradients", "FLOPs", "memory", "precision", "devices"} <= passed
+    assert ("stream" in passed) == hasattr(module, "step")
+
+
+def test_the_template_passes_every_check():
+    """Who begins with it begins with a mistake."""
+    report = quick(contract.load(contract.__path__[0] + "/template.py"))
+    assert {f.status for f in report.findings} == {"passed", "measured"}, str(report)
+    assert [f.check for f in report.findings if f.status == "measured"] == ["time"]
+
+
+def test_three_lines_are_enough_to_be_checked(brought):
+    """The first thing that a reader has is an attend, and nothing else."""
+    report = quick(brought(PLAIN))
+    assert report.ok
+    [equality] = report.of("equality")
+    assert equality.status == "not tried"
+    assert "neither `define`" in equality.sentence
+    [causality] = report.of("causality")
+    assert causality.status == "measured"
+    assert "looks ahead" in causality.found
+    assert "not tried: there is no `step`" in str(report)
+    assert "passed" in report.summary()
+
+
+def test_a_namespace_will_do():
+    """In a notebook there is no file."""
+
+    def attend(q, k, v):
+        return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
+
+    assert quick(SimpleNamespace(attend=attend)).ok
+
+
+# --- what it finds ------------------------------------------------------------------------------
+
+SOFTMAX = """
+import numpy as np
+import torch
+
+def attend(q, k, v, *, causal=False):
+    scores = q @ k.mT * q.shape[-1] ** -0.5
+    later = torch.ones_like(scores, dtype=torch.bool).triu(1 + k.shape[-2] - q.shape[-2])
+    scores = scores.masked_fill(later, -torch.inf) if causal else scores
+    return scores.softmax(-1).nan_to_num() @ v
+"""
+
+
+def test_an_option_causal_is_checked_both_ways(brought):
+    """Half of a mechanism went unseen."""
+    report = quick(brought(SOFTMAX))
+    assert report.ok
+    assert [f.case for f in report.of("causality")] == ["causal=False", "causal=True"]
+    assert [f.status for f in report.of("causality")] == ["measured", "passed"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "how"),
+    [
+        ("CAUSAL = True", {}),
+        ("CASES = [{'causal': True}]", {}),
+        ("", {"causal": True}),
+        ("def step(state, q, k, v):\n    return attend(q, k, v), (k,)", {}),
+    ],
+)
+def test_every_way_to_claim_causality_is_held_to_it(claim, how, brought):
+    """The claim was made, and nobody asked."""
+    option = ", *, causal=False" if "CASES" in claim else ""
+    module = brought(f"""
+def attend(q, k, v{option}):
+    return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
+
+{claim}
+""")
+    finding = only(quick(module, **how), "causality")
+    assert "output 0 depends on token 1" in finding.found
+
+
+def test_a_choice_that_has_no_gradient_is_seen(brought):
+    """Which keys are chosen hangs on all of them, and no gradient tells."""
+    module = brought("""
+    CAUSAL = True
+
+    def attend(q, k, v):
+        scores = (q @ k.mT).tril(k.shape[-2] - q.shape[-2])
+        return scores * (scores > (q @ k.mT).median(-1, keepdim=True).values) @ v
+    """)
+    [finding] = quick(module).of("causality")
+    assert "through k, seen by a change. It has no gradient" in finding.found
+
+
+def test_the_map_shows_who_sees_whom(brought):
+    """A picture of something else."""
+    module = brought("""
+    CAUSAL = True
+
+    def attend(q, k, v):
+        return (q @ k.mT).tril(k.shape[-2] - q.shape[-2]).triu(k.shape[-2] - q.shape[-2] - 2) @ v
+    """)
+    [finding] = quick(module).of("causality")
+    band = torch.ones(8, 8, dtype=torch.bool).tril().triu(-2)
+    assert torch.equal(torch.tensor(finding.data["seen"]), band)
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("q[..., :1]", "gives the shape (2, 1, 1) where it should be (2, 1, 8)"),
+        ("None", "must return a torch tensor, got NoneType"),
+        ("exit('bye')", "raises SystemExit in line 3 of mine.py, `return exit('bye')`: bye"),
+        ("q @ missing", "raises NameError in line 3 of mine.py, `return q @ missing`"),
+    ],
+)
+def test_what_is_no_output_is_told_once(output, words, brought):
+    """The checker crashed, or said the same of fifteen checks."""
+    module = brought(f"""
+def attend(q, k, v):
+    return {output}
+""")
+    assert words in only(quick(module), "shapes").found
+
+
+def test_a_refusal_is_no_crash_and_no_pass(brought):
+    """Half of the shapes were refused, and the report said that all was well."""
+    report = quick(
+        brought("""
+        def attend(q, k, v):
+            if v.shape[-1] != k.shape[-1]:
+                raise ValueError("v must be as wide as k")
+            return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
+        """)
+    )
+    assert report.ok
+    refused = [f for f in report.of("shapes") if f.status == "not tried"]
+    assert [f.found for f in refused] == [
+        "values narrower than keys, values wider than keys: attend refuses in line 4 of mine.py: "
+        "v must be as wide as k"
+    ]
+    assert "shapes: not tried: values narrower" in str(report)
+
+
+def test_learned_tensors_and_gates_are_differentiated(brought):
+    """Only q, k and v were looked at."""
+    module = brought("""
+    def inputs(q, k, v, generator):
+        import torch
+        gate = torch.rand(*k.shape[:-1], 1, generator=generator, dtype=k.dtype)
+        return {"gate": gate, "scale": torch.tensor(0.3, dtype=k.dtype)}
+
+    def attend(q, k, v, gate, scale):
+        return (scale.detach() * q @ k.mT).softmax(-1) @ (gate * v)
+    """)
+    finding = only(quick(module), "gradients")
+    assert "`scale`" in finding.expected
+
+
+def test_an_option_that_is_a_tensor_gets_its_gradient(brought):
+    """It was taken for a number."""
+    module = brought("""
+    import torch
+    CASES = [{"scale": torch.tensor(0.3, dtype=torch.float64)}]
+
+    def attend(q, k, v, *, scale):
+        return (scale * q @ k.mT).softmax(-1) @ v
+    """)
+    [finding] = quick(module).of("gradients")
+    assert "q, k, v and scale" in finding.found
+
+
+def test_flops_that_cost_denies_are_counted(brought):
+    """A formula of somebody's memory."""
+    cost = 'def cost():\n    return {"executed": lambda n, d: 2 * n**2 * d}'
+    module = brought(f"{PLAIN}\n{cost}")
+    finding = only(quick(module), "FLOPs")
+    assert finding.expected == f"{2 * 33**2 * 16:,} FLOPs a head, as `cost().executed` says"
+    assert f"{4 * 33**2 * 16:,} counted by PyTorch, 2 times as many" in finding.found
+    assert "n^2.00" in finding.found
+
+
+def test_the_gate_of_a_stream_goes_along(brought):
+    """A step got the gates of the whole text, or none."""
+    module = brought("""
+    import torch
+
+    def inputs(q, k, v, generator):
+        return {"gate": torch.rand(*k.shape[:-1], 1, generator=generator, dtype=k.dtype)}
+
+    def attend(q, k, v, gate):
+        return (q @ (gate * k).mT).tril(k.shape[-2] - q.shape[-2]) @ v
+
+    def step(state, q, k, v, gate):
+        before = torch.zeros_like(k.mT @ v) if state is None else state
+        return q @ before + attend(q, k, v, gate), before + (gate * k).mT @ v
+    """)
+    assert {f.status for f in quick(module).of("stream")} == {"passed"}
+
+
+# --- what cannot be checked -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("", "module must have a function attend(q, k, v), got none"),
+        ("def attend(q, k): return q", "attend must take q, k and v, got q, k"),
+        ("def attend(q, k, v, *, window): return v", "attend must be told its window"),
+        ("def attend(q, k, v, gate): return v", "inputs(q, k, v, generator), which returns"),
+        ("CASES = []\ndef attend(q, k, v): return v", "CASES must have at least one row"),
+        ("CASES = [4]\ndef attend(q, k, v): return v", "CASES must have rows like"),
+        ("CASES = [{'w': 4}]\ndef attend(q, k, v): return v", "q, k and v, got w"),
+        ("def inputs(*_): return 4\ndef attend(q, k, v): return v", "tensors by name, got int"),
+        ("def inputs(*_): 1 / 0\ndef attend(q, k, v): return v", "ZeroDivisionError in line 1 of"),
+        (
+            "from torch.nn.functional import scaled_dot_product_attention as attend",
+            "attend must be a function written in Python",
+        ),
+        ("def attend(q, k, v) return v", "SyntaxError"),
+        ("import nothing_of_this_name", "in line 1 of mine.py"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_in_words(source, words, written):
+    """A traceback of the checker's says nothing about her file."""
+    with pytest.raises(contract.UnusableError) as refusal:
+        contract.check(contract.load(written(source)))
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "mine.txt", ""])
+def test_a_file_that_is_not_there_is_refused(name, tmp_path):
+    with pytest.raises(contract.UnusableError, match="file must be a Python file that is there"):
+        contract.load(tmp_path / name)
+
+
+def test_what_lies_beside_the_file_can_be_imported(written):
+    """It works in `python mine.py`, and not here."""
+    written("WIDTH = 3", "beside.py")
+    source = "import beside\ndef attend(q, k, v): return v[..., -q.shape[-2]:, :] * beside.WIDTH"
+    assert quick(contract.load(written(source))).name == "mine"
+
+
+def test_sizes_have_names():
+    with pytest.raises(ValueError, match="size must be one of 'full', 'quick', got 'huge'"):
+        contract.check(SimpleNamespace(attend=lambda q, k, v: v), size="huge")
+
+
+# --- how it is told -------------------------------------------------------------------------------
+
+
+def test_progress_goes_from_nothing_to_all(brought):
+    told = []
+    quick(brought(SOFTMAX), progress=lambda share, words: told.append((share, words)))
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
+    assert told[0] == (0, "shapes causal=False")
+    assert told[-1] == (1.0, "done")
+
+
+def test_cases_that_are_alike_share_a_line(brought):
+    """Forty lines, and the one that differs somewhere in between."""
+    lines = list(quick(brought(SOFTMAX)).lines())
+    [causal, other] = [line for line in lines if line.check == "causality"]
+    assert (causal.cases, other.cases) == (("causal=False",), ("causal=True",))
+    assert [line.cases for line in lines if line.check == "strides"] == [()]
+
+
+def test_a_page_needs_nothing_but_itself(brought):
+    """A font, a script or a picture from the network; a square that a screen reader passes over."""
+    report = quick(brought(SOFTMAX.replace("1 + k.shape", "2 + k.shape")))
+    page = contract.to_html(report)
+    assert report.failed == ("causality",)
+    links = set(re.findall(r"(?:src|href)=\"([^\"]*)\"", page))
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert "@import" not in page
+    assert "<script" not in page
+    assert "url(http" not in page
+    assert 'lang="en"' in page
+    assert "prefers-color-scheme: dark" in page
+    assert page.count("<figure") == page.count('role="img" aria-label="') == 5
+    assert "7 of these pairs must not be there" in page
+    assert page.index("Each query sees one token too far ahead") < page.index("11 of 11 run")
+
+
+def test_what_machines_read_is_json(brought):
+    """NaN, a tensor or an array is none."""
+    report = quick(brought(SOFTMAX))
+    read = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert read["ok"] is True
+    assert {f["check"] for f in read["findings"]} >= set(contract.CHECKS)
