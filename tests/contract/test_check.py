@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import textwrap
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -100,6 +101,27 @@ def test_a_namespace_will_do():
         return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
 
     assert quick(SimpleNamespace(attend=attend)).ok
+
+
+def test_a_layer_of_pytorch_will_do():
+    """Its call takes anything, and its forward says what."""
+
+    class Attention(torch.nn.Module):
+        def forward(self, q, k, v):
+            return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
+
+    assert quick(SimpleNamespace(attend=Attention())).ok
+
+
+def test_what_goes_wrong_in_the_check_is_no_fault_of_the_reader_s(brought, monkeypatch):
+    """A mistake of ours ended the report, or was laid at her door."""
+    monkeypatch.setitem(contract.CHECKS, "devices", lambda case: 1 / 0)
+    report = quick(brought(PLAIN))
+    assert report.ok
+    [finding] = report.of("devices")
+    assert finding.sentence == (
+        "not tried: the check itself went wrong: ZeroDivisionError: division by zero"
+    )
 
 
 # --- what it finds ------------------------------------------------------------------------------
@@ -247,6 +269,79 @@ def test_flops_that_cost_denies_are_counted(brought):
     assert "n^2.00" in finding.found
 
 
+CACHE = """
+import torch
+CAUSAL = True
+
+def attend(q, k, v):
+    scores = q @ k.mT * q.shape[-1] ** -0.5
+    later = torch.ones_like(scores, dtype=torch.bool).triu(1 + k.shape[-2] - q.shape[-2])
+    return scores.masked_fill(later, -torch.inf).softmax(-1).nan_to_num() @ v
+
+def step(state, q, k, v):
+    if state is not None:
+        k, v = (torch.cat(pair, dim=-2) for pair in zip(state, (k, v)))
+    return attend(q, k, v), (k.clone(), v.clone())
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "check", "words"),
+    [
+        (".nan_to_num()", "", "empty", "NaN (queries before the first key)"),
+        ("q @ k.mT", "q @ k.view(*k.shape).mT", "", ""),
+        (
+            "q @ k.mT",
+            "q @ k.view(k.shape[:-1].numel(), k.shape[-1]).view(k.shape).mT",
+            "strides",
+            "view",
+        ),
+        ("k.clone()", "k", "state's memory", "the caller's own tensors"),
+        ("attend(q, k, v), (k", "attend(q, k, v).mT, (k", "stream", "step gives the shape"),
+        ("    return attend(q, k, v), (k.clone(), v.clone())", "    return 4", "stream", "got int"),
+        ("    k, v = (", "    k, *v = (", "stream", "raises"),
+    ],
+)
+def test_one_slip_is_one_failure(right, wrong, check, words, brought):
+    """It was found by every check but the one that knows what to say of it."""
+    assert right in CACHE
+    report = quick(brought(CACHE.replace(right, wrong, 1)))
+    if not check:
+        assert report.ok, str(report)
+        return
+    assert words in only(report, check).found
+
+
+@pytest.mark.parametrize(("held", "ok"), [("2 * n * d * b", True), ("n * d * b", False)])
+def test_bytes_that_cost_denies_are_counted(held, ok, brought):
+    """A cache of keys alone, said the formula."""
+    cost = f'def cost():\n    return {{"held": lambda n, d, b: {held}}}'
+    report = quick(brought(f"{CACHE}\n{cost}"))
+    assert report.ok == ok
+    if not ok:
+        finding = only(report, "bytes held")
+        assert finding.expected == f"{33 * 8 * 4:,} bytes, as `cost().held` says"
+        assert finding.found.startswith(f"{2 * 33 * 8 * 4:,} bytes a head after 33 tokens")
+
+
+def test_float64_that_is_computed_in_float32_is_told_from_a_mistake(brought):
+    """Eight digits looked like a wrong equation."""
+    module = brought("""
+    import numpy as np
+
+    def attend(q, k, v):
+        q, k, v, dtype = q.float(), k.float(), v.float(), q.dtype
+        return ((q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v).to(dtype)
+
+    def define(q, k, v):
+        weights = np.exp(q @ k.T / np.sqrt(q.shape[-1]))
+        return weights / weights.sum(-1, keepdims=True) @ v
+    """)
+    [equality] = quick(module).of("equality")
+    assert equality.status == "failed"
+    assert "float64 must be computed in float64" in equality.found
+
+
 def test_the_gate_of_a_stream_goes_along(brought):
     """A step got the gates of the whole text, or none."""
     module = brought("""
@@ -355,3 +450,13 @@ def test_what_machines_read_is_json(brought):
     read = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert read["ok"] is True
     assert {f["check"] for f in read["findings"]} >= set(contract.CHECKS)
+
+
+def test_the_sample_of_the_library_s_page_prints_what_the_page_says(capsys):
+    """The first thing that a reader copies raised a NameError."""
+    page = (Path(__file__).parents[2] / "library" / "index.md").read_text("utf-8")
+    section = page.partition("## Bring your own mechanism")[2].partition("\n## ")[0]
+    [sample] = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    [printed] = re.findall(r"```\n(✗ .*?)…\n```", section, flags=re.DOTALL)
+    exec(sample, {})
+    assert printed in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +19,16 @@ class FaultError(Exception):
         words: what happened, and where.
         refused: whether it was her own ``raise`` of a ValueError or NotImplementedError: an
             answer of its kind, and no crash.
-        place: what is at fault, such as a line of her file, so that it is told once; None if
-            nobody knows.
     """
 
-    def __init__(self, words: str, *, refused: bool = False, place: str | None = None) -> None:
+    def __init__(self, words: str, *, refused: bool = False) -> None:
         super().__init__(words)
-        self.refused, self.place = refused, place
+        self.refused = refused
+
+    @property
+    def kind(self) -> str:
+        """The words without their numbers: the same fault at other sizes has the same."""
+        return re.sub(r"\d+", "", str(self))
 
 
 @contextmanager
@@ -51,7 +55,7 @@ def told(what: str, home: Path | None) -> Iterator[None]:
         place = f" in {line} of {home.name}" if home and line else ""
         quoted = "" if refused or not own else f", `{own[-1].line}`"
         words = f"{what} {verb}{place}{quoted}: {message}"
-        raise FaultError(words, refused=refused, place=line) from error
+        raise FaultError(words, refused=refused) from error
 
 
 def _raised(frame: traceback.FrameSummary) -> bool:
@@ -63,14 +67,19 @@ def _raised(frame: traceback.FrameSummary) -> bool:
 def home_of(function: Callable) -> Path | None:
     """The file in which a function is written, decorators aside."""
     try:
-        return Path(inspect.getfile(inspect.unwrap(function)))
+        return Path(inspect.getfile(inspect.unwrap(_written(function))))
     except TypeError:  # it was written in C
         return None
 
 
 def parameters_of(function: Callable) -> dict[str, inspect.Parameter]:
     """What a function takes, by name."""
-    return dict(inspect.signature(function).parameters)
+    return dict(inspect.signature(_written(function)).parameters)
+
+
+def _written(function: Callable) -> Callable:
+    """What its author wrote: of a layer of PyTorch's, ``forward``."""
+    return getattr(function, "forward", function)
 
 
 def takes(function: Callable, name: str) -> bool:

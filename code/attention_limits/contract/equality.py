@@ -82,9 +82,9 @@ def check_shapes(case: Case) -> Iterator[Finding]:
 
 
 def _refused(check: str, refusals: Mapping[str, FaultError]) -> Iterator[Finding]:
-    """Names of shapes by the place that refuses them, and what it says of the first."""
-    for place in dict.fromkeys(fault.place for fault in refusals.values()):
-        names = [name for name, fault in refusals.items() if fault.place == place]
+    """Names of shapes by what refuses them, and what it says of the first."""
+    for kind in dict.fromkeys(fault.kind for fault in refusals.values()):
+        names = [name for name, fault in refusals.items() if fault.kind == kind]
         yield untried(check, f"{', '.join(names)}: {refusals[names[0]]}")
 
 

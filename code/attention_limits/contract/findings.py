@@ -113,7 +113,7 @@ class Report:
             worst |= {f.check: status for f in self.findings if f.status == status}
         counts = {status: list(worst.values()).count(status) for status in MARKS}
         told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        return f"{_counted(len(worst), 'check')}: {told}"
+        return f"{counted(len(worst), 'check')}: {told}"
 
     def to_dict(self) -> dict[str, Any]:
         """For machines to read."""
@@ -131,7 +131,8 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """A number of things: "1 check", "2 checks"."""
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 

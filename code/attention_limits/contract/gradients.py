@@ -6,7 +6,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from attention_limits.contract.calls import FaultError, told
-from attention_limits.contract.findings import Finding, failed, listed, passed, untried
+from attention_limits.contract.findings import Finding, counted, failed, listed, passed, untried
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
 
 STEP = 1e-6  # of a central difference, in float64
@@ -33,10 +33,8 @@ def check_gradients(case: Case) -> Iterator[Finding]:
                 yield failed("gradients", expected, words, shapes_of(inputs))
                 return
         tried.append(inputs)
-    yield passed(
-        "gradients",
-        f"of {listed(names)} they are central differences' (gradcheck, {len(tried)} shapes)",
-    )
+    how = f"gradcheck, {counted(len(tried), 'shape')}"
+    yield passed("gradients", f"of {listed(names)} they are central differences' ({how})")
 
 
 def _wrong(case: Case, inputs: Inputs, name: str) -> str:

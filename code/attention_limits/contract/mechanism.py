@@ -52,7 +52,7 @@ class Case:
         self.module, self.options, self.causal, self.size = module, options, causal, size
         self.home = home_of(module.attend)
         self.failed: set[str] = set()  # names of checks, so that none tells their fault again
-        self.crashes: dict[str, str] = {}  # places, and the checks that met them first
+        self.crashes: dict[str, str] = {}  # kinds of faults, and the checks that met them first
 
     @functools.cached_property
     def name(self) -> str:
@@ -70,9 +70,9 @@ class Case:
         """What a fault is to a check: its failure, unless it was refused or told before."""
         if fault.refused:
             return untried(check, str(fault))
-        before = self.crashes.setdefault(fault.place, check) if fault.place else check
+        before = self.crashes.setdefault(fault.kind, check)
         if before != check:
-            return untried(check, f"{fault.place} fails again: see `{before}`")
+            return untried(check, f"it ends as it did under `{before}`")
         return failed(check, expected, str(fault), smallest)
 
     def has(self, name: str) -> bool:
@@ -211,13 +211,12 @@ class Case:
         return {key: x for key, x in options.items() if takes(function, key)}
 
     def _check_output(self, name: str, out: object, wanted: tuple[int, ...]) -> None:
-        place = f"the output of {name}"
         if not isinstance(out, torch.Tensor):
             words = f"{name} must return a torch tensor, got {type(out).__name__}"
-            raise FaultError(words, place=place)
+            raise FaultError(words)
         if out.shape != wanted:
             words = f"{name} gives the shape {tuple(out.shape)} where it should be {wanted}"
-            raise FaultError(words, place=place)
+            raise FaultError(words)
 
     def visible(self, n_q: int, n_k: int) -> np.ndarray | None:
         """Who sees whom, (n_q, n_k) booleans, if the module says so, of the last n_q tokens."""
