@@ -1,17 +1,14 @@
-"""What holds of the check itself: whom it passes, what it refuses, and what it says of whom."""
+"""Whom the check passes, and what it finds."""
 
 import importlib
-import json
-import re
-import textwrap
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.brought import CACHE, PLAIN, SOFTMAX, only, quick
 from helpers.small_models import MECHANISMS as SMALL
 
-from attention_limits import contract
+from attention_limits import contract, devices
 from attention_limits.attention import MECHANISMS, block_sparse
 
 
@@ -25,39 +22,6 @@ def layouts(n_k):
 
 # Tiles of a few tokens would take a loop of many.
 OPTIONS = SMALL | {"block_sparse": layouts, "online_softmax": {}, "fractal": {"block": 8}}
-PLAIN = """
-def attend(q, k, v):
-    return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
-"""
-
-
-def quick(module, **how):
-    return contract.check(module, size="quick", **how)
-
-
-@pytest.fixture
-def written(tmp_path):
-    """A module that is written down as a reader writes hers."""
-
-    def write(source, name="mine.py"):
-        path = tmp_path / name
-        path.write_text(textwrap.dedent(source))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def brought(written):
-    return lambda source: contract.load(written(source))
-
-
-def only(report, check):
-    """What the one check found that failed."""
-    assert report.failed == (check,), str(report)
-    [finding] = [f for f in report.findings if f.status == "failed"]
-    return finding
-
 
 # --- whom it passes -----------------------------------------------------------------------------
 
@@ -113,29 +77,7 @@ def test_a_layer_of_pytorch_will_do():
     assert quick(SimpleNamespace(attend=Attention())).ok
 
 
-def test_what_goes_wrong_in_the_check_is_no_fault_of_the_reader_s(brought, monkeypatch):
-    """A mistake of ours ended the report, or was laid at her door."""
-    monkeypatch.setitem(contract.CHECKS, "devices", lambda case: 1 / 0)
-    report = quick(brought(PLAIN))
-    assert report.ok
-    [finding] = report.of("devices")
-    assert finding.sentence == (
-        "not tried: the check itself went wrong: ZeroDivisionError: division by zero"
-    )
-
-
 # --- what it finds ------------------------------------------------------------------------------
-
-SOFTMAX = """
-import numpy as np
-import torch
-
-def attend(q, k, v, *, causal=False):
-    scores = q @ k.mT * q.shape[-1] ** -0.5
-    later = torch.ones_like(scores, dtype=torch.bool).triu(1 + k.shape[-2] - q.shape[-2])
-    scores = scores.masked_fill(later, -torch.inf) if causal else scores
-    return scores.softmax(-1).nan_to_num() @ v
-"""
 
 
 def test_an_option_causal_is_checked_both_ways(brought):
@@ -269,22 +211,6 @@ def test_flops_that_cost_denies_are_counted(brought):
     assert "n^2.00" in finding.found
 
 
-CACHE = """
-import torch
-CAUSAL = True
-
-def attend(q, k, v):
-    scores = q @ k.mT * q.shape[-1] ** -0.5
-    later = torch.ones_like(scores, dtype=torch.bool).triu(1 + k.shape[-2] - q.shape[-2])
-    return scores.masked_fill(later, -torch.inf).softmax(-1).nan_to_num() @ v
-
-def step(state, q, k, v):
-    if state is not None:
-        k, v = (torch.cat(pair, dim=-2) for pair in zip(state, (k, v)))
-    return attend(q, k, v), (k.clone(), v.clone())
-"""
-
-
 @pytest.mark.parametrize(
     ("right", "wrong", "check", "words"),
     [
@@ -324,6 +250,29 @@ def test_bytes_that_cost_denies_are_counted(held, ok, brought):
         assert finding.found.startswith(f"{2 * 33 * 8 * 4:,} bytes a head after 33 tokens")
 
 
+def test_outputs_that_hear_of_other_queries_are_not_compared_with_fewer(brought):
+    """Of fewer queries they are others, and rightly so."""
+    module = brought(PLAIN.replace("q @ k.mT", "(q - q.mean(-2, keepdim=True)) @ k.mT"))
+    report = quick(module)
+    assert report.ok, str(report)
+    [alignment] = report.of("alignment")
+    assert alignment.sentence.startswith("not tried: outputs depend on other queries, too")
+
+
+def test_small_outputs_are_compared_in_their_own_size(brought):
+    """A wrong output of 1e-12 is far from 0, and near to any other number of that size."""
+    module = brought("""
+    def attend(q, k, v):
+        return 1e-12 * (q @ k.mT) @ v
+
+    def define(q, k, v):
+        return 1.1e-12 * (q @ k.T) @ v
+    """)
+    [equality] = quick(module).of("equality")
+    assert equality.status == "failed"
+    assert "a difference of 0.091" in equality.found
+
+
 def test_float64_that_is_computed_in_float32_is_told_from_a_mistake(brought):
     """Eight digits looked like a wrong equation."""
     module = brought("""
@@ -342,6 +291,13 @@ def test_float64_that_is_computed_in_float32_is_told_from_a_mistake(brought):
     assert "float64 must be computed in float64" in equality.found
 
 
+def test_an_accelerator_is_tried_where_there_is_one(brought, monkeypatch):
+    """A mechanism that runs on one device only passed, with a GPU in the machine."""
+    monkeypatch.setattr(devices, "available", lambda: ["cpu", "cpu"])
+    report = quick(brought(PLAIN))
+    assert report.of("devices")[0].found.endswith("and on cpu the CPU's output")
+
+
 def test_the_gate_of_a_stream_goes_along(brought):
     """A step got the gates of the whole text, or none."""
     module = brought("""
@@ -358,105 +314,3 @@ def test_the_gate_of_a_stream_goes_along(brought):
         return q @ before + attend(q, k, v, gate), before + (gate * k).mT @ v
     """)
     assert {f.status for f in quick(module).of("stream")} == {"passed"}
-
-
-# --- what cannot be checked -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        ("", "module must have a function attend(q, k, v), got none"),
-        ("def attend(q, k): return q", "attend must take q, k and v, got q, k"),
-        ("def attend(q, k, v, *, window): return v", "attend must be told its window"),
-        ("def attend(q, k, v, gate): return v", "inputs(q, k, v, generator), which returns"),
-        ("CASES = []\ndef attend(q, k, v): return v", "CASES must have at least one row"),
-        ("CASES = [4]\ndef attend(q, k, v): return v", "CASES must have rows like"),
-        ("CASES = [{'w': 4}]\ndef attend(q, k, v): return v", "q, k and v, got w"),
-        ("def inputs(*_): return 4\ndef attend(q, k, v): return v", "tensors by name, got int"),
-        ("def inputs(*_): 1 / 0\ndef attend(q, k, v): return v", "ZeroDivisionError in line 1 of"),
-        (
-            "from torch.nn.functional import scaled_dot_product_attention as attend",
-            "attend must be a function written in Python",
-        ),
-        ("def attend(q, k, v) return v", "SyntaxError"),
-        ("import nothing_of_this_name", "in line 1 of mine.py"),
-    ],
-)
-def test_what_cannot_be_checked_is_refused_in_words(source, words, written):
-    """A traceback of the checker's says nothing about her file."""
-    with pytest.raises(contract.UnusableError) as refusal:
-        contract.check(contract.load(written(source)))
-    assert words in str(refusal.value)
-
-
-@pytest.mark.parametrize("name", ["nowhere.py", "mine.txt", ""])
-def test_a_file_that_is_not_there_is_refused(name, tmp_path):
-    with pytest.raises(contract.UnusableError, match="file must be a Python file that is there"):
-        contract.load(tmp_path / name)
-
-
-def test_what_lies_beside_the_file_can_be_imported(written):
-    """It works in `python mine.py`, and not here."""
-    written("WIDTH = 3", "beside.py")
-    source = "import beside\ndef attend(q, k, v): return v[..., -q.shape[-2]:, :] * beside.WIDTH"
-    assert quick(contract.load(written(source))).name == "mine"
-
-
-def test_sizes_have_names():
-    with pytest.raises(ValueError, match="size must be one of 'full', 'quick', got 'huge'"):
-        contract.check(SimpleNamespace(attend=lambda q, k, v: v), size="huge")
-
-
-# --- how it is told -------------------------------------------------------------------------------
-
-
-def test_progress_goes_from_nothing_to_all(brought):
-    told = []
-    quick(brought(SOFTMAX), progress=lambda share, words: told.append((share, words)))
-    assert [share for share, _ in told] == sorted(share for share, _ in told)
-    assert told[0] == (0, "shapes causal=False")
-    assert told[-1] == (1.0, "done")
-
-
-def test_cases_that_are_alike_share_a_line(brought):
-    """Forty lines, and the one that differs somewhere in between."""
-    lines = list(quick(brought(SOFTMAX)).lines())
-    [causal, other] = [line for line in lines if line.check == "causality"]
-    assert (causal.cases, other.cases) == (("causal=False",), ("causal=True",))
-    assert [line.cases for line in lines if line.check == "strides"] == [()]
-
-
-def test_a_page_needs_nothing_but_itself(brought):
-    """A font, a script or a picture from the network; a square that a screen reader passes over."""
-    report = quick(brought(SOFTMAX.replace("1 + k.shape", "2 + k.shape")))
-    page = contract.to_html(report)
-    assert report.failed == ("causality",)
-    links = set(re.findall(r"(?:src|href)=\"([^\"]*)\"", page))
-    assert all(link.startswith(("#", "data:")) for link in links)
-    assert "@import" not in page
-    assert "<script" not in page
-    assert "url(http" not in page
-    assert 'lang="en"' in page
-    assert "prefers-color-scheme: dark" in page
-    assert page.count("<figure") == page.count('role="img" aria-label="') == 5
-    assert "7 of these pairs must not be there" in page
-    assert page.index("Each query sees one token too far ahead") < page.index("11 of 11 run")
-
-
-def test_what_machines_read_is_json(brought):
-    """NaN, a tensor or an array is none."""
-    report = quick(brought(SOFTMAX))
-    read = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert read["ok"] is True
-    assert {f["check"] for f in read["findings"]} >= set(contract.CHECKS)
-
-
-def test_the_sample_of_the_library_s_page_prints_what_the_page_says(capsys):
-    """The first thing that a reader copies raised a NameError."""
-    page = (Path(__file__).parents[2] / "library" / "index.md").read_text("utf-8")
-    section = page.partition("## Bring your own mechanism")[2].partition("\n## ")[0]
-    [sample] = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
-    [printed] = re.findall(r"```\n(✗ .*?)…\n```", section, flags=re.DOTALL)
-    exec(sample, {})
-    assert printed in capsys.readouterr().out

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from attention_limits import contract
 from attention_limits.cli import main
 
 GOOD = """
@@ -88,6 +89,17 @@ def test_what_cannot_be_checked_has_its_own_status(argv, words, here, capsys):
     (here / "mine.py").write_text(GOOD)
     assert main(["check", *argv]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_it(here, monkeypatch):
+    """Ctrl-C ended in a traceback of PyTorch's."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    (here / "mine.py").write_text(GOOD)
+    monkeypatch.setattr(contract, "check", interrupted)
+    assert main(["check", "mine.py"]) == 130
 
 
 def test_an_option_without_a_value_is_refused(capsys):

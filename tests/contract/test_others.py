@@ -26,7 +26,7 @@ BROKEN = {
     "in_place": ("in place", "`q` is another after the call"),
     "last_tile": ("causality", "query 38 of 40 sees key 39", "shorter sequences do not"),
     "no_max": ("overflow", "NaN in the output, where float64 has numbers"),
-    "no_rescale": ("stream", "first in token 1", "those before it agree"),
+    "no_rescale": ("stream", "first in token 1", "the state after 1 token is wrong"),
     "noise": ("determinism", "two calls differ"),
     "normaliser": ("causality", "through k,", "The values do not leak, but the keys do"),
     "one_ahead": ("causality", "one token too far ahead", "an index or a mask is one off"),

@@ -96,5 +96,5 @@ def _check(args: argparse.Namespace) -> int:
 
 def _print(report: "Report") -> None:
     for line in report.lines():
-        print(filled(line.finding.sentence, margin=f"{line.heading}: ", hang=4))
+        print(filled(str(line), margin="", hang=4))
     print(f"{report.name}: {report.summary()}")

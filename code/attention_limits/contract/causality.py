@@ -4,7 +4,7 @@ A gradient finds what depends smoothly, a change also what is chosen by a compar
 from its gradient.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,7 @@ def check_causality(case: Case) -> Iterator[Finding]:
     inputs = case.draw(case.shape(n))
     names = ["q", "k", "v", *case.kinds.tokens]
     reach = Reach(_by_gradient(case, inputs, names, range(n)), _by_change(case, inputs, names))
+    case.queries_meet = bool((reach.through("q") & ~np.eye(n, dtype=bool)).any())
     later = np.triu(np.ones((n, n), dtype=bool), 1)
     keys = reach.through(*names[1:])
     sees = case.visible(n, n)
@@ -66,7 +67,9 @@ def check_causality(case: Case) -> Iterator[Finding]:
     yield measured("causality", found, **data)
 
 
-def _by_gradient(case: Case, inputs: Inputs, names: list[str], rows) -> dict[str, np.ndarray]:
+def _by_gradient(
+    case: Case, inputs: Inputs, names: list[str], rows: Iterable[int]
+) -> dict[str, np.ndarray]:
     """Which rows of these inputs have a gradient of which output; NaN is one."""
     leaves = {name: x.clone().requires_grad_(name in names) for name, x in inputs.items()}
     out = case.attend(leaves)
@@ -149,14 +152,13 @@ def _pattern(leaks: np.ndarray, through: list[str], ways: list[str]) -> str:
             ". It has no gradient: what is chosen by a comparison, or detached, depends on later "
             "tokens"
         )
-    i, j = np.nonzero(leaks)
-    steps = set((j - i).tolist())
     if through == ["k"]:
         return (
             ". The values do not leak, but the keys do: a sum over keys, such as a softmax's "
             "normaliser, runs over later ones, too"
         )
-    if steps == {1}:
+    i, j = np.nonzero(leaks)
+    if set((j - i).tolist()) == {1}:
         return ". Each query sees one token too far ahead: an index or a mask is one off"
     return ""
 

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import torch
 
 from attention_limits.contract.calls import FaultError
+from attention_limits.contract.differences import Difference, difference
 from attention_limits.contract.findings import Finding, failed, passed, untried
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
 from attention_limits.contract.reference import NOTHING, name_of, reference
 from attention_limits.contract.sizes import D
 
-CLOSE = 1e-9  # of the largest number: what rounding in float64 may add up to
-SINGLE = 1e-4  # likewise in float32
+SINGLE = 1e-4  # beside the largest entry: what rounding in float32 may add up to
 
 
 class Shape(NamedTuple):
@@ -100,80 +100,55 @@ def check_equality(case: Case) -> Iterator[Finding]:
             out = case.attend(inputs)
         except FaultError:  # which the check of shapes tells
             continue
-        difference = _difference(out, reference(case, inputs))
-        if not difference.small:
-            yield _unequal(case, name, inputs, difference)
+        gap = difference(out, reference(case, inputs))
+        if not gap.small:
+            yield _unequal(case, name, inputs, gap)
             return
-        worst, compared = max(worst, difference.size), compared + 1
+        worst, compared = max(worst, gap.size), compared + 1
     if compared:
         yield passed("equality", f"{name_of(case)} to {worst:.0e}, in {compared} shapes")
     else:
         yield untried("equality", "attend runs on none of the shapes")
 
 
-class _Difference(NamedTuple):
-    """How far an output is from another, and in which row it begins."""
-
-    size: float  # beside the largest entry, which counts as 1 at least
-    row: int
-
-    @property
-    def small(self) -> bool:
-        """Whether it may be rounding; NaN may not."""
-        return self.size <= CLOSE
-
-
-def _difference(out: torch.Tensor, expected: torch.Tensor) -> _Difference:
-    if not out.numel():
-        return _Difference(0.0, 0)
-    # What is NaN in one of them alone differs; in both, it is the reader's equation.
-    apart = (
-        out.detach().cpu().double() - expected
-    ).abs() / expected.abs().nan_to_num().max().clamp(1)
-    apart = torch.where(out.isnan() & expected.isnan(), 0.0, apart.nan_to_num(torch.inf))
-    rows = apart.flatten(0, -3).amax((0, -1)) if apart.ndim > 2 else apart.amax(-1)
-    wrong = (rows > CLOSE).nonzero()
-    return _Difference(float(rows.max()), int(wrong[0]) if len(wrong) else 0)
-
-
-def _unequal(case: Case, name: str, inputs: Inputs, difference: _Difference) -> Finding:
+def _unequal(case: Case, name: str, inputs: Inputs, gap: Difference) -> Finding:
     if "causality" in case.failed:
         return untried(
             "equality", f"it differs from {name_of(case)}, but see `causality`: mend that first"
         )
     hint = ""
-    if difference.size < SINGLE:
+    if gap.size < SINGLE:
         hint = "; that is float32's rounding: float64 must be computed in float64"
     elif not case.has("define"):
         hint = "; if it is another equation than a softmax's, write it down as `define`"
-    found = f"a difference of {difference.size:.2g}, first in output {difference.row} ({name})"
+    found = f"a difference of {gap.size:.2g}, first in output {gap.rows[0]} ({name})"
     return failed("equality", f"what {name_of(case)} gives", found + hint, shapes_of(inputs))
 
 
 def check_alignment(case: Case) -> Iterator[Finding]:
     """With fewer queries than keys, the queries are the last tokens."""
-    for check in {"equality", "causality"} & case.failed:
-        yield untried("alignment", f"see `{check}`: mend that first")
+    if why := _no_alignment(case):
+        yield untried("alignment", why)
         return
     refusals: dict[str, FaultError] = {}
     count = 0
     for name, shape in unlike(case).items():
         inputs = case.draw(*shape)
-        whole = _with_queries_before(case, inputs)
         try:
-            out, of_all = case.attend(inputs), case.attend(whole)
-            expected = (
-                reference(case, inputs) if name_of(case) else of_all[..., -out.shape[-2] :, :]
-            )
+            out = case.attend(inputs)
+            if name_of(case):
+                expected = reference(case, inputs)
+            else:
+                expected = case.attend(_with_queries_before(case, inputs))[..., -shape.q[-2] :, :]
         except FaultError as fault:
             if not fault.refused:
                 yield case.met("alignment", "an output", fault, shapes_of(inputs))
                 return
             refusals[name] = fault
             continue
-        difference = _difference(out, expected)
-        if not difference.small:
-            yield _misaligned(case, inputs, out, difference)
+        gap = difference(out, expected)
+        if not gap.small:
+            yield _misaligned(case, inputs, out, gap)
             return
         count += 1
     if count:
@@ -181,6 +156,18 @@ def check_alignment(case: Case) -> Iterator[Finding]:
         yield passed("alignment", f"the queries are the last tokens, by {against}")
     else:
         yield from _refused("alignment", refusals)
+
+
+def _no_alignment(case: Case) -> str:
+    """Why there is nothing to compare with, if so."""
+    for check in ("causality", "equality"):
+        if check in case.failed:
+            return f"see `{check}`: mend that first"
+    if name_of(case):
+        return ""
+    if case.queries_meet:
+        return f"outputs depend on other queries, too, and {NOTHING}"
+    return NOTHING if case.kinds.pairs else ""
 
 
 def _with_queries_before(case: Case, inputs: Inputs) -> Inputs:
@@ -191,13 +178,13 @@ def _with_queries_before(case: Case, inputs: Inputs) -> Inputs:
     return {**inputs, "q": whole["q"]}
 
 
-def _misaligned(case: Case, inputs: Inputs, out: torch.Tensor, difference: _Difference) -> Finding:
+def _misaligned(case: Case, inputs: Inputs, out: torch.Tensor, gap: Difference) -> Finding:
     n_q, n_k = inputs["q"].shape[-2], inputs["k"].shape[-2]
     as_first = case.draw(inputs["k"].shape)["q"]
     as_first[..., :n_q, :] = inputs["q"]
     first = case.attend({**inputs, "q": as_first})[..., :n_q, :]
-    found = f"a difference of {difference.size:.2g}, first in output {difference.row}"
-    if _difference(out, first).small:
+    found = f"a difference of {gap.size:.2g}, first in output {gap.rows[0]}"
+    if difference(out, first).small:
         found = (
             f"the {n_q} queries are taken for the first of {n_k} tokens (top-left alignment): "
             f"query i stands at position i + n_k − n_q"
@@ -215,7 +202,7 @@ def check_empty(case: Case) -> Iterator[Finding]:
     for name, shape in shapes.items():
         inputs = case.draw(*shape)
         try:
-            out = case.attend(inputs)
+            out = case.attend(inputs).detach()
         except FaultError as fault:
             if fault.refused:
                 refusals[name] = fault

@@ -1,5 +1,6 @@
 """What a check found, in words that need no look at the checker."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -116,8 +117,8 @@ class Report:
         return f"{counted(len(worst), 'check')}: {told}"
 
     def to_dict(self) -> dict[str, Any]:
-        """For machines to read."""
-        findings = [asdict(finding) for finding in self.findings]
+        """For machines to read: what is NaN or infinite, which JSON has no word for, is None."""
+        findings = [_finite(asdict(finding)) for finding in self.findings]
         return {"name": self.name, "ok": self.ok, "failed": self.failed, "findings": findings}
 
     def __str__(self) -> str:
@@ -129,6 +130,14 @@ def listed(names: Iterable[str]) -> str:
     """Words in a row: "q, k and v"."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def _finite(x: Any) -> Any:
+    if isinstance(x, Mapping):
+        return {name: _finite(part) for name, part in x.items()}
+    if isinstance(x, list | tuple):
+        return [_finite(part) for part in x]
+    return None if isinstance(x, float) and not math.isfinite(x) else x
 
 
 def counted(count: int, what: str) -> str:

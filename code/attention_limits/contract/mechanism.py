@@ -52,6 +52,7 @@ class Case:
         self.module, self.options, self.causal, self.size = module, options, causal, size
         self.home = home_of(module.attend)
         self.failed: set[str] = set()  # names of checks, so that none tells their fault again
+        self.queries_meet = False  # whether an output was seen to depend on another's query
         self.crashes: dict[str, str] = {}  # kinds of faults, and the checks that met them first
 
     @functools.cached_property

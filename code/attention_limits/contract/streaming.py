@@ -6,8 +6,16 @@ from typing import Any
 import torch
 
 from attention_limits.contract.calls import FaultError, takes
-from attention_limits.contract.equality import CLOSE
-from attention_limits.contract.findings import Finding, failed, listed, measured, passed, untried
+from attention_limits.contract.differences import difference
+from attention_limits.contract.findings import (
+    Finding,
+    counted,
+    failed,
+    listed,
+    measured,
+    passed,
+    untried,
+)
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
 from attention_limits.contract.prices import price
 from attention_limits.contract.sizes import D
@@ -70,18 +78,17 @@ def _equals_parallel_form(case: Case) -> Finding:
     expected = case.attend(inputs, **causal).detach()
     for name, chunks in CHUNKS.items():
         out, _ = _streamed(case, inputs, chunks)
-        apart = (out - expected).abs() / expected.abs().max().clamp(1)
-        wrong = (~(apart.movedim(-2, 0).flatten(1).amax(1) <= CLOSE)).nonzero()
-        if len(wrong):
-            first, size = int(wrong[0]), float(apart.max())
-            found = f"a difference of {size:.2g}, first in token {first} ({name})"
-            if first == 0 and len(wrong) < N:
-                found += f"; {N - len(wrong)} of {N} tokens agree"
-            elif first:
+        gap = difference(out, expected)
+        if not gap.small:
+            first = gap.rows[0]
+            found = f"a difference of {gap.size:.2g}, first in token {first} ({name})"
+            if first:
                 found += (
-                    f"; those before it agree, so that a state of {first} token"
-                    f"{'s' * (first != 1)} is not what the next needs"
+                    f"; those before it agree, so that the state after {counted(first, 'token')} "
+                    "is wrong"
                 )
+            elif len(gap.rows) < N:
+                found += f"; {N - len(gap.rows)} of {N} tokens agree"
             return failed("stream", "what `attend` gives", found, _shortest(case, inputs, first))
     return passed("stream", f"`step` is `attend`, {' and in '.join(CHUNKS)}, {N} tokens")
 
