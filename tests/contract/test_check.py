@@ -259,6 +259,23 @@ def test_outputs_that_hear_of_other_queries_are_not_compared_with_fewer(brought)
     assert alignment.sentence.startswith("not tried: outputs depend on other queries, too")
 
 
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_an_output_of_another_dtype_is_told(dtype, brought):
+    """A model in half precision went on in float32 from the first layer on."""
+    other = f"x.float() if x.dtype == torch.{dtype} else x"
+    module = brought(
+        f"import torch\n{PLAIN}\nplain = attend\n"
+        + f"""
+def attend(q, k, v):
+    x = plain(q, k, v)
+    return {other}
+"""
+    )
+    finding = quick(module).of("precision")[-1]
+    assert finding.expected == f"an output in the dtype of q, torch.{dtype}"
+    assert finding.found == "torch.float32"
+
+
 def test_small_outputs_are_compared_in_their_own_size(brought):
     """A wrong output of 1e-12 is far from 0, and near to any other number of that size."""
     module = brought("""

@@ -120,6 +120,6 @@ def test_the_sample_of_the_library_s_page_prints_what_the_page_says(capsys):
     page = (Path(__file__).parents[2] / "library" / "index.md").read_text("utf-8")
     section = page.partition("## Bring your own mechanism")[2].partition("\n## ")[0]
     [sample] = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
-    [printed] = re.findall(r"```\n(✗ .*?)…\n```", section, flags=re.DOTALL)
+    [printed] = re.findall(r"```text\n(✗ .*?)…\n```", section, flags=re.DOTALL)
     exec(sample, {})
     assert printed in capsys.readouterr().out
