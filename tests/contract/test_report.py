@@ -111,7 +111,8 @@ def test_what_machines_read_is_json(factor, brought):
     report = quick(brought(SOFTMAX.replace("@ v", f"@ ({factor} * v)")))
     read = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert read["ok"] == (factor == "1"), str(report)
-    assert contract.to_html(report)
+    if not report.ok:
+        assert contract.to_html(report)  # with a point that no axis has
     assert {f["check"] for f in read["findings"]} >= set(contract.CHECKS)
 
 

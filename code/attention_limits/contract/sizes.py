@@ -32,7 +32,7 @@ SIZES = {
     "quick": Size(
         map=8,
         far=40,
-        lengths=(33, 64, 128, 256, 512),
+        lengths=(33, 128, 256, 512),
         timed=64,
         repeats=2,
         long=67,
