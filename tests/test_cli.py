@@ -281,7 +281,9 @@ def test_a_console_without_our_characters_still_prints_the_table(monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-@pytest.mark.parametrize("command", [[], ["verify"], ["run"], ["results"], ["bench"]])
+@pytest.mark.parametrize(
+    "command", [[], ["verify"], ["run"], ["results"], ["bench"], ["check"], ["new"]]
+)
 def test_help_is_for_any_console(command, encoding, monkeypatch):
     """An ellipsis or a minus sign in the help ended in a UnicodeEncodeError."""
     console = io.TextIOWrapper(io.BytesIO(), encoding=encoding)

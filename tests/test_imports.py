@@ -27,7 +27,7 @@ LAYERS = [
     ["tasks"],
     ["models", "training"],
     ["runs"],
-    ["experiments"],
+    ["experiments", "contract"],
     ["gallery"],
     ["chapters"],
     ["cli"],

@@ -2,13 +2,15 @@
 
 ``attention-limits run`` repeats its measurements there, ``attention-limits results`` all of those
 that it quotes, and ``attention-limits bench`` compares the library with its peers.
+``attention-limits check`` holds a mechanism of your own to what the library's own are held to, and
+``attention-limits new`` writes a file to begin one with.
 """
 
 import argparse
 from collections.abc import Sequence
 from importlib import metadata
 
-from attention_limits.cli import bench, reporting, results, run, verify
+from attention_limits.cli import bench, check, new, reporting, results, run, verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (verify, run, results, bench):
+    for command in (verify, run, results, bench, check, new):
         command.add_parser(commands)
     return parser
 

@@ -1,7 +1,9 @@
 """How the commands talk: to any console, of how far they are, and of what they refuse."""
 
 import contextlib
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 
 
@@ -16,6 +18,18 @@ def refuse(command: str, words: str) -> int:
     """Say why a command does not start, and return its exit status."""
     print(f"attention-limits {command}: {words}", file=sys.stderr)
     return 2
+
+
+def filled(words: str, *, margin: str, hang: int | None = None) -> str:
+    """A paragraph behind a margin; further lines begin below its words, or at ``hang``."""
+    return textwrap.fill(
+        words,
+        min(shutil.get_terminal_size().columns, 100),
+        initial_indent=margin,
+        subsequent_indent=" " * (len(margin) if hang is None else hang),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @contextlib.contextmanager

@@ -5,15 +5,13 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Iterator
 
 from attention_limits import claims
 from attention_limits.claims import VERDICTS, Claim, Result
 from attention_limits.cli import search
-from attention_limits.cli.reporting import refuse
+from attention_limits.cli.reporting import filled, refuse
 
 # How long a piece takes on a quiet core, in seconds, and those that take much longer.
 TYPICAL = 0.4
@@ -166,7 +164,7 @@ def _print_claim(claim: Claim) -> None:
     parts = {"claim": claim.statement, "verdict": verdict, "reason": claim.reason}
     for name, words in parts.items():
         if words:
-            print(_filled(words, margin=f"  {name:<9}"))
+            print(filled(words, margin=f"  {name:<9}"))
     sys.stdout.flush()
 
 
@@ -190,16 +188,4 @@ def _print_summary(chosen: list[Claim], failed: dict[str, int]) -> None:
         )
         groups.setdefault(said, []).append(claim.id)
     for said, ids in groups.items():
-        print(_filled(", ".join(ids), margin=f"  {said}: ", hang=4))
-
-
-def _filled(words: str, *, margin: str, hang: int | None = None) -> str:
-    """A paragraph behind a margin; further lines begin below its words, or at ``hang``."""
-    return textwrap.fill(
-        words,
-        min(shutil.get_terminal_size().columns, 100),
-        initial_indent=margin,
-        subsequent_indent=" " * (len(margin) if hang is None else hang),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        print(filled(", ".join(ids), margin=f"  {said}: ", hang=4))
