@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 from helpers.integers import INTEGERS, replaced
 from helpers.kinds import UNFIT
@@ -543,6 +544,117 @@ def test_scores_depend_on_distances_alone(name, dtype, offset):
     # A score is as precise as its two factors, and a bias no less so: 2⁻²³ or 2⁻⁸ each.
     assert (here - there).abs().max() <= 5 * torch.finfo(dtype).eps * here.abs().max().clamp(min=1)
     assert here.std() > 0.1
+
+
+# Where tokens stand may be counted from anywhere: the year 0, or nanoseconds since 1970.
+ORIGINS = {
+    "seconds since 1970": 1_700_000_000,
+    "past the last odd number of float64": 2**53 + 1,
+    "nanoseconds since 1970": 1_700_000_000_123_456_789,
+    "before zero": -1_700_000_000_123_456_789,
+    "as far as integers go": 2**62 - 2000,
+}
+AT = torch.tensor([0, 3, 10, 11, 400, 1999])
+
+
+def scores_at(module, where):
+    """What queries and keys at such positions, or times, score: all that attention has of them."""
+    name, (q, k) = name_of(module), torch.randn(2, 6, 8, generator=torch.manual_seed(0)).double()
+    slopes = torch.tensor([0.5, 0.01], dtype=torch.float64)
+    table = torch.randn(2, BUCKETS, generator=torch.manual_seed(1)).double()
+    both = {"positions_q": where, "positions_k": where}
+    match name:
+        case "sinusoidal":
+            encoded = module.apply(torch.zeros_like(q), positions=where)
+            return encoded @ encoded.mT
+        case "rotary" | "none":
+            return module.apply(q, positions=where) @ module.apply(k, positions=where).mT
+        case "alibi":
+            return module.bias(6, 6, slopes, **both)
+        case "relative_bias":
+            sizes = {"causal": False, "buckets": BUCKETS, "max_distance": 300}
+            return module.bias(6, 6, table, **sizes, **both)
+        case "time_aware":
+            periods = torch.tensor([1.0, 7.0, 1e3, 1e9], dtype=torch.float64)
+            turned = [module.rotate(x, where, periods=periods) for x in (q, k)]
+            return turned[0] @ turned[1].mT + module.bias(where, where, slopes)
+
+
+def takes_no_distances(name, options):
+    """A table of its own, or no positions at all."""
+    takes = inspect.signature(MODULES[name].apply).parameters
+    return name == "learned" or not takes.keys() & {"positions", "positions_q", "times_q"}
+
+
+every_module_with_distances = pytest.mark.parametrize(
+    "module", [MODULES[name] for name in POSITIONS if not takes_no_distances(name, {})], ids=name_of
+)
+
+
+@pytest.mark.parametrize("origin", ORIGINS.values(), ids=ORIGINS)
+@every_module_with_distances
+def test_a_shift_of_the_origin_changes_no_score(module, origin):
+    """Nanoseconds since 1970 moved the scores of a pair that turns in a microsecond by 10."""
+    assert_close(scores_at(module, AT + origin), scores_at(module, AT), within=1e-13)
+
+
+@pytest.mark.parametrize(("dtype", "origin"), [(torch.float64, 2**52), (torch.float32, 2**22)])
+@every_module_with_distances
+def test_a_shift_of_floats_changes_no_score(module, dtype, origin):
+    """As far as floats are whole: their own spacing is not of our making."""
+    takes = inspect.signature(module.apply).parameters
+    if not takes.keys() & {"positions_q"}:  # which are integers
+        expected = scores_at(module, AT)
+        assert_close(scores_at(module, AT.to(dtype) + origin), expected, within=1e-13)
+
+
+@pytest.mark.parametrize("number", [*ORIGINS.values(), 0.1, 12345.678, 2.0**62], ids=str)
+def test_angles_are_those_of_exact_arithmetic(number):
+    """Against SymPy, of a frequency that a float has and a position that it has not."""
+    omega = [1.0, 0.1, 1e-4, 7e-9, 3e4]
+    found = MODULES["sinusoidal"].angles(torch.tensor([number]), torch.tensor(omega).double())
+    for angle, w in zip(found[0].tolist(), torch.tensor(omega).double().tolist(), strict=True):
+        turns = sp.Rational(w / (2 * math.pi)) * sp.Rational(torch.tensor(number).item())
+        exact = 2 * sp.pi * (turns - sp.floor(turns))
+        assert math.cos(angle) == pytest.approx(float(sp.cos(exact)), abs=1e-15)
+        assert math.sin(angle) == pytest.approx(float(sp.sin(exact)), abs=1e-15)
+
+
+def test_angles_of_a_device_without_float64_are_as_exact_as_its_floats(monkeypatch):
+    """Where a digit of a position is one of ten bits."""
+    module, omega = MODULES["sinusoidal"], torch.tensor([1.0, 0.1, 1e-4])
+    monkeypatch.setattr(module, "widest_float", lambda device: torch.float32)
+    here = module.angles(AT, omega)
+    assert here.dtype == torch.float32
+    for origin in ORIGINS.values():
+        moved = module.angles(AT + origin, omega) - module.angles(torch.tensor([origin]), omega)
+        assert (moved.cos() - here.cos()).abs().max() < 2e-6
+
+
+def test_positions_and_frequencies_have_gradients():
+    """Learned periods and times: whole turns, which do not count, must not stop them."""
+    where = torch.tensor([0.3, 5.0, 1e6 + 0.25], dtype=torch.float64, requires_grad=True)
+    omega = torch.tensor([1.0, 0.01], dtype=torch.float64, requires_grad=True)
+    ours = MODULES["sinusoidal"].angles(where, omega)
+    plain = where[:, None] * omega
+    for hand in (torch.sin, torch.cos):
+        found, expected = (
+            torch.autograd.grad(hand(angle).sum(), (where, omega), retain_graph=True)
+            for angle in (ours, plain)
+        )
+        for grad, want in zip(found, expected, strict=True):
+            torch.testing.assert_close(grad, want, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("start", [2**62 - 4, 2**53])
+@cases(needs=["start"], but=lambda name, options: name == "learned")
+def test_a_stream_may_be_as_long_as_it_likes(module, options, start):
+    arguments = draw_arguments(module, Size((2,), 9, 9))
+    options = {name: x for name, x in options.items() if name != "start"}
+    given = {**options, "positions": torch.arange(start, start + 9)}
+    counted = {**options, "start": start}
+    assert torch.equal(encode(module, arguments, counted), encode(module, arguments, given))
+    refuses(module, arguments, {**options, "start": 2**62 + 1}, "start")
 
 
 @pytest.mark.parametrize("name", ["sinusoidal", "learned"])

@@ -90,8 +90,8 @@ def bias(
         n_q: number of queries.
         n_k: number of keys.
         slopes: m, (..., h), such as ``slopes(h)``.
-        positions_q: i, (..., n_q), integers on the device of ``slopes``; None means the last
-            n_q of n_k positions.
+        positions_q: i, (..., n_q), integers on the device of ``slopes``, at most 2^62 in size, so
+            that differences are exact; None means the last n_q of n_k positions.
         positions_k: j, (..., n_k), likewise; None means 0, 1, …  Leading axes broadcast, those of
             positions and those of ``slopes`` alike.
 

@@ -9,6 +9,8 @@ import torch
 from attention_limits.checks import check_count
 from attention_limits.tensors import INTEGERS, REALS, check_kind, check_tensor, shape_of
 
+FARTHEST = 2**62  # Differences of what is no farther from 0 are integers of 64 bits.
+
 
 def resolve(
     x: torch.Tensor, positions: torch.Tensor | None, start: int, *, real: bool = False
@@ -29,7 +31,7 @@ def resolve(
         ValueError: naming the argument, if one of them does not fit.
     """
     check_tensor("x", x)
-    start = check_count("start", start)
+    start = check_count("start", start, most=FARTHEST)
     if positions is None:
         return torch.arange(start, start + x.shape[-2], device=x.device)
     if start:

@@ -138,8 +138,8 @@ def bias(
         causal: whether keys ahead are of no interest, and all buckets are for those behind.
         buckets: how many there are; if not ``causal``, for both sides together, and even.
         max_distance: D, from where on all distances share a bucket; more than E.
-        positions_q: i, (..., n_q), integers on the device of ``table``; None means the last n_q
-            of n_k positions.
+        positions_q: i, (..., n_q), integers on the device of ``table``, at most 2^62 in size, so
+            that differences are exact; None means the last n_q of n_k positions.
         positions_k: j, (..., n_k), likewise; None means 0, 1, …  Leading axes broadcast, those of
             positions and those of ``table`` alike.
 

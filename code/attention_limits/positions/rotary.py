@@ -93,16 +93,18 @@ def apply(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, to be called on queries and on keys.
 
-    Angles are made in float64 where the device has it, and rounded no sooner than their sines and
-    cosines; the rotation is done in float32 at the least.
+    Angles are made in float64 where the device has it, less whole turns, which no position is too
+    large for, and rounded no sooner than their sines and cosines; the rotation is done in float32
+    at the least.
 
     Args:
         x: queries or keys (..., n, d), d even.
         base: b, at least 1; not looked at where there are ``frequencies``.
         frequencies: θ, (d/2,), on the device of ``x``; None means b^(−2i/d).
         layout: which entries form a pair, "interleaved" or "half".
-        positions: (..., n), integers or wider floats than half precision, such as times, with
-            leading axes that broadcast to those of ``x``; None means ``start``, ``start`` + 1, …
+        positions: (..., n), integers or wider floats than half precision, such as times, less than
+            2^63 in size, with leading axes that broadcast to those of ``x``; None means ``start``,
+            ``start`` + 1, …
         start: how many tokens of a stream came before these.
 
     Returns:
@@ -111,13 +113,16 @@ def apply(
     Raises:
         ValueError: naming the argument, if it does not fit.
     """
-    positions = resolve(x, positions, start, real=True)
+    where = resolve(x, positions, start, real=True)
+    largest = None
+    if positions is None and not torch.compiler.is_compiling():  # which is for any length
+        largest = check_count("start", start) + x.shape[-2]
     check_pairs(x)
     check_choice("layout", layout, LAYOUTS)
     if frequencies is None:
         frequencies = sinusoidal.frequencies(x.shape[-1], base=base, device=x.device)
     _check_frequencies(frequencies, x)
-    turns = sinusoidal.angles(positions, frequencies)
+    turns = sinusoidal.angles(where, frequencies, largest=largest)
     wide = torch.promote_types(x.dtype, torch.float32)
     cos, sin = turns.cos().to(wide), turns.sin().to(wide)
     if layout == "interleaved":

@@ -27,6 +27,9 @@ seen.  Use it where a fixed encoding at the inputs is enough: on lengths that tr
 Source: :cite:t:`vaswani2017attention`.  Taught in: "Positional encodings".
 """
 
+import functools
+import math
+
 import numpy as np
 import torch
 
@@ -40,6 +43,11 @@ from attention_limits.positions.options import check_base
 from attention_limits.tensors import own_precision
 
 PLACE = "inputs"
+
+# A digit of a position times the first bits of a share of a turn has to fit into the significant
+# bits of a float, 53 or 24.
+DIGIT_BITS = {torch.float64: 22, torch.float32: 10}
+FIRST_BITS = {torch.float64: 31, torch.float32: 14}
 
 
 def define(
@@ -69,8 +77,9 @@ def apply(
     Args:
         x: inputs (..., n, d), d even.
         base: b, at least 1.
-        positions: (..., n), integers or wider floats than half precision, with leading axes that
-            broadcast to those of ``x``; None means ``start``, ``start`` + 1, and so on.
+        positions: (..., n), integers or wider floats than half precision, less than 2^63 in size,
+            with leading axes that broadcast to those of ``x``; None means ``start``, ``start`` + 1,
+            and so on.
         start: how many tokens of a stream came before these.
 
     Returns:
@@ -121,10 +130,57 @@ def frequencies(
     return base ** (-2 * i / d)
 
 
-def angles(positions: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
-    """ω_i p: (..., n, d/2), in the widest float of the device.
+def angles(
+    positions: torch.Tensor, frequencies: torch.Tensor, *, largest: int | None = None
+) -> torch.Tensor:
+    """ω_i p less whole turns: (..., n, d/2), in the widest float of the device.
 
-    In bfloat16, with its 8 significant bits, position 1001 would be position 1000.
+    No position is too large: ω is rounded once, as a share of a turn, and of the turns that p
+    times that makes, the fraction is exact to the last digits.  So a shift of all positions, by
+    nanoseconds since 1970 say, turns all alike.  A product of floats would have lost the fraction:
+    in float64 at p = 2^53, in bfloat16, with its 8 significant bits, at 256.
+
+    Args:
+        positions: (..., n), integers or floats of less than 2^63.
+        frequencies: ω, (d/2,).
+        largest: a bound of integers from 0 on, which saves work if it is small.
     """
     wide = widest_float(positions.device)
-    return positions.to(wide)[..., None] * frequencies.to(wide)
+    turn = frequencies.to(wide) / (2 * math.pi)  # a position turns by so much
+    first_bits, parts = FIRST_BITS[wide], []
+    digits, rest = _digits(positions, wide, largest)
+    if rest is not None:
+        parts.append(rest * turn)
+    for digit, shift in digits:
+        # Whole turns of 2^shift positions do not count, and a power of two costs no rounding.
+        share = (turn * 2.0**shift).frac()
+        # A digit times the first bits of the share is exact, and what is left is less than one.
+        first = (share * 2**first_bits).floor() / 2**first_bits
+        parts.append(torch.addcmul((digit * first).frac(), digit, share - first))
+    turns = parts[0] if len(parts) == 1 else functools.reduce(torch.add, parts).frac()
+    return 2 * math.pi * turns
+
+
+def _digits(
+    positions: torch.Tensor, wide: torch.dtype, largest: int | None
+) -> tuple[list[tuple[torch.Tensor, int]], torch.Tensor | None]:
+    """Positions in digits, as floats (..., n, 1), each with the power of two that it counts.
+
+    Of floats there is one digit after the point, and a rest, which is less than that can count.
+    """
+    bits, whole = DIGIT_BITS[wide], positions[..., None]
+    digits, rest = [], None
+    if positions.is_floating_point():
+        floor = whole.detach().floor()
+        after = (whole - floor).to(wide)
+        digit = (after.detach() * 2**bits).floor()
+        digits, rest = [(digit, -bits)], after - digit / 2**bits
+        whole = floor.long()
+    if largest is not None and largest < 2**bits:
+        return [(whole.to(wide), 0)], None
+    size = torch.iinfo(whole.dtype).bits
+    for shift in range(0, size, bits):
+        above = whole >> shift
+        last = shift + bits >= size  # which has the sign
+        digits.append(((above if last else above & (2**bits - 1)).to(wide), shift))
+    return digits, rest

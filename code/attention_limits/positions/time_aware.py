@@ -12,8 +12,9 @@ rise up to one hour and fall after it: any continuous function that is linear be
 
 ``rotate`` is the other half: the rotary encoding at times in place of positions, in pairs that turn
 once in a ``period``.  Of both a score keeps nothing but differences: the moment that time is
-counted from does not matter, so long as times are float64 or integers.  In float32, seconds since
-1970 are wrong by a minute.
+counted from does not matter, to the last digit that times came with.  Nanoseconds since 1970 are
+whole as integers; in float64 they are rounded to 256 of them, and in float32 seconds since 1970
+are wrong by a minute.
 
 The bias costs n² + 2Hn² FLOPs, for each knot (2H + 1)n² more, and H parameters, with K knots
 H + K + HK.  The price: no fused kernel makes it on the way, so that Hn² numbers are held.  Use it
@@ -36,6 +37,7 @@ from attention_limits.formula import Formula
 from attention_limits.positions import rotary
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import (
+    FARTHEST,
     check_device,
     check_pairs,
     check_per_head,
@@ -107,8 +109,9 @@ def bias(
 
     Args:
         times_q: when the queries happened, (..., n_q), integers, float32 or float64, no time less
-            than the one before it.  They are looked at, which a GPU waits for.
-        times_k: when the keys did, (..., n_k), likewise.
+            than the one before it, and none of more than 2^62 in size.  They are looked at, which
+            a GPU waits for.
+        times_k: when the keys did, (..., n_k), likewise, and integers if ``times_q`` are.
         slopes: m, (..., h), on the device of the times.
         knots: κ, (k,), or (..., h, k) for knots of each head; None means that there are none.
         changes: c, (..., h, k), by how much the slope changes beyond each knot.  Leading axes
@@ -124,6 +127,12 @@ def bias(
     check_per_head("slopes", slopes)
     times_q = _times("times_q", times_q, slopes.device)
     times_k = _times("times_k", times_k, slopes.device)
+    if times_q.is_floating_point() != times_k.is_floating_point():
+        # As floats, integers would lose what they are for.
+        raise ValueError(
+            "times_k must be integers where times_q are, and floats where these are floats, "
+            f"{times_q.dtype}, got {times_k.dtype}"
+        )
     leads = {"slopes": slopes.shape[:-1], "times_q": times_q.shape[:-1]}
     leads["times_k"] = times_k.shape[:-1]
     if knots is not None or changes is not None:
@@ -213,9 +222,16 @@ def _times(name: str, times: torch.Tensor, device: torch.device) -> torch.Tensor
     times = times if times.is_floating_point() else times.long()
     if times.is_meta:  # there is nothing to look at
         return times
-    steps = times.detach().diff(dim=-1)
+    seen = times.detach()
+    steps = seen.diff(dim=-1)
     if not (steps >= 0).all():  # NaN is refused as well
         raise ValueError(f"{name} must never go back, got a step of {steps.min().item()}")
+    ends = seen[..., [0, -1]] if seen.shape[-1] else seen  # between which the others are
+    if not ((ends >= -FARTHEST) & (ends <= FARTHEST)).all():
+        raise ValueError(
+            f"{name} must be from -2^62 to 2^62, whose differences are exact, "
+            f"got {seen.min().item()} to {seen.max().item()}"
+        )
     return times
 
 
