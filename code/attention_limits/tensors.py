@@ -68,28 +68,39 @@ def check(
 
 def check_gate(
     name: str, gate: torch.Tensor, k: torch.Tensor, lead: torch.Size, *, per_channel: bool = False
-) -> torch.Size:
+) -> torch.Tensor:
     """Refuse a gate that has not one row per key, of one number or, if ``per_channel``, of d.
+
+    It comes without an axis of its own if it is shaped like the keys, or the values that come out,
+    without their last axis, or has a single one.  Nothing else is tried: what broadcasts to one
+    reading at one length would broadcast to the other at the next.
 
     Args:
         name: what the caller calls it.
-        gate: (..., n_k, 1) or, if allowed, (..., n_k, d).
+        gate: (..., n_k), (..., n_k, 1) or, if allowed, (..., n_k, d).
         k: the keys that it goes with, (..., n_k, d), checked before.
         lead: the leading axes that ``check`` returned.
         per_channel: whether a gate as wide as a key is allowed, too.
 
     Returns:
-        The leading axes that ``lead`` and those of the gate broadcast to.
+        The gate as (..., n_k, 1) or (..., n_k, d).
 
     Raises:
         ValueError: naming the gate.
     """
-    check_like(name, gate, "k", k)
+    check_kind(name, gate)
+    check_same(name, gate, "k", k)
+    n = k.shape[-2]
+    if gate.shape in ((n,), k.shape[:-1], (*lead, n)):
+        return gate[..., None]
     widths = sorted({1, k.shape[-1]}) if per_channel else [1]
-    if gate.shape[-2] != k.shape[-2] or gate.shape[-1] not in widths:
-        wanted = " or ".join(f"(..., {k.shape[-2]}, {width})" for width in widths)
-        raise ValueError(f"{name} must have one row per key, {wanted}, got {shape_of(gate)}")
-    return joined(name, gate, lead)
+    if gate.ndim < 2 or gate.shape[-2] != n or gate.shape[-1] not in widths:
+        rows = " or ".join(f"(..., {n}, {width})" for width in widths)
+        raise ValueError(
+            f"{name} must have one row per key, {rows}, or be {(*lead, n)} or {(n,)}, "
+            f"got {shape_of(gate)}"
+        )
+    return gate
 
 
 def folded(
@@ -259,6 +270,11 @@ def check_tensor(name: str, x: torch.Tensor) -> None:
 def check_like(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tensor) -> None:
     """Refuse a tensor of another dtype, or on another device, than the other."""
     check_tensor(name, x)
+    check_same(name, x, name_of_other, other)
+
+
+def check_same(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tensor) -> None:
+    """The same of a tensor of any number of axes."""
     for kind in ("dtype", "device"):
         ours, theirs = getattr(x, kind), getattr(other, kind)
         if ours != theirs:
@@ -299,12 +315,7 @@ def check_tensors(**tensors: torch.Tensor) -> None:
     name_of_first, first = next(iter(tensors.items()))
     for name, x in tensors.items():
         check_kind(name, x)
-        for kind in ("dtype", "device"):
-            ours, theirs = getattr(x, kind), getattr(first, kind)
-            if ours != theirs:
-                raise ValueError(
-                    f"{name} must have the {kind} of {name_of_first}, {theirs}, got {ours}"
-                )
+        check_same(name, x, name_of_first, first)
 
 
 def check_rows(name: str, x: torch.Tensor, wanted: str) -> None:

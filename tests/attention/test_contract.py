@@ -568,6 +568,78 @@ def test_strides_do_not_matter(module, options):
         assert_close(grad, want)
 
 
+# Gates with and without an axis of their own
+
+# Sizes that coincide: of heads and tokens, of tokens and channels, of batch and heads at one token.
+COINCIDENCES = {
+    "no two alike": (2, 3, 7, 4),
+    "as many heads as tokens": (2, 5, 5, 4),
+    "as many channels as tokens": (2, 3, 4, 4),
+    "all alike": (4, 4, 4, 4),
+    "one token": (2, 3, 1, 4),
+    "one token, as many heads as sequences": (3, 3, 1, 4),
+    "one head": (2, 1, 5, 4),
+    "one head and one token": (3, 1, 1, 4),
+    "nothing but a token": (1, 1),
+    "no heads": (7, 4),
+    "no tokens": (2, 3, 0, 4),
+}
+
+
+@pytest.mark.parametrize("shape", COINCIDENCES.values(), ids=COINCIDENCES)
+@cases("gates", but=lambda name, options: "per_channel" in options)
+def test_a_gate_needs_no_axis_of_its_own(module, options, shape):
+    """Others have one number a token and head, (b, h, n): the same, whatever sizes coincide."""
+    (*qkv,) = draw_qkv(shape, shape)
+    columns = gated(module, options, qkv)[3:]
+    assert columns[0].shape == (*shape[:-1], 1)
+    rows = [gate.squeeze(-1) for gate in columns]
+    out = attended(module, [*qkv, *columns], **options)
+    assert torch.equal(attended(module, [*qkv, *rows], **options), out)
+    if out.numel():
+        _, grads = differentiated(module, [*qkv, *columns], **options)
+        _, grads_again = differentiated(module, [*qkv, *rows], **options)
+        for grad, expected in zip(grads_again, grads, strict=True):
+            assert torch.equal(grad, expected.reshape(grad.shape))
+    assert_close(out, defined(module, [*qkv, *rows], **options))
+    options = fitting(module.step, options, shape[-2])
+    stepped, _ = module.step(None, *qkv, *rows, **options)
+    assert_close(stepped, out)
+
+
+@cases("gates", one_each=True)
+def test_one_gate_for_all_heads_has_a_single_axis(module, options):
+    inputs = drawn(module, options, (2, 3, 7, 4), (2, 3, 7, 4))
+    alone = [gate[0, 0, :, 0] for gate in inputs[3:]]
+    everywhere = [gate.expand(2, 3, 7)[..., None] for gate in alone]
+    expected = attended(module, [*inputs[:3], *everywhere], **options)
+    assert torch.equal(attended(module, [*inputs[:3], *alone], **options), expected)
+    assert_close(defined(module, [*inputs[:3], *alone], **options), expected)
+
+
+@cases("gates", one_each=True)
+def test_a_gate_of_each_query_head_needs_no_axis_of_its_own(module, options):
+    """Grouped heads share their keys, and not always their gates."""
+    qkv = draw_qkv((2, 3, 7, 4), (2, 1, 7, 4))
+    columns = gated(module, options, draw_qkv((2, 3, 7, 4), (2, 3, 7, 4)))[3:]
+    expected = attended(module, [*qkv, *columns], **options)
+    rows = [gate.squeeze(-1) for gate in columns]
+    assert torch.equal(attended(module, [*qkv, *rows], **options), expected)
+    assert_close(defined(module, [*qkv, *rows], **options), expected)
+
+
+@cases("gates", one_each=True)
+def test_a_row_of_gates_does_not_broadcast(module, options):
+    """At one token, (2, 1, 1) would be read as a column: of two heads, not of two sequences."""
+    for tokens in (5, 2):
+        for name in gates_of(module):
+            given = {key: torch.zeros(2, 3, tokens, 8) for key in "qkv"}
+            given |= {gate: torch.zeros(2, 3, tokens) for gate in gates_of(module)}
+            for shape in ((2, 1, tokens), (3, tokens), (1, 3, tokens)):
+                with pytest.raises(ValueError, match=rf"^{name} must have one row per key"):
+                    module.attend(**given | {name: torch.zeros(shape)}, **options)
+
+
 # Low precision
 
 ANOTHER_SOFTMAX = {"log_n", "qk_norm", "sink"}
@@ -994,9 +1066,16 @@ BAD_SCALES = {
 
 BAD_GATES = {
     "an array": np.zeros((2, 5, 1)),
-    "one axis": torch.zeros(5),
+    "one number": torch.zeros(()),
+    "one axis of another length": torch.zeros(4),
+    "one axis of length one, which would broadcast": torch.zeros(1),
+    "an axis fewer, of another length": torch.zeros(2, 4),
+    "an axis fewer, of other leading axes": torch.zeros(3, 5),
+    "an axis fewer, which would broadcast": torch.zeros(1, 5),
+    "an axis fewer, of integers": torch.zeros(2, 5, dtype=torch.long),
+    "an axis fewer, of another dtype": torch.zeros(2, 5, dtype=torch.float64),
+    "an axis fewer, on another device": torch.zeros(2, 5, device="meta"),
     "integers": torch.zeros(2, 5, 1, dtype=torch.long),
-    "no axis of its own": torch.zeros(2, 5),
     "fewer rows than keys": torch.zeros(2, 4, 1),
     "one row for all keys, which would broadcast": torch.zeros(2, 1, 1),
     "another width": torch.zeros(2, 5, 3),

@@ -35,6 +35,7 @@ import torch
 from attention_limits import symbols, tensors
 from attention_limits.attention import recurrence
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.options import column
 from attention_limits.attention.recurrence import State
 from attention_limits.formula import Formula
 
@@ -62,7 +63,7 @@ def define(
         return o
 
     heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),(j,g)->(i,e)")
-    return heads(q, k, v, beta)
+    return heads(q, k, v, column(beta, q, k, v))
 
 
 @tensors.own_precision
@@ -82,7 +83,8 @@ def attend(
         q: queries (..., n_q, d).
         k: keys (..., n_k, d) of any length, in the dtype and on the device of ``q``.
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
-        beta: (..., n_k, 1), likewise, between 0 and 2 (nobody looks).
+        beta: (..., n_k, 1), likewise, between 0 and 2 (nobody looks).  One that is shaped like
+            ``k`` or the outputs without their last axis, or has a single axis, is (..., n_k).
         scale: what multiplies the outputs, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
@@ -180,7 +182,8 @@ def _checked(
     scale: float | torch.Tensor | None,
 ) -> tuple[list[torch.Tensor], float]:
     lead = tensors.check(q, k, v)
-    lead = tensors.check_gate("beta", beta, k, lead)
+    beta = tensors.check_gate("beta", beta, k, lead)
+    lead = tensors.joined("beta", beta, lead)
     q, factor = tensors.folded(q, scale, lead)
     return recurrence.widened(q, k, v, beta), factor
 

@@ -29,6 +29,7 @@ from attention_limits.attention import delta_rule, recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.delta_rule import writes
 from attention_limits.attention.gated_linear import decays
+from attention_limits.attention.options import column
 from attention_limits.attention.recurrence import State
 from attention_limits.formula import Formula
 
@@ -59,7 +60,7 @@ def define(
         return o
 
     heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),(j,g),(j,g)->(i,e)")
-    return heads(q, k, v, np.exp(log_decay), beta)
+    return heads(q, k, v, np.exp(column(log_decay, q, k, v)), column(beta, q, k, v))
 
 
 @tensors.own_precision
@@ -81,7 +82,8 @@ def attend(
         k: keys (..., n_k, d) of any length, in the dtype and on the device of ``q``.
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
         log_decay: g, (..., n_k, 1), likewise, at most 0 (nobody looks).
-        beta: (..., n_k, 1), likewise, between 0 and 2 (nor here).
+        beta: (..., n_k, 1), likewise, between 0 and 2 (nor here).  A gate that is shaped like
+            ``k`` or the outputs without their last axis, or has a single axis, is (..., n_k).
         scale: what multiplies the outputs, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
@@ -153,8 +155,10 @@ def _checked(
     scale: float | torch.Tensor | None,
 ) -> tuple[list[torch.Tensor], float]:
     lead = tensors.check(q, k, v)
-    lead = tensors.check_gate("log_decay", log_decay, k, lead)
-    lead = tensors.check_gate("beta", beta, k, lead)
+    log_decay = tensors.check_gate("log_decay", log_decay, k, lead)
+    beta = tensors.check_gate("beta", beta, k, lead)
+    lead = tensors.joined("log_decay", log_decay, lead)
+    lead = tensors.joined("beta", beta, lead)
     q, factor = tensors.folded(q, scale, lead)
     return recurrence.widened(q, k, v, log_decay, beta), factor
 

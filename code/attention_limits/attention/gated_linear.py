@@ -32,6 +32,7 @@ from torch.nn.functional import pad
 from attention_limits import symbols, tensors
 from attention_limits.attention import recurrence
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.options import column
 from attention_limits.attention.recurrence import CHUNK, State
 from attention_limits.formula import Formula
 
@@ -57,7 +58,7 @@ def define(
         return o
 
     heads = np.vectorize(one_head, [float], signature="(i,d),(j,d),(j,e),(j,g)->(i,e)")
-    return heads(q, k, v, log_decay)
+    return heads(q, k, v, column(log_decay, q, k, v))
 
 
 @tensors.own_precision
@@ -79,7 +80,8 @@ def attend(
         k: keys (..., n_k, d), in the dtype and on the device of ``q``.
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
         log_decay: g, likewise, at most 0 (nobody looks): (..., n_k, 1), or (..., n_k, d) for
-            each channel its own, which takes about twice the time.
+            each channel its own, which takes about twice the time.  One that is shaped like ``k``
+            or the outputs without their last axis, or has a single axis, is (..., n_k).
         scale: what multiplies the outputs, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
 
@@ -167,7 +169,8 @@ def _checked(
     scale: float | torch.Tensor | None,
 ) -> tuple[list[torch.Tensor], float]:
     lead = tensors.check(q, k, v)
-    lead = tensors.check_gate("log_decay", log_decay, k, lead, per_channel=True)
+    log_decay = tensors.check_gate("log_decay", log_decay, k, lead, per_channel=True)
+    lead = tensors.joined("log_decay", log_decay, lead)
     q, factor = tensors.folded(q, scale, lead)
     return recurrence.widened(q, k, v, log_decay), factor
 

@@ -27,6 +27,13 @@ def distinct_offsets(offsets: Iterable[int], causal: bool) -> list[int]:
     return distinct
 
 
+def column(gate: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """A gate as (..., n, 1), which may come as (n,), or shaped like keys or outputs, less d."""
+    lead = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+    without = k.shape[-2:-1], k.shape[:-1], (*lead, k.shape[-2])
+    return gate[..., None] if gate.shape in without else gate
+
+
 def check_period(period: Any, lead: tuple[int, ...]) -> int | tuple[int, ...]:
     """Refuse what is neither a count nor one for each head, in any sequence; give back plain ones.
 
