@@ -73,18 +73,21 @@ def test_a_count_has_whole_values(low, high, data, log):
 
 
 BAD_SLIDERS = {
-    "empty": (lambda: Slider(d, (), 1), "d needs two ascending values"),
-    "one value": (lambda: Slider(d, (1,), 1), "d needs two ascending values"),
-    "descending": (lambda: Slider(d, (2, 1), 1), "d needs two ascending values"),
-    "twice the same": (lambda: Slider(d, (1, 1, 2), 1), "d needs two ascending values"),
-    "start between": (lambda: Slider(d, (1, 3), 2), "d starts at 2, which is not in its values"),
+    "empty": (lambda: Slider(d, (), 1), "d must have two ascending values"),
+    "one value": (lambda: Slider(d, (1,), 1), "d must have two ascending values"),
+    "descending": (lambda: Slider(d, (2, 1), 1), "d must have two ascending values"),
+    "twice the same": (lambda: Slider(d, (1, 1, 2), 1), "d must have two ascending values"),
+    "start between": (lambda: Slider(d, (1, 3), 2), "d must start at one of its values, got 2"),
     "zero": (lambda: Slider(d, (0, 1), 1), "d must be positive"),
     "fraction": (lambda: Slider(d, (1, 1.5), 1), "d must be an integer"),
-    "stranger": (lambda: Slider(sp.Symbol("y"), (1, 2), 1), "y is not one of the book's symbols"),
-    "empty range": (lambda: Slider.between(tau, 2, 2, 2), "tau needs a range with low < high"),
-    "turned range": (lambda: Slider.between(tau, 3, 2, 2), "tau needs a range with low < high"),
-    "start outside": (lambda: Slider.between(tau, 1, 2, 5), "tau starts at 5"),
-    "start below": (lambda: Slider.between(tau, 1, 2, 0.5), "tau starts at 0.5"),
+    "stranger": (
+        lambda: Slider(sp.Symbol("y"), (1, 2), 1),
+        "symbol must be one of the book's, got y",
+    ),
+    "empty range": (lambda: Slider.between(tau, 2, 2, 2), "tau must have a range with low < high"),
+    "turned range": (lambda: Slider.between(tau, 3, 2, 2), "tau must have a range with low < high"),
+    "start outside": (lambda: Slider.between(tau, 1, 2, 5), "tau must start from 1 to 2, got 5"),
+    "start below": (lambda: Slider.between(tau, 1, 2, 0.5), "tau must start from 1 to 2, got 0.5"),
     "half a count": (lambda: Slider.between(d, 1, 9, 2.5), "d must be an integer"),
 }
 
@@ -113,14 +116,26 @@ BAD_EXPLORABLES = {
     "turned axis": ({"over": (4, 2)}, "over must ascend"),
     "zero on a log axis": ({"over": (0, 2)}, "positive on a logarithmic axis"),
     "unknown axis": ({"log": "z"}, "log must be"),
-    "no caption": ({"caption": " "}, "caption must not be empty"),
-    "no alt text": ({"alt_text": ""}, "alt must not be empty"),
-    "no title": ({"title": ""}, "title must not be empty"),
-    "no name": ({"name": "\n"}, "name must not be empty"),
-    "preset between stops": ({"presets": {"A": {d: 65}}}, "presets: 'A' sets d to 65"),
-    "preset of no slider": ({"presets": {"A": {tau: 1}}}, "presets: 'A' sets tau to 1"),
-    "readout of no slider": ({"readouts": [Readout("all", WORK)]}, "readouts: 'all' needs"),
-    "rule of no slider": ({"rule": Formula(tau)}, "tau is neither the axis, nor a slider"),
+    "no caption": ({"caption": " "}, "caption must be some text"),
+    "no alt text": ({"alt_text": ""}, "alt must be some text"),
+    "no title": ({"title": ""}, "title must be some text"),
+    "no name": ({"name": "\n"}, "name must be some text"),
+    "preset between stops": (
+        {"presets": {"A": {d: 65}}},
+        "presets must set d to one of its stops, got 65 from 'A'",
+    ),
+    "preset of no slider": (
+        {"presets": {"A": {tau: 1}}},
+        "presets must set tau to one of its stops, got 1 from 'A'",
+    ),
+    "readout of no slider": (
+        {"readouts": [Readout("all", WORK)]},
+        "readouts must have a slider for each symbol, got none for",
+    ),
+    "rule of no slider": (
+        {"rule": Formula(tau)},
+        "expr must be of the axis, the sliders and the columns, got tau",
+    ),
 }
 
 
@@ -136,7 +151,7 @@ def test_a_trace_needs_a_column_or_a_slider_for_each_symbol():
     given = {"name": "a", "title": "A", "caption": "Try.", "alt": "See.", "table": {}}
     sliders, traces = GIVEN["sliders"], [Trace("y", WORK, {n: "x"})]
     Explorable(chart=CHART, sliders=sliders, traces=traces, **given)
-    with pytest.raises(ValueError, match=r"traces: 'y' needs a slider or column for \{d\}"):
+    with pytest.raises(ValueError, match=r"traces must have .*, got none for \{d\} of 'y'"):
         Explorable(chart=CHART, sliders=[], traces=traces, **given)
 
 

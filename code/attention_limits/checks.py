@@ -115,6 +115,6 @@ def check_centre(name: str, width: int, causal: bool) -> None:
     """Refuse an even number of taps around a token: none of them would be in the middle."""
     if not causal and width % 2 == 0:
         raise ValueError(
-            f"{name} must span an odd number of positions, to have a centre, or be causal; "
+            f"{name} must span an odd number of positions, to have a centre, or be causal, "
             f"got {width}"
         )

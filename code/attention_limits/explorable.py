@@ -44,11 +44,13 @@ class Slider:
 
     def __post_init__(self) -> None:
         if self.symbol not in MEANING:
-            raise ValueError(f"symbol: {self.symbol} is not one of the book's symbols")
+            raise ValueError(f"symbol must be one of the book's, got {self.symbol}")
         if len(self.values) < 2 or any(np.diff(self.values) <= 0):
-            raise ValueError(f"{self.symbol} needs two ascending values or more: {self.values}")
+            raise ValueError(
+                f"{self.symbol} must have two ascending values or more, got {self.values}"
+            )
         if self.start not in self.values:
-            raise ValueError(f"{self.symbol} starts at {self.start}, which is not in its values")
+            raise ValueError(f"{self.symbol} must start at one of its values, got {self.start}")
         check_domain(self.symbol, self.values)
 
     @classmethod
@@ -72,9 +74,9 @@ class Slider:
             also: values to stop at as well, such as those of presets.
         """
         if not low < high:
-            raise ValueError(f"{symbol} needs a range with low < high, got {low} to {high}")
+            raise ValueError(f"{symbol} must have a range with low < high, got {low} to {high}")
         if not low <= start <= high:
-            raise ValueError(f"{symbol} starts at {start}, which is not in {low} to {high}")
+            raise ValueError(f"{symbol} must start from {low} to {high}, got {start}")
         grid = (np.geomspace if log else np.linspace)(low, high, steps + 1)
         digits = ".0f" if symbol.is_integer else ".3g"
         between = (float(f"{value:{digits}}") for value in grid)
@@ -161,18 +163,26 @@ class Explorable:
     def __post_init__(self) -> None:
         for text in ("name", "title", "caption", "alt"):
             if not getattr(self, text).strip():
-                raise ValueError(f"{text} must not be empty")
+                raise ValueError(f"{text} must be some text, got {getattr(self, text)!r}")
         values = {slider.symbol: slider.values for slider in self.sliders}
         for label, setting in self.presets.items():
             for symbol, value in setting.items():
                 if value not in values.get(symbol, ()):
-                    raise ValueError(f"presets: {label!r} sets {symbol} to {value}: no such stop")
+                    raise ValueError(
+                        f"presets must set {symbol} to one of its stops, got {value} from {label!r}"
+                    )
         for readout in self.readouts:
             if unknown := set(readout.formula.symbols) - values.keys():
-                raise ValueError(f"readouts: {readout.label!r} needs a slider for {unknown}")
+                raise ValueError(
+                    f"readouts must have a slider for each symbol, got none for {unknown} "
+                    f"of {readout.label!r}"
+                )
         for trace in self.traces:
             if unknown := set(trace.formula.symbols) - trace.columns.keys() - values.keys():
-                raise ValueError(f"traces: {trace.field!r} needs a slider or column for {unknown}")
+                raise ValueError(
+                    f"traces must have a slider or column for each symbol, got none for {unknown} "
+                    f"of {trace.field!r}"
+                )
 
     @functools.cached_property
     def spec(self) -> dict:

@@ -41,8 +41,8 @@ class Formula:
         unknown = [s.name for s in sp.sympify(self.expr).free_symbols - symbols.MEANING.keys()]
         if unknown:
             raise ValueError(
-                f"expr: {', '.join(sorted(unknown))} not among the book's symbols; "
-                "make symbols in attention_limits/symbols.py only"
+                "expr must be of the book's symbols, made in attention_limits/symbols.py, "
+                f"got {', '.join(sorted(unknown))}"
             )
         object.__setattr__(self, "expr", sp.sympify(self.expr))
 
@@ -104,8 +104,10 @@ class Formula:
         """Every symbol is there, no other is, and each value lies in its symbol's domain."""
         given, wanted = given or values, {s.name: s for s in self.symbols}
         for name in given.keys() ^ wanted.keys():
-            problem = "is missing" if name in wanted else "is not a symbol of this formula"
-            raise ValueError(f"{name} {problem}; it takes {', '.join(wanted) or 'none'}")
+            takes = f"of this formula, which takes {', '.join(wanted) or 'none'}"
+            if name in wanted:
+                raise ValueError(f"{name} must be given, as a symbol {takes}, got {list(given)}")
+            raise ValueError(f"{name} must be a symbol {takes}, got {given[name]!r}")
         for name, value in values.items():
             check_domain(wanted[name], value)
 
@@ -114,7 +116,9 @@ class Formula:
         limits = [limit for s in self.expr.atoms(sp.Sum) for limit in s.limits]
         for symbol in set().union(*(sp.Tuple(*limit[1:]).free_symbols for limit in limits)):
             if getattr(values[symbol.name], "ndim", 0):
-                raise ValueError(f"{symbol} limits a sum, so it must be one number, not an array")
+                raise ValueError(
+                    f"{symbol} must be one number, as it limits a sum, got {values[symbol.name]!r}"
+                )
             values = {**values, symbol.name: int(values[symbol.name])}
         return values
 

@@ -90,7 +90,10 @@ class Figure:
     def __post_init__(self) -> None:
         for name in ("alt", "caption"):
             if not getattr(self, name).strip():
-                raise ValueError(f"{name} must say what there is to see in the figure")
+                raise ValueError(
+                    f"{name} must say what there is to see in the figure, "
+                    f"got {getattr(self, name)!r}"
+                )
 
     def _repr_html_(self) -> str:
         return (

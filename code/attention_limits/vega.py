@@ -49,7 +49,9 @@ def pipeline(expr: sp.Expr, field: str, names: Mapping[sp.Symbol, str]) -> list[
     for number, total in enumerate(sorted(expr.atoms(sp.Sum), key=sp.default_sort_key)):
         (index, low, high), *more = total.limits
         if more or total.function.has(sp.Sum):
-            raise ValueError(f"expr: {total} is a sum within a sum, which has no pipeline")
+            raise ValueError(
+                f"expr must have no sum within a sum, for which there is no pipeline, got {total}"
+            )
         parts = ("terms", "at", "term", "sum")
         terms, at, term, result = (f"_{field}_{number}_{part}" for part in parts)
         transforms += [
@@ -79,16 +81,16 @@ class VegaPrinter(Printer):
 
     def emptyPrinter(self, expr: sp.Basic) -> str:
         """What no method below prints."""
-        raise ValueError(f"expr: Vega's language has no form for {type(expr).__name__} in {expr}")
+        raise ValueError(f"expr must be in Vega's language, got {type(expr).__name__} in {expr}")
 
     def _print_Symbol(self, symbol: sp.Symbol) -> str:
         if symbol not in self.names:
-            raise ValueError(f"expr: {symbol} is neither the axis, nor a slider, nor a column")
+            raise ValueError(f"expr must be of the axis, the sliders and the columns, got {symbol}")
         return self.names[symbol]
 
     def _print_Sum(self, total: sp.Sum) -> str:
         if total not in self.names:
-            raise ValueError(f"expr: {total} needs a pipeline; Vega's language has no sums")
+            raise ValueError(f"expr must have no sums, which need a pipeline, got {total}")
         return self.names[total]
 
     def _print_Function(self, expr: sp.Function) -> str:

@@ -1093,7 +1093,7 @@ def zeros(module, tokens):
 @pytest.mark.parametrize(("name", "change"), BAD.values(), ids=BAD)
 @cases(one_each=True)
 def test_bad_input_is_refused_by_name(module, options, name, change):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         module.attend(**zeros(module, 5) | change, **fitting(module.attend, options, 5))
 
 
@@ -1140,7 +1140,7 @@ def test_a_subclass_of_a_tensor_is_one(module, options):
 @cases("gates", one_each=True)
 def test_bad_gate_is_refused_by_name(module, options, gate):
     for name in gates_of(module):
-        with pytest.raises(ValueError, match=rf"^{name} must "):
+        with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
             module.attend(**zeros(module, 5) | {name: gate}, **fitting(module.attend, options, 5))
 
 
@@ -1151,14 +1151,14 @@ def test_bad_scale_is_refused_by_name(module, options, scale):
     for door, state in (("attend", ()), ("step", (None,))):
         if hasattr(module, door):
             given = fitting(getattr(module, door), options, 5) | {"scale": scale}
-            with pytest.raises(ValueError, match=r"^scale must "):
+            with pytest.raises(ValueError, match=r"^scale must .*, got "):
                 getattr(module, door)(*state, **zeros(module, 5) | given)
 
 
 @pytest.mark.parametrize("mask", BAD_MASKS.values(), ids=BAD_MASKS)
 @cases("mask", one_each=True)
 def test_bad_mask_is_refused_by_name(module, options, mask):
-    with pytest.raises(ValueError, match=r"^mask must "):
+    with pytest.raises(ValueError, match=r"^mask must .*, got "):
         attended(module, [torch.zeros(2, 5, 8)] * 3, mask=mask, **options)
 
 
@@ -1169,12 +1169,12 @@ def test_bad_step_is_refused_by_name(module, options, name, change, tokens):
     options, state = fitting(module.step, options, 5), None
     if tokens:
         _, state = module.step(None, **zeros(module, tokens), **options)
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         module.step(state, **zeros(module, 5) | change, **options)
 
 
 @pytest.mark.parametrize(("n", "n_k", "name"), [(-1, 3, "n"), (3, -1, "n_k"), (2.0, 3, "n")])
 @cases("visible", one_each=True)
 def test_bad_length_is_refused_by_name(module, options, n, n_k, name):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         module.visible(n, n_k=n_k, **fitting(module.visible, options, 3))

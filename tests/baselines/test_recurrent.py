@@ -540,7 +540,7 @@ def fitting():
 @pytest.mark.parametrize("door", [recurrent.apply, recurrent.newton])
 @pytest.mark.parametrize(("name", "value"), BAD.values(), ids=BAD)
 def test_bad_input_is_refused_by_name(door, name, value):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         door(**fitting() | {name: value})
 
 
@@ -548,7 +548,7 @@ def test_bad_input_is_refused_by_name(door, name, value):
 @pytest.mark.parametrize(("name", "value"), [case for case in BAD.values() if case[0] != "start"])
 def test_bad_step_is_refused_by_name(name, value, tokens):
     _, state = recurrent.step(None, **fitting() | {"x": torch.zeros(2, tokens, 4)})
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         recurrent.step(state, **fitting() | {name: value})
 
 
@@ -597,7 +597,7 @@ def test_a_stream_keeps_its_leading_axes(lead):
     ],
 )
 def test_bad_trajectory_is_refused_by_name(door, name, value):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         door(**{"states": torch.zeros(5, 6), "w_h": torch.zeros(6, 6)} | {name: value})
 
 
@@ -620,7 +620,7 @@ def test_no_steps_have_no_exponent():
     ],
 )
 def test_bad_maps_are_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         recurrent.scan(**{"A": torch.zeros(5, 3, 3), "b": torch.zeros(5, 3)} | {name: value})
 
 
@@ -629,5 +629,5 @@ def test_bad_maps_are_refused_by_name(name, value):
     [("tolerance", -1e-9), ("tolerance", torch.nan), ("most", 0), ("most", 2.0), ("most", True)],
 )
 def test_bad_options_are_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         recurrent.newton(**fitting(), **{name: value})

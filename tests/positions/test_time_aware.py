@@ -338,5 +338,5 @@ REFUSED = {
 
 @pytest.mark.parametrize(("name", "call"), REFUSED.values(), ids=REFUSED)
 def test_bad_input_is_refused_by_name(name, call):
-    with pytest.raises(ValueError, match=rf"^{name} must "):
+    with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
         call()

@@ -596,7 +596,7 @@ def test_seeds_are_counted_on_the_command_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "count", "answer"),
     [
-        ("roofline", "3", "--seeds must be left out: roofline is not repeated over seeds"),
+        ("roofline", "3", "--seeds must be left out for roofline, not repeated over seeds, got 3"),
         (NAME, "0", "--seeds must be at least 1, got 0"),
     ],
 )

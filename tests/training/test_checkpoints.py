@@ -139,7 +139,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path, change, 
     given = {"architecture": SMALL, "task": TASK, "recipe": SHORT, "seeds": (0, 1)}
     train(**given, checkpoint=path, every=5)
     before = path.read_bytes()
-    words = rf"checkpoint models must be of this training, but has another {other}; delete"
+    words = rf"checkpoint models must be of this training, got one of another {other}; delete"
     with pytest.raises(ValueError, match=words):
         train(**given | change, checkpoint=path)
     assert path.read_bytes() == before
@@ -150,7 +150,9 @@ def test_a_corrupted_checkpoint_is_refused_by_name(tmp_path, content):
     path = tmp_path / "models"
     train(SMALL, TASK, SHORT, checkpoint=path, every=5)
     path.write_bytes(path.read_bytes()[:2000] if content is None else content)
-    with pytest.raises(ValueError, match="checkpoint models is corrupted; delete it"):
+    with pytest.raises(
+        ValueError, match="checkpoint models must be whole, got a corrupted one; delete it"
+    ):
         train(SMALL, TASK, SHORT, checkpoint=path)
 
 

@@ -279,7 +279,9 @@ def step(
     if full not in (0, block):
         raise ValueError(f"block must be that of the stream, {full}, got {block}")
     if state.far and covariance != bool(state.far[0][0].covariance.shape[-2]):
-        raise ValueError(f"covariance must be that of the stream, {not covariance}")
+        raise ValueError(
+            f"covariance must be that of the stream, {not covariance}, got {covariance}"
+        )
     k, v = torch.cat([state.rest.keys, k], dim=-2), torch.cat([state.rest.values, v], dim=-2)
     out, state = _scan(state, q, k, v, block, factor, covariance)
     # A view would keep alive all the tokens of this step.

@@ -78,7 +78,9 @@ def _seeds(name: str, count: int | None) -> dict[str, tuple[int, ...]]:
     if count is None:
         return {}
     if "seeds" not in {field.name for field in dataclasses.fields(registry.find(name).Config)}:
-        raise ValueError(f"--seeds must be left out: {name} is not repeated over seeds")
+        raise ValueError(
+            f"--seeds must be left out for {name}, not repeated over seeds, got {count}"
+        )
     if count < 1:
         raise ValueError(f"--seeds must be at least 1, got {count}")
     return {"seeds": tuple(range(count))}

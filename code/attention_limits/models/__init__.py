@@ -69,7 +69,7 @@ def state_bytes(architecture: Architecture, n: int, *, bytes_a_number: int = 4) 
     n = check_count("n", n)
     bytes_a_number = check_count("bytes_a_number", bytes_a_number, least=1)
     if not architecture.causal and architecture.kind in ("transformer", "convolution"):
-        raise ValueError("architecture must be causal: others cannot read a stream")
+        raise ValueError(f"architecture must be causal, to read a stream, got {architecture}")
     d, layers = architecture.d_model, architecture.layers
     match architecture.kind:
         case "transformer":

@@ -117,8 +117,8 @@ class Architecture(Plain):
         ):
             if wanted and self.mechanism != "dense":
                 raise ValueError(
-                    f"{name} must suit the mechanism {self.mechanism}, but {getattr(self, name)!r} "
-                    "changes scores as only 'dense' lets one"
+                    f"{name} must suit the mechanism {self.mechanism}, which unlike 'dense' lets "
+                    f"nothing change its scores, got {getattr(self, name)!r}"
                 )
         self._check_options()
         self._check_position_options()
@@ -126,7 +126,10 @@ class Architecture(Plain):
     def _check_options(self) -> None:
         takes = options_of(self.attention.attend)
         if not self.causal and "causal" not in takes:
-            raise ValueError(f"causal must be True: {self.mechanism} never sees what is to come")
+            raise ValueError(
+                f"causal must be True for {self.mechanism}, which never looks ahead, "
+                f"got {self.causal!r}"
+            )
         hidden = NO_OPTIONS | ({"scale"} if self.qk_norm else set())  # a scale that is learned
         takes |= options_of(self.attention.cost)
         takes = {name: default for name, default in takes.items() if name not in hidden}

@@ -43,7 +43,8 @@ class Transformer(nn.Module):
         """
         if positions is not None and not self.encoding.takes_positions:
             raise ValueError(
-                f"positions must be None, that is 0 … n − 1, for {type(self.encoding).__name__}"
+                f"positions must be None, that is 0 … n − 1, for {type(self.encoding).__name__}, "
+                f"got {type(positions)}"
             )
         x = self.embedding(tokens)
         where = Where(x.shape[-2], positions, times)

@@ -105,7 +105,7 @@ def _check_end(end: int, n_max: int) -> None:
     if end > n_max:
         raise ValueError(
             f"x must end within the table, which was learned for {n_max} positions and knows "
-            f"nothing beyond; start + n = {end}"
+            f"nothing beyond, got start + n = {end}"
         )
 
 
@@ -115,5 +115,5 @@ def _check_inside(positions: torch.Tensor, n_max: int) -> None:
     if ((positions < 0) | (positions >= n_max)).any():
         raise ValueError(
             f"positions must be at least 0 and less than {n_max}: the table was learned for "
-            f"{n_max} positions and knows nothing beyond; got {positions.min()} … {positions.max()}"
+            f"{n_max} positions and knows nothing beyond, got {positions.min()} … {positions.max()}"
         )

@@ -240,7 +240,8 @@ def _checked_knots(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Both, unless one is missing or has other heads than the slopes."""
     if knots is None or changes is None:
-        raise ValueError("knots must be given where changes are, and the other way round")
+        given, missing = ("changes", "knots") if knots is None else ("knots", "changes")
+        raise ValueError(f"knots must be given with changes, got {given} without {missing}")
     for name, x in {"knots": knots, "changes": changes}.items():
         check_per_head(name, x)
         check_device(name, x, slopes.device)

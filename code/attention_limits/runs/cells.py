@@ -65,7 +65,9 @@ def measure(
     try:
         return json.loads(json.dumps(rows, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"rows of cell {cell.name!r} must be fit for JSON: {error}") from error
+        raise ValueError(
+            f"rows of cell {cell.name!r} must be fit for JSON, got {rows} ({error})"
+        ) from error
 
 
 class Shares:

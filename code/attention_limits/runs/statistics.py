@@ -78,7 +78,9 @@ def _groups(lengths: Sequence[float], values: Sequence[float]) -> dict[float, np
     if len(lengths) != len(values):
         raise ValueError(f"values must be one a length, got {len(values)} for {len(lengths)}")
     if not all(0 < value < np.inf for value in values):
-        raise ValueError("values must be positive and finite, to have a logarithm")
+        raise ValueError(
+            f"values must be positive and finite, to have logarithms, got {list(values)}"
+        )
     places, logs = np.asarray(lengths), np.log(np.asarray(values, dtype=float))
     different = np.unique(places)
     if len(different) < 2 or not all(0 < length < np.inf for length in different):

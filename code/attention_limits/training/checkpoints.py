@@ -50,10 +50,12 @@ def read(path: Path, made: Mapping[str, str], device: torch.device) -> dict[str,
         other = [name for name, value in made.items() if state["made"].get(name) != value]
     except Exception as error:  # a torn file fails in as many ways as it has bytes
         kind = type(error).__name__
-        raise ValueError(f"checkpoint {path.name} is corrupted; delete it ({kind})") from error
+        raise ValueError(
+            f"checkpoint {path.name} must be whole, got a corrupted one; delete it ({kind})"
+        ) from error
     if other:
         raise ValueError(
-            f"checkpoint {path.name} must be of this training, but has another "
+            f"checkpoint {path.name} must be of this training, got one of another "
             f"{' and another '.join(other)}; delete it to start anew"
         )
     return state

@@ -137,5 +137,5 @@ class TimeAware(Encoding):
 
 def _times(where: Where) -> torch.Tensor:
     if where.times is None:
-        raise ValueError("times must be given to a model whose encoding is time_aware")
+        raise ValueError("times must be given to a model whose encoding is time_aware, got None")
     return where.times

@@ -226,7 +226,9 @@ def controls(run: Run | None = None) -> style.Figure:
     cells = {name: _cells(run, name) for name in run.config["settings"]}
     cells = {name: found for name, found in cells.items() if found}
     if not cells:
-        raise ValueError("run must hold an accuracy at the longest of its texts")
+        raise ValueError(
+            f"run must hold an accuracy at the longest of its texts, got {len(run.records)} rows"
+        )
     rows = [len(found) for found in cells.values()]
     canvas = Canvas(figsize=(5.6, 1.3 + 0.37 * sum(rows) + 0.35 * len(rows)))
     heights = [1.2 * len(NEW) / 2, *rows]
