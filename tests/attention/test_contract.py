@@ -6,6 +6,7 @@ A new mechanism joins by its name in MECHANISMS and its rows in CASES and WASTE.
 import importlib
 import inspect
 import pkgutil
+import pydoc
 
 import numpy as np
 import pytest
@@ -936,6 +937,99 @@ def test_a_state_owns_what_it_holds(module, options):
         assert all(map(torch.equal, tensors(state), before))
         for x in tensors(state):
             assert x.untyped_storage().nbytes() == x.nbytes
+
+
+# Padding, where there is no mask to hide it
+
+NO_MASK = [
+    name for name in MECHANISMS if "mask" not in inspect.signature(MODULES[name].attend).parameters
+]
+TOKENS = 75  # more than a chunk of the recurrences, and no multiple of one
+
+
+def ragged(inputs, padding, places):
+    """The tokens of one sequence at places of a longer one, which is padding elsewhere."""
+    long = [x.clone() for x in padding]
+    for whole, x in zip(long, inputs, strict=True):
+        whole[..., places, :] = x
+    return long
+
+
+@cases("causality", but=lambda name, options: name not in NO_MASK)
+def test_padding_on_the_right_changes_no_other_output(module, options):
+    """What each docstring says is to be done where there is no mask; gradients included."""
+    inputs = drawn(module, options, (2, TOKENS, 8), (2, TOKENS, 8))
+    padding = drawn(module, options, (2, TOKENS + 60, 8), (2, TOKENS + 60, 8), seed=1)
+    places = torch.arange(TOKENS)
+
+    def real(*moved):
+        return attended(module, ragged(moved, padding, places), **options)[:, :TOKENS]
+
+    expected, wanted = differentiated(module, inputs, **options)
+    out, grads = gradients(real, inputs)
+    assert_close(out, expected)
+    for grad, want in zip(grads, wanted, strict=True):
+        assert_close(grad, want)
+
+
+def no_feature(k, options):
+    return torch.full_like(k, 0 if options.get("feature_map") == "relu" else -torch.inf)
+
+
+# What leaves a state alone, by the name of the argument: the others may be anything.
+NEUTRAL = {
+    "linear": {"k": no_feature},
+    "gated_linear": {"v": lambda v, _: 0 * v, "log_decay": lambda g, _: 0 * g},
+    "delta_rule": {"beta": lambda beta, _: 0 * beta},
+    "gated_delta_rule": {"beta": lambda beta, _: 0 * beta, "log_decay": lambda g, _: 0 * g},
+}
+
+
+@pytest.mark.parametrize("where", ["on the left", "on the right", "in between"])
+@cases(but=lambda name, options: name not in NEUTRAL)
+def test_neutral_padding_is_passed_over(module, options, where):
+    """The state goes on as it was: what the docstrings advise for padding anywhere."""
+    names = ["q", "k", "v", *gates_of(module)]
+    inputs = drawn(module, options, (2, TOKENS, 8), (2, TOKENS, 8))
+    padding = drawn(module, options, (2, TOKENS + 60, 8), (2, TOKENS + 60, 8), seed=1)
+    made = NEUTRAL[name_of(module)]
+    padding = [
+        made[name](x, options) if name in made else x
+        for name, x in zip(names, padding, strict=True)
+    ]
+    first = {"on the left": 60, "on the right": 0, "in between": 0}[where]
+    places = torch.arange(first, first + TOKENS)
+    places = places + 60 * (places >= 40) if where == "in between" else places
+
+    def real(*moved):
+        return attended(module, ragged(moved, padding, places), **options)[:, places]
+
+    expected, wanted = differentiated(module, inputs, **options)
+    out, grads = gradients(real, inputs)
+    assert_close(out, expected)
+    for grad, want in zip(grads, wanted, strict=True):
+        assert_close(grad, want)
+
+
+@pytest.mark.parametrize("name", NO_MASK)
+def test_who_has_no_mask_says_what_to_do_with_padding(name):
+    """`mask` was a TypeError, and the docstring silent."""
+    words = " ".join(inspect.getdoc(MODULES[name].attend).split())
+    assert "There is no ``mask``" in words
+    assert "adding on the right" in words or "adding belongs on the right" in words
+    with pytest.raises(TypeError, match="mask"):
+        MODULES[name].attend(mask=None)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_help_begins_with_what_a_mechanism_does(name):
+    """80 lines of what every tuple has came before `attend`."""
+    page = pydoc.render_doc(MODULES[name], renderer=pydoc.plaintext)
+    assert "CLASSES" not in page
+    described = page.index("FUNCTIONS\n    attend(")
+    assert page.count("\n", 0, described) < 70  # the docstring of the module, and no more
+    doors = {"define", "attend", "cost", "visible", "step"} & vars(MODULES[name]).keys()
+    assert all(f"\n    {door}(" in page for door in doors - {"visible"})
 
 
 # Mixed precision

@@ -38,6 +38,9 @@ from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import check_period
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["attend", "cost", "define", "step", "ticks"]
+
 
 def ticks(n: int, *, period: int) -> np.ndarray:
     """The last tick t at each of n positions: 0, 0, 0, 3, 3, 3, 6, … for a period of 3."""
@@ -87,6 +90,9 @@ def attend(
 
     Memory is linear in n where it is for ``dense.attend``, with d_v = d and n_q = n_k.  Tokens
     between the ticks may hold anything, NaN included, in their keys and values.
+
+    There is no ``mask``.  Padding belongs on the right, where it changes no other output, and must
+    be finite: ignore its own outputs.  On the left it would move the ticks, and be seen at them.
 
     Args:
         q: queries (..., n_q, d).

@@ -79,6 +79,10 @@ def attend(
 
     Half precision is computed in float32.
 
+    There is no ``mask``.  Padding on the right changes no other output: ignore its own.  Anywhere
+    else, give it β = 0, which leaves the state as it is.  Padding must be finite, NaN spoils its
+    neighbours.
+
     Args:
         q: queries (..., n_q, d).
         k: keys (..., n_k, d) of any length, in the dtype and on the device of ``q``.

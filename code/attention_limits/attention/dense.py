@@ -63,6 +63,9 @@ from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["ALIGNMENT", "attend", "cost", "define", "step", "visible"]
+
 ALIGNMENT = 8  # a sink widens its tensors to a multiple of this, as fused kernels on GPUs want it
 
 

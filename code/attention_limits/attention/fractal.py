@@ -60,6 +60,9 @@ from attention_limits import checks, symbols, tensors
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["BLOCK", "LEVELS", "attend", "cost", "cover", "define", "step"]
+
 BLOCK = 64  # keys in a leaf, and queries in a tile: small enough that its scores stay in cache
 LEVELS = 48  # sizes of blocks that a Formula adds up; no text has 2^48 leaves
 
@@ -144,6 +147,10 @@ def attend(
     """The same on (..., n, d) tensors, leaf by leaf, in time and memory of the order n log n.
 
     Half precision is computed in float32.  What some query sees must be finite.
+
+    There is no ``mask``.  Padding belongs on the right, where it changes no other output, and must
+    be finite: ignore its own outputs.  On the left it would move the borders of the leaves, and
+    count among their means.
 
     Args:
         q: queries (..., n_q, d), the last of which is that of the last key.

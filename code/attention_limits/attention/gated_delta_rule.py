@@ -77,6 +77,10 @@ def attend(
 
     Half precision is computed in float32.  No decay is too strong, −∞ included.
 
+    There is no ``mask``.  Padding on the right changes no other output: ignore its own.  Anywhere
+    else, give it β = 0 and ``log_decay`` 0, which leave the state as it is.  Padding must be
+    finite, NaN spoils its neighbours.
+
     Args:
         q: queries (..., n_q, d).
         k: keys (..., n_k, d) of any length, in the dtype and on the device of ``q``.

@@ -75,6 +75,10 @@ def attend(
     Half precision is computed in float32.  No decay is too strong, −∞ included: e^g is never
     divided by, and where it is 0 the gradient of g is 0.
 
+    There is no ``mask``.  Padding on the right changes no other output: ignore its own.  Anywhere
+    else, give it values of 0 and ``log_decay`` 0, which leave the state as it is.  Padding must be
+    finite, NaN spoils its neighbours.
+
     Args:
         q: queries (..., n_q, d).
         k: keys (..., n_k, d), in the dtype and on the device of ``q``.

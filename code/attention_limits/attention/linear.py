@@ -43,6 +43,9 @@ from attention_limits.attention import dense, recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["FEATURE_MAPS", "SEGMENT", "SLOPES", "attend", "cost", "define", "step"]
+
 # Causal: so many tokens have their features computed at once, and anew on the way back.  Those of
 # a long text would fill tensors that come fresh from the system each time, and clearing these
 # takes as long as the rest.
@@ -100,6 +103,10 @@ def attend(
 
     Half precision is computed in float32.  What some query sees must be finite.  Causal, it is
     differentiable once.
+
+    There is no ``mask``.  If ``causal``, padding on the right changes no other output: ignore its
+    own.  Anywhere else, or if not causal, give it keys of −∞, or of 0 for "relu", whose φ is 0.
+    Padding must be finite otherwise, NaN spoils its neighbours.
 
     Args:
         q: queries (..., n_q, d).

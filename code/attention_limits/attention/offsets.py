@@ -42,6 +42,20 @@ from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import distinct_offsets
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = [
+    "PAIRS",
+    "ROWS",
+    "attend",
+    "butterfly",
+    "cost",
+    "define",
+    "fibonacci",
+    "powers_of_two",
+    "step",
+    "visible",
+]
+
 PAIRS = 8192  # of a query and a key in a tile, over all heads: these keys and values stay in cache
 ROWS = 128  # at most so many queries in a tile, however few keys each of them sees
 

@@ -39,6 +39,9 @@ from attention_limits.attention import dense, flex, tiles
 from attention_limits.attention.cost import Cost
 from attention_limits.formula import Formula
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["TILE", "attend", "cost", "define", "step", "visible"]
+
 TILE = 64  # queries per tile: more of them see more keys that most of them must not
 
 

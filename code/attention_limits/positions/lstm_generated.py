@@ -39,6 +39,9 @@ from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
 from attention_limits.tensors import check_leads, check_rows, check_tensors, own_precision, shape_of
 
+# What `help` shows, and first of all functions: states are looked up where they are returned.
+__all__ = ["PLACE", "apply", "cost", "define", "step"]
+
 PLACE = "inputs"
 
 
