@@ -91,8 +91,10 @@ def check_gate(
     check_kind(name, gate)
     check_same(name, gate, "k", k)
     n = k.shape[-2]
-    if gate.shape in ((n,), k.shape[:-1], (*lead, n)):
-        return gate[..., None]
+    for without in ((n,), k.shape[:-1], (*lead, n)):
+        # Axes are counted first: a size that is symbolic should be compared with none by chance.
+        if gate.ndim == len(without) and gate.shape == without:
+            return gate[..., None]
     widths = sorted({1, k.shape[-1]}) if per_channel else [1]
     if gate.ndim < 2 or gate.shape[-2] != n or gate.shape[-1] not in widths:
         rows = " or ".join(f"(..., {n}, {width})" for width in widths)

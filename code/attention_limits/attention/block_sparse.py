@@ -34,7 +34,7 @@ from torch.nn.attention.flex_attention import BlockMask
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense, flex, tiles
 from attention_limits.attention.cost import Cost
-from attention_limits.attention.options import check_layout
+from attention_limits.attention.options import check_layout, layout_of_tensor
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
@@ -216,9 +216,9 @@ def _computed(
     block: int,
     causal: bool,
 ) -> torch.Tensor:
-    if isinstance(layout, torch.Tensor):  # compiled; a list, for `numpy` is not for `vjp`
-        layout = np.array(layout.tolist(), dtype=bool).reshape(layout.shape)
-        check_layout(layout, block, k.shape[-2])
+    if isinstance(layout, torch.Tensor):  # compiled
+        layout = layout_of_tensor(layout)
+        block = check_layout(layout, block, k.shape[-2])
     if flex.takes(q, k, v, mask):
         pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
         return flex.attend(q, k, v, pattern, scale=scale)

@@ -39,7 +39,8 @@ def check_period(period: Any, lead: tuple[int, ...]) -> int | tuple[int, ...]:
 
     An array or a tensor of no axes is one count.
     """
-    if not getattr(period, "ndim", isinstance(period, Sequence)) or isinstance(period, str):
+    one = isinstance(period, int | str) or not getattr(period, "ndim", isinstance(period, Sequence))
+    if one:
         return check_count("period", period, least=1)
     each = tuple(check_count("period", p, least=1) for p in period)
     if lead[-1:] != (len(each),):
@@ -66,3 +67,8 @@ def check_layout(layout: np.ndarray, block: int, n_k: int | None = None) -> int:
     if layout.shape != (blocks, blocks):
         raise ValueError(f"layout must have shape {(blocks, blocks)}, got {layout.shape}")
     return block
+
+
+def layout_of_tensor(layout: Any) -> np.ndarray:
+    """A layout as an array; a list on the way, for what a transform has taken has no ``numpy``."""
+    return np.array(layout.tolist(), dtype=bool).reshape(layout.shape)

@@ -113,13 +113,16 @@ def apply(
     Raises:
         ValueError: naming the argument, if it does not fit.
     """
-    positions = resolve(x, positions, start, real=True)
+    where = resolve(x, positions, start, real=True)
+    largest = None
+    if positions is None and not torch.compiler.is_compiling():  # which is for any length
+        largest = check_count("start", start) + x.shape[-2]
     check_pairs(x)
     check_choice("layout", layout, LAYOUTS)
     if frequencies is None:
         frequencies = sinusoidal.frequencies(x.shape[-1], base=base, device=x.device)
     _check_frequencies(frequencies, x)
-    turns = sinusoidal.angles(positions, frequencies)
+    turns = sinusoidal.angles(where, frequencies, largest=largest)
     wide = torch.promote_types(x.dtype, torch.float32)
     cos, sin = turns.cos().to(wide), turns.sin().to(wide)
     if layout == "interleaved":

@@ -27,6 +27,7 @@ seen.  Use it where a fixed encoding at the inputs is enough: on lengths that tr
 Source: :cite:t:`vaswani2017attention`.  Taught in: "Positional encodings".
 """
 
+import functools
 import math
 
 import numpy as np
@@ -129,8 +130,10 @@ def frequencies(
     return base ** (-2 * i / d)
 
 
-def angles(positions: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
-    """ω_i p less whole turns, from 0 to 2π: (..., n, d/2), in the widest float of the device.
+def angles(
+    positions: torch.Tensor, frequencies: torch.Tensor, *, largest: int | None = None
+) -> torch.Tensor:
+    """ω_i p less whole turns: (..., n, d/2), in the widest float of the device.
 
     No position is too large: ω is rounded once, as a share of a turn, and of the turns that p
     times that makes, the fraction is exact to the last digits.  So a shift of all positions, by
@@ -140,37 +143,41 @@ def angles(positions: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
     Args:
         positions: (..., n), integers or floats of less than 2^63.
         frequencies: ω, (d/2,).
+        largest: a bound of integers from 0 on, which saves work if it is small.
     """
     wide = widest_float(positions.device)
     turn = frequencies.to(wide) / (2 * math.pi)  # a position turns by so much
-    bits, first_bits = DIGIT_BITS[wide], FIRST_BITS[wide]
-    digits, rest = _digits(positions, bits, wide)
-    turns = rest[..., None] * (turn / 2**bits)
+    first_bits, parts = FIRST_BITS[wide], []
+    digits, rest = _digits(positions, wide, largest)
+    if rest is not None:
+        parts.append(rest * turn)
     for digit, shift in digits:
         # Whole turns of 2^shift positions do not count, and a power of two costs no rounding.
-        share = turn * 2.0**shift
-        share = share - share.floor()
+        share = (turn * 2.0**shift).frac()
         # A digit times the first bits of the share is exact, and what is left is less than one.
         first = (share * 2**first_bits).floor() / 2**first_bits
-        exact = digit[..., None] * first
-        turns = turns + (exact - exact.floor()) + digit[..., None] * (share - first)
-    return 2 * math.pi * (turns - turns.floor())
+        parts.append(torch.addcmul((digit * first).frac(), digit, share - first))
+    turns = parts[0] if len(parts) == 1 else functools.reduce(torch.add, parts).frac()
+    return 2 * math.pi * turns
 
 
 def _digits(
-    positions: torch.Tensor, bits: int, wide: torch.dtype
-) -> tuple[list[tuple[torch.Tensor, int]], torch.Tensor]:
-    """Positions in digits of so many bits, as floats, and what is left of a digit after the point.
+    positions: torch.Tensor, wide: torch.dtype, largest: int | None
+) -> tuple[list[tuple[torch.Tensor, int]], torch.Tensor | None]:
+    """Positions in digits, as floats (..., n, 1), each with the power of two that it counts.
 
-    Each digit comes with the power of two that it counts.
+    Of floats there is one digit after the point, and a rest, which is less than that can count.
     """
+    bits, whole = DIGIT_BITS[wide], positions[..., None]
+    digits, rest = [], None
     if positions.is_floating_point():
-        floor = positions.detach().floor()
-        after = (positions - floor).to(wide) * 2**bits
-        digit = after.detach().floor()
-        digits, rest, whole = [(digit, -bits)], after - digit, floor.long()
-    else:
-        digits, rest, whole = [], positions.new_zeros(1, dtype=wide), positions
+        floor = whole.detach().floor()
+        after = (whole - floor).to(wide)
+        digit = (after.detach() * 2**bits).floor()
+        digits, rest = [(digit, -bits)], after - digit / 2**bits
+        whole = floor.long()
+    if largest is not None and largest < 2**bits:
+        return [(whole.to(wide), 0)], None
     size = torch.iinfo(whole.dtype).bits
     for shift in range(0, size, bits):
         above = whole >> shift
