@@ -117,7 +117,7 @@ WASTE = {
     "fractal": 2,
     "clock": 2,
 }
-NO_MECHANISM = {"options", "cost", "tiles", "flex", "recurrence", "transforms"}
+NO_MECHANISM = {"options", "cost", "tiles", "flex", "recurrence", "transforms", "packed"}
 N_LOG_N = {"fractal"}  # numbers that it may hold; the others hold some for each token
 QUADRATIC_TIME = {"dense", "online_softmax", "clock"}
 
@@ -755,6 +755,130 @@ def test_a_sample_s_padding_is_its_own(module, options):
     for sample in range(2):
         alone = attended(module, [q[sample], k, v], mask=mask[sample], **options)
         assert_close(together[sample], alone)
+
+
+# Packed sequences
+
+LENGTHS = [9, 1, 0, 17, 6]  # one of no tokens, one across tiles
+PACKED = torch.tensor([number for number, n in enumerate(LENGTHS) for _ in range(n)])
+# The second row of a batch: padding on the left, then two sequences of one number, and padding.
+PADDED = torch.tensor([-1] * 5 + [0] * 10 + [1] * 6 + [0] * 9 + [-1] * 3)
+
+
+def options_for_packed(module, options):
+    """As for as many tokens as there are in all, whatever is then looked at."""
+    return fitting(module.attend, options, len(PACKED))
+
+
+def one_by_one(module, inputs, segments, options):
+    """What each sequence gives by itself, joined; but a layout is one of all tokens."""
+    if "layout" in options:
+        _, runs = torch.unique_consecutive(segments, return_inverse=True)
+        mask = (runs[:, None] == runs) & (segments >= 0)
+        return module.attend(*(torch.nan_to_num(x) for x in inputs), mask=mask, **options)
+    numbers, lengths = torch.unique_consecutive(segments, return_counts=True)
+    outputs = []
+    for number, *parts in zip(
+        numbers, *(x.split(lengths.tolist(), dim=-2) for x in inputs), strict=True
+    ):
+        out = module.attend(*(torch.nan_to_num(x) for x in parts), **options)
+        outputs.append(out if number >= 0 else torch.zeros_like(out))
+    return torch.cat(outputs, dim=-2)
+
+
+@pytest.mark.parametrize(
+    "segments", [LENGTHS, PACKED, PACKED.expand(2, 1, 33)], ids=["lengths", "numbers", "rows"]
+)
+@cases()
+def test_packed_sequences_see_themselves_alone(module, options, segments):
+    inputs = drawn(module, options, (2, 3, 33, 8), (2, 1, 33, 8))
+    options = options_for_packed(module, options)
+    out, grads = gradients(lambda *x: module.attend(*x, segments=segments, **options), inputs)
+    expected, wanted = gradients(lambda *x: one_by_one(module, x, PACKED, options), inputs)
+    assert_close(out, expected)
+    for grad, want in zip(grads, wanted, strict=True):
+        assert_close(grad, want)
+
+
+@cases()
+def test_rows_are_packed_each_in_its_own_way_and_padding_may_hold_anything(module, options):
+    rows = torch.stack([PACKED, PADDED])[:, None]
+    inputs = drawn(module, options, (2, 3, 33, 8), (2, 3, 33, 8))
+    options = options_for_packed(module, options)
+    inputs = [torch.where((rows < 0)[..., None], torch.nan, x) for x in inputs]
+    out, grads = gradients(lambda *x: module.attend(*x, segments=rows, **options), inputs)
+
+    def apart(*inputs):
+        each = zip((PACKED, PADDED), zip(*inputs, strict=True), strict=True)
+        return torch.stack([one_by_one(module, x, segments, options) for segments, x in each])
+
+    expected, wanted = gradients(apart, inputs)
+    assert_close(out, expected)
+    for grad, want in zip(grads, wanted, strict=True):
+        assert_close(grad, want)
+
+
+@cases("causality", but=lambda name, options: name == "clock")
+def test_the_last_queries_of_what_is_packed(module, options):
+    """A clock's tick may be skipped with the queries before; the others have nothing of them."""
+    inputs = drawn(module, options, (2, 33, 8), (2, 33, 8))
+    options = options_for_packed(module, options) | {"segments": torch.stack([PACKED, PADDED])}
+    whole = module.attend(*inputs, **options)
+    assert_close(module.attend(inputs[0][:, -20:], *inputs[1:], **options), whole[:, -20:])
+    more = torch.cat([inputs[0][:, :4], inputs[0]], dim=1)
+    assert_close(module.attend(more, *inputs[1:], **options)[:, 4:], whole)
+
+
+@cases("mask")
+def test_packed_sequences_may_be_masked_too(module, options):
+    inputs = draw_qkv((2, 33, 8), (2, 33, 8))
+    options = options_for_packed(module, options)
+    for mask in (draw_mask(2, 33, 33), draw_mask(1, 33), draw_mask(33, 1)):
+        out = module.attend(*inputs, mask=mask, segments=PACKED, **options)
+        both = mask & (PACKED[:, None] == PACKED)
+        if not {"log_n", "bias"} & options.keys():
+            assert_close(out, module.attend(*inputs, mask=both, **options))
+        else:
+            assert_close(out, defined(module, inputs, mask=both, **options))
+
+
+@cases(one_each=True)
+def test_no_number_is_held_for_each_pair_of_what_is_packed(module, options):
+    """Of 128 sequences: a mask of all pairs would take as many bytes as there are pairs."""
+    n = 4096
+    inputs = [x.requires_grad_() for x in drawn(module, options, (n, 8), (n, 8))]
+    options = fitting(module.attend, options, n)
+    with PeakMemory() as memory:
+        module.attend(*inputs, segments=torch.arange(n) // 32, **options).sum().backward()
+    assert memory.peak < n**2
+
+
+@cases(one_each=True)
+def test_nothing_is_packed(module, options):
+    options = fitting(module.attend, options, 0)
+    for lead, segments in (((2,), [0]), ((0,), torch.zeros(0, 0, dtype=torch.long))):
+        inputs = drawn(module, options, (*lead, 0, 8), (*lead, 0, 8))
+        assert module.attend(*inputs, segments=segments, **options).shape == (*lead, 0, 8)
+
+
+BAD_SEGMENTS = {
+    "a word": "ab",
+    "one number": 5,
+    "lengths that sum to less": [2, 2],
+    "a negative length": [6, -1],
+    "truths": torch.ones(5, dtype=torch.bool),
+    "floats": torch.ones(5),
+    "another length": torch.zeros(4, dtype=torch.long),
+    "other leading axes": torch.zeros(3, 5, dtype=torch.long),
+    "no values": torch.zeros(5, dtype=torch.long, device="meta"),
+}
+
+
+@pytest.mark.parametrize("segments", BAD_SEGMENTS.values(), ids=BAD_SEGMENTS)
+@cases(one_each=True)
+def test_bad_segments_are_refused_by_name(module, options, segments):
+    with pytest.raises(ValueError, match=r"^segments must .*, got "):
+        module.attend(**zeros(module, 5), **fitting(module.attend, options, 5), segments=segments)
 
 
 # What it costs

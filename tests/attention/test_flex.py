@@ -126,6 +126,24 @@ def test_a_window_is_not_compiled_into_the_kernel(monkeypatch):
     assert len(compiled) == 1
 
 
+@mechanisms
+def test_packed_sequences_are_a_part_of_the_pattern(mechanism, monkeypatch):
+    """And what is in none of them, padding, is 0 to a kernel that takes whole blocks of keys."""
+    spans = [0, 130, 130, 130, 140, 300]
+    mask, visible = pattern(mechanism, 300, False)
+    within, real = flex._within(mask, spans, 300, CPU)
+    i, j = torch.arange(300)[:, None], torch.arange(300)
+    same = ((i < 130) & (j < 130)) | ((i >= 140) & (j >= 140))
+    assert (within.mask_mod(0, 0, i, j) == torch.from_numpy(visible) & same).all()
+    assert (real == ((torch.arange(300) < 130) | (torch.arange(300) >= 140))).all()
+    monkeypatch.setattr(flex, "_kernel", lambda: flex_attention)
+    q, k, v = draw(*[(2, 300, 16)] * 3)
+    expected = flex.attend(q, k, v, within, scale=0.25)
+    q, k, v = (torch.where(real[:, None], x, torch.nan) for x in (q, k, v))
+    out = flex.attend(q, k, v, mask, scale=0.25, spans=spans)
+    torch.testing.assert_close(out, expected)
+
+
 class OnGPU:
     """Shapes and a dtype that claim to be on a GPU."""
 

@@ -32,9 +32,10 @@ import torch
 from torch.nn.attention.flex_attention import BlockMask
 
 from attention_limits import checks, symbols, tensors
-from attention_limits.attention import dense, flex, tiles
+from attention_limits.attention import dense, flex, packed, tiles
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import check_layout, layout_of_tensor
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
@@ -82,6 +83,7 @@ def attend(
     causal: bool = False,
     mask: torch.Tensor | None = None,
     scale: float | torch.Tensor | None = None,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, one block of queries at a time against all that it sees.
 
@@ -102,6 +104,7 @@ def attend(
             by AND.  It is cut into tiles, never expanded: one row for all queries stays one row.
         scale: what multiplies the inner products, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -118,7 +121,11 @@ def attend(
         block = check_layout(layout, block, k.shape[-2])
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    return _computed(q, k, v, mask, factor, layout, block, causal).to(dtype)
+
+    def compute(spans, queries, keys, pairs):
+        return _computed(*queries, *keys, *pairs, factor, layout, block, causal, spans)
+
+    return packed.by_row(compute, segments, [q], [k, v], [mask]).to(dtype)
 
 
 def cost(*, layout: Layout, block: int, causal: bool = False) -> Cost:
@@ -215,14 +222,17 @@ def _computed(
     layout: torch.Tensor,
     block: int,
     causal: bool,
+    spans: list[int] | None,
 ) -> torch.Tensor:
     if isinstance(layout, torch.Tensor):  # compiled
         layout = layout_of_tensor(layout)
         block = check_layout(layout, block, k.shape[-2])
     if flex.takes(q, k, v, mask):
         pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
-        return flex.attend(q, k, v, pattern, scale=scale)
+        return flex.attend(q, k, v, pattern, scale=scale, spans=spans)
     parts = _tiles(q, k.shape[-2], layout, block, causal)
+    if spans is not None:
+        parts = tiles.within(parts, packed.pairs_of(spans), k.shape[-2] - q.shape[-2])
     return tiles.attend(q, k, v, parts, mask=mask, scale=scale)
 
 

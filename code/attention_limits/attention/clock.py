@@ -33,9 +33,10 @@ import sympy as sp
 import torch
 
 from attention_limits import checks, symbols, tensors
-from attention_limits.attention import dense
+from attention_limits.attention import dense, packed
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import check_period
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
@@ -86,6 +87,7 @@ def attend(
     *,
     period: int | Sequence[int],
     scale: float | torch.Tensor | None = None,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors: dense attention among the ticks, then held.
 
@@ -104,6 +106,7 @@ def attend(
             the last leading axis, that of the heads.
         scale: what multiplies the inner products, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query before the first key gets 0, and its
@@ -117,10 +120,15 @@ def attend(
     period = check_period(period, lead)
     q, factor = tensors.folded(q, scale, lead)
     q = q.to(k.dtype)
-    if isinstance(period, tuple):
+
+    def compute(q, k, v):
+        if not isinstance(period, tuple):
+            return _computed(q, k, v, factor, period)
+        lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
         each = zip(*_heads(q, k, v, lead), period, strict=True)
         return torch.stack([_computed(*head, factor, p) for *head, p in each], dim=-3)
-    return _computed(q, k, v, factor, period)
+
+    return packed.alone(compute, segments, [q], [k, v])
 
 
 @one_call

@@ -33,9 +33,10 @@ import sympy as sp
 import torch
 
 from attention_limits import symbols, tensors
-from attention_limits.attention import recurrence
+from attention_limits.attention import packed, recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import column
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.recurrence import State
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
@@ -75,6 +76,7 @@ def attend(
     beta: torch.Tensor,
     *,
     scale: float | torch.Tensor | None = None,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, a chunk at a time, in time and memory linear in n.
 
@@ -92,6 +94,7 @@ def attend(
             ``k`` or the outputs without their last axis, or has a single axis, is (..., n_k).
         scale: what multiplies the outputs, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -101,7 +104,11 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens, factor = _checked(q, k, v, beta, scale)
-    return _from_start(*tokens, factor).to(q.dtype)
+
+    def compute(*tokens):
+        return _from_start(*tokens, factor)
+
+    return packed.alone(compute, segments, tokens[:1], tokens[1:]).to(q.dtype)
 
 
 def cost() -> Cost:

@@ -51,6 +51,7 @@ Sources: :cite:t:`vaswani2017attention`; :cite:t:`nakanishi2025scalable` for ``l
 :cite:t:`xiao2024efficient` and :cite:t:`gu2025when` for ``sink``.  Taught in: "Attention".
 """
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -59,10 +60,13 @@ import sympy as sp
 import torch
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention.flex_attention import BlockMask
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from attention_limits import checks, symbols, tensors
+from attention_limits.attention import flex, packed
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.packed import Segments
 from attention_limits.formula import Formula
 
 # What `help` shows, and first of all functions: states are looked up where they are returned.
@@ -135,6 +139,7 @@ def attend(
     qk_norm: bool = False,
     sink: float | torch.Tensor | None = None,
     bias: torch.Tensor | None = None,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, by PyTorch's fused kernels.
 
@@ -168,6 +173,7 @@ def attend(
             (..., n_q, n_k), on the device of ``q`` and of any floating-point dtype.  One of more
             digits than ``q`` is rounded, less the largest that a query sees, which changes
             nothing else.  Costs memory of the order n_q · n_k.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -186,6 +192,9 @@ def attend(
         sink = tensors.check_per_query("sink", sink, q, lead, infinite=True)
     if bias is not None:
         tensors.check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
+    if segments is not None:
+        softmax = {"scale": scale, "log_n": log_n, "sink": sink, "qk_norm": qk_norm}
+        return _packed(segments, q, k, v, lead, causal, mask, bias, softmax)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.
     pattern: dict[str, Any] = {"is_causal": causal and n_q == n_k and bias is None}
     sees = None
@@ -286,6 +295,43 @@ def step(
     if state is None:  # what was joined is a copy already
         k, v = k.clone(), v.clone()
     return out, Cache(k, v)
+
+
+def _packed(
+    segments: Segments,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    lead: torch.Size,
+    causal: bool,
+    mask: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    softmax: dict[str, Any],
+) -> torch.Tensor:
+    """Each sequence alone: on a GPU in one kernel, if it knows the softmax, or one by one."""
+    plain = bias is None and not softmax["qk_norm"] and softmax["log_n"] is softmax["sink"] is None
+    if plain and flex.takes(q, k, v, mask):
+        pattern = _block_mask(q.shape[-2], causal, q.device)
+        q, factor = tensors.folded(q, softmax["scale"], lead)
+
+        def fused(spans, queries, keys, pairs):
+            return flex.attend(*queries, *keys, pattern, scale=factor, spans=spans)
+
+        return packed.by_row(fused, segments, [q], [k, v])
+    rows = {name: x for name, x in softmax.items() if isinstance(x, torch.Tensor)}
+
+    def one(q, *others):
+        *of_queries, k, v, mask, bias = others
+        options = softmax | dict(zip(rows, of_queries, strict=True))
+        return attend(q, k, v, causal=causal, mask=mask, bias=bias, **options)
+
+    return packed.alone(one, segments, [q, *rows.values()], [k, v], [mask, bias])
+
+
+@functools.lru_cache(maxsize=32)
+def _block_mask(n: int, causal: bool, device: torch.device) -> BlockMask:
+    """All pairs, or those with j ≤ i, as the fused kernel wants them."""
+    return flex.block_mask(lambda b, h, i, j: (j <= i) | (not causal), n, device)
 
 
 def _default_scale(d: int, qk_norm: bool) -> float:

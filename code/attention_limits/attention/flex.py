@@ -15,6 +15,8 @@ from collections.abc import Callable
 import torch
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
+from attention_limits.attention.packed import Spans, pairs_of
+
 SIZE = 128  # queries and keys per block of the kernel
 WIDTHS = range(16, 257)  # of heads, that the kernel takes
 KINDS = 64  # so many kernels may be compiled, for dtypes, widths, patterns, with gradients and not
@@ -41,8 +43,16 @@ def attend(
     pattern: BlockMask,
     *,
     scale: float,
+    spans: Spans = None,
 ) -> torch.Tensor:
-    """Attention under a pattern; a query that sees nothing gets 0."""
+    """Attention under a pattern; a query that sees nothing gets 0.
+
+    With ``spans``, each of these sequences sees itself alone, and what is in none is padding.
+    """
+    if spans is not None:
+        pattern, real = _within(pattern, spans, q.shape[-2], q.device)
+        # The kernel takes whole blocks of keys, and 0 · NaN would be NaN.
+        q, k, v = (torch.where(real[:, None], x, 0) for x in (q, k, v))
     q = q.to(v.dtype)
     lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
     batch, heads = math.prod(lead[:-1]), math.prod(lead[-1:])
@@ -53,6 +63,23 @@ def attend(
     with torch._dynamo.config.patch(recompile_limit=KINDS):
         out = _kernel()(q, k, v, block_mask=pattern, scale=scale)
     return out.reshape(*lead, *out.shape[-2:])
+
+
+def _within(
+    pattern: BlockMask, spans: list[int], n: int, device: torch.device
+) -> tuple[BlockMask, torch.Tensor]:
+    """The part of a pattern within sequences, and which tokens are in one."""
+    number = torch.full((n,), -1)
+    for one, (start, stop) in enumerate(pairs_of(spans)):
+        number[start:stop] = one
+    number = number.to(device)
+    real = number >= 0
+
+    def sees(batch, head, i, j):
+        same = (number[i] == number[j]) & real[i]
+        return pattern.mask_mod(batch, head, i, j) & same
+
+    return block_mask(sees, n, device), real
 
 
 def block_mask(

@@ -57,7 +57,9 @@ import torch
 from torch.nn.functional import pad
 
 from attention_limits import checks, symbols, tensors
+from attention_limits.attention import packed
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
@@ -144,6 +146,7 @@ def attend(
     block: int = BLOCK,
     scale: float | torch.Tensor | None = None,
     covariance: bool = False,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, leaf by leaf, in time and memory of the order n log n.
 
@@ -161,6 +164,7 @@ def attend(
         scale: what multiplies the inner products, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
         covariance: whether a far block also gives how its values vary with its keys.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query before the first key gets 0, and its
@@ -174,7 +178,11 @@ def attend(
     block = checks.check_count("block", block, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    return _from_start(q, k, v, block, factor, covariance).to(dtype)
+
+    def compute(q, k, v):
+        return _from_start(q, k, v, block, factor, covariance)
+
+    return packed.alone(compute, segments, [q], [k, v]).to(dtype)
 
 
 def cost(*, block: int = BLOCK, covariance: bool = False) -> Cost:

@@ -25,11 +25,12 @@ import numpy as np
 import torch
 
 from attention_limits import tensors
-from attention_limits.attention import delta_rule, recurrence
+from attention_limits.attention import delta_rule, packed, recurrence
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.delta_rule import writes
 from attention_limits.attention.gated_linear import decays
 from attention_limits.attention.options import column
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.recurrence import State
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
@@ -73,6 +74,7 @@ def attend(
     beta: torch.Tensor,
     *,
     scale: float | torch.Tensor | None = None,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, a chunk at a time, in time and memory linear in n.
 
@@ -91,6 +93,7 @@ def attend(
             ``k`` or the outputs without their last axis, or has a single axis, is (..., n_k).
         scale: what multiplies the outputs, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -100,7 +103,11 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens, factor = _checked(q, k, v, log_decay, beta, scale)
-    return _from_start(*tokens, factor).to(q.dtype)
+
+    def compute(*tokens):
+        return _from_start(*tokens, factor)
+
+    return packed.alone(compute, segments, tokens[:1], tokens[1:]).to(q.dtype)
 
 
 def cost() -> Cost:

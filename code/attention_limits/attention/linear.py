@@ -40,8 +40,9 @@ from torch.autograd import forward_ad
 from torch.nn.functional import pad
 
 from attention_limits import checks, symbols, tensors
-from attention_limits.attention import dense, recurrence
+from attention_limits.attention import dense, packed, recurrence
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
@@ -114,6 +115,7 @@ def attend(
     *,
     causal: bool = False,
     feature_map: str = "elu",
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The second fraction, on (..., n, d) tensors, in time and memory linear in n.
 
@@ -131,6 +133,7 @@ def attend(
         causal: whether a query sees only keys up to its own position, the last query's being
             that of the last key.
         feature_map: φ, "elu" or "relu".
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query whose normaliser is 0 gets 0, and its
@@ -141,11 +144,15 @@ def attend(
             no such feature map.
     """
     tensors.check(q, k, v)
-    if causal:
-        checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
-        return _from_start(q, k, v, feature_map)
-    phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
-    return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
+    checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
+
+    def compute(q, k, v):
+        if causal:
+            return _from_start(q, k, v, feature_map)
+        phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
+        return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
+
+    return packed.alone(compute, segments, [q], [k, v])
 
 
 def cost(*, causal: bool = False) -> Cost:

@@ -36,9 +36,10 @@ import sympy as sp
 import torch
 
 from attention_limits import checks, symbols, tensors
-from attention_limits.attention import dense
+from attention_limits.attention import dense, packed
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import distinct_offsets
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
@@ -118,6 +119,7 @@ def attend(
     causal: bool = False,
     mask: torch.Tensor | None = None,
     scale: float | torch.Tensor | None = None,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in memory linear in n.
 
@@ -134,6 +136,7 @@ def attend(
             by AND.  Only the entries at an offset are read: one row for all queries stays one row.
         scale: what multiplies the inner products, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -147,7 +150,11 @@ def attend(
     offsets = distinct_offsets(offsets, causal)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    return _computed(q, k, v, mask, factor, offsets).to(dtype)
+
+    def compute(q, k, v, mask):
+        return _computed(q, k, v, mask, factor, offsets)
+
+    return packed.alone(compute, segments, [q], [k, v], [mask]).to(dtype)
 
 
 def cost(*, offsets: Iterable[int], causal: bool = False) -> Cost:

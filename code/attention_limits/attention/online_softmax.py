@@ -36,9 +36,10 @@ import sympy as sp
 import torch
 
 from attention_limits import checks, symbols, tensors
-from attention_limits.attention import dense
+from attention_limits.attention import dense, packed
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.dense import visible
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.transforms import ByHand, one_call
 from attention_limits.formula import Formula
 
@@ -83,6 +84,7 @@ def attend(
     mask: torch.Tensor | None = None,
     scale: float | torch.Tensor | None = None,
     block: int = BLOCK,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in memory linear in n.
 
@@ -100,6 +102,7 @@ def attend(
         scale: what multiplies the inner products, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
         block: how many queries and how many keys make a tile; the result does not depend on it.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -113,7 +116,11 @@ def attend(
     block = checks.check_count("block", block, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    return _computed(q, k, v, mask, factor, causal, block).to(dtype)
+
+    def compute(q, k, v, mask):
+        return _computed(q, k, v, mask, factor, causal, block)
+
+    return packed.alone(compute, segments, [q], [k, v], [mask]).to(dtype)
 
 
 def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:

@@ -35,8 +35,9 @@ import torch
 from torch.nn.attention.flex_attention import BlockMask
 
 from attention_limits import checks, symbols, tensors
-from attention_limits.attention import dense, flex, tiles
+from attention_limits.attention import dense, flex, packed, tiles
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.packed import Segments
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
@@ -81,6 +82,7 @@ def attend(
     causal: bool = False,
     mask: torch.Tensor | None = None,
     scale: float | torch.Tensor | None = None,
+    segments: Segments | None = None,
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, tile by tile, in time and memory linear in n.
 
@@ -99,6 +101,7 @@ def attend(
             by AND.  It is cut into tiles, never expanded: one row for all queries stays one row.
         scale: what multiplies the inner products, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
+        segments: where packed sequences are: see ``attention_limits.attention.packed``.
 
     Returns:
         (..., n_q, d_v), in the dtype of ``q``.  A query that sees nothing gets 0, and its
@@ -112,7 +115,11 @@ def attend(
     window = checks.check_count("window", window, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-    return _computed(q, k, v, mask, factor, window, causal).to(dtype)
+
+    def compute(spans, queries, keys, pairs):
+        return _computed(*queries, *keys, *pairs, factor, window, causal, spans)
+
+    return packed.by_row(compute, segments, [q], [k, v], [mask]).to(dtype)
 
 
 def cost(*, window: int | sp.Symbol, causal: bool = False) -> Cost:
@@ -200,13 +207,17 @@ def _computed(
     scale: float,
     window: int,
     causal: bool,
+    spans: list[int] | None,
 ) -> torch.Tensor:
     n_q, n_k = q.shape[-2], k.shape[-2]
     window = min(window, max(n_q, n_k, 1))  # no two are further apart
     if flex.takes(q, k, v, mask):
         pattern = _block_mask(n_q, window, causal, q.device)
-        return flex.attend(q, k, v, pattern, scale=scale)
-    return tiles.attend(q, k, v, _tiles(q, n_k, window, causal), mask=mask, scale=scale)
+        return flex.attend(q, k, v, pattern, scale=scale, spans=spans)
+    parts = _tiles(q, n_k, window, causal)
+    if spans is not None:
+        parts = tiles.within(parts, packed.pairs_of(spans), n_k - n_q)
+    return tiles.attend(q, k, v, parts, mask=mask, scale=scale)
 
 
 def _tiles(q: torch.Tensor, n_k: int, window: int, causal: bool) -> list[tiles.Tile]:

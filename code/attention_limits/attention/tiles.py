@@ -9,6 +9,7 @@ Nothing is computed twice.  The weights are kept for the way back, one number fo
 tiles; where no gradient is to come, nothing is kept.
 """
 
+import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,6 +30,39 @@ class Tile(NamedTuple):
     rows: slice
     spans: list[slice]
     limit: torch.Tensor | None
+
+
+def within(tiles: Sequence[Tile], spans: Sequence[Sequence[int]], shift: int) -> list[Tile]:
+    """The tiles cut along sequences, each of which sees itself alone.
+
+    Args:
+        tiles: of all.
+        spans: where the sequences are, in ascending order.
+        shift: from a query to its position.
+    """
+    starts, parts = [start for start, _ in spans], []
+    for tile in tiles:
+        top, bottom = tile.rows.start + shift, tile.rows.stop + shift
+        for start, stop in spans[max(0, bisect.bisect(starts, top) - 1) :]:
+            if start >= bottom:
+                break
+            rows = slice(max(top, start) - shift, min(bottom, stop) - shift)
+            cut = [slice(max(x.start, start), min(x.stop, stop)) for x in tile.spans]
+            cut = [x for x in cut if x.start < x.stop]
+            if rows.start < rows.stop and cut:
+                parts.append(Tile(rows, cut, _cut(tile, rows, start, stop)))
+    return parts
+
+
+def _cut(tile: Tile, rows: slice, start: int, stop: int) -> torch.Tensor | None:
+    """The limit of some rows of a tile, and of its keys from ``start`` on and before ``stop``."""
+    if tile.limit is None:
+        return None
+    left, right = (
+        sum(max(0, min(x.stop, end) - x.start) for x in tile.spans) for end in (start, stop)
+    )
+    first = tile.rows.start
+    return tile.limit[rows.start - first : rows.stop - first, left:right]
 
 
 def score_cap(sees: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
