@@ -133,7 +133,8 @@ def test_checks_are_compiled_in_one_graph(dynamic):
     """A size of the inputs may be an option, and none is asked for its value."""
 
     def attend(q, k, v):
-        return sliding_window.attend(q, k, v, window=q.shape[-2] // 2, causal=True, scale=0.3)
+        n, d = q.shape[-2:]
+        return sliding_window.attend(q, k, v, window=n // 2, causal=True, scale=d**-0.5)
 
     compiled = torch.compile(attend, fullgraph=True, backend="aot_eager", dynamic=dynamic)
     inputs = torch.randn(3, 2, 12, 4)

@@ -35,7 +35,8 @@ def check_number(name: str, value: object, *, least: float = -math.inf) -> float
         number = float(value) if is_number(value) else math.nan
     except OverflowError:  # of an integer that no float is as large as
         number = math.inf
-    if not math.isfinite(number) or number < least:
+    # By comparisons, which NaN fails, for `isfinite` of a number made of symbolic sizes is none.
+    if not -math.inf < number < math.inf or number < least:
         limits = "" if least == -math.inf else f" of at least {least}"
         raise ValueError(f"{name} must be a finite number{limits}, got {value!r}")
     return number

@@ -404,6 +404,22 @@ def test_sizes_may_be_integers_of_any_library(kind):
     assert convolution.cost(**same) == convolution.cost(**sizes)
 
 
+@pytest.mark.parametrize("n", [0, 1, 5])
+@pytest.mark.parametrize("kernel", [(3, 0), (3, 0, 4), (3, 6, 0), (1, 0)], ids=str)
+def test_of_no_width_it_is_empty_or_the_bias(kernel, n):
+    """PyTorch's own wants one channel at the least."""
+    weights = torch.zeros(kernel, requires_grad=True)
+    x = torch.zeros(2, n, kernel[-1], requires_grad=True)
+    bias = torch.rand(kernel[1])
+    out = convolution.apply(x, weights, bias)
+    assert out.shape == (2, n, kernel[1])
+    assert torch.equal(out, bias.expand_as(out))
+    out.sum().backward()
+    assert x.grad.shape == x.shape
+    stepped, _ = convolution.step(None, x.detach(), weights.detach(), bias)
+    assert torch.equal(stepped, out)
+
+
 BAD = {
     "an array": ("x", {"x": np.zeros((2, 5, 4))}),
     "integers": ("x", {"x": torch.zeros(2, 5, 4, dtype=torch.long)}),

@@ -92,11 +92,11 @@ def attend(
     """The same on (..., n, d) tensors: dense attention among the ticks, then held.
 
     Memory is linear in n where it is for ``dense.attend``, with d_v = d and n_q = n_k, and it is
-    differentiable as often as that is.  Tokens
-    between the ticks may hold anything, NaN included, in their keys and values.
+    differentiable as often as that is.  Tokens between the ticks may hold anything, NaN included,
+    in their keys and values.
 
-    There is no ``mask``.  Padding belongs on the right, where it changes no other output, and must
-    be finite: ignore its own outputs.  On the left it would move the ticks, and be seen at them.
+    There is no ``mask``.  Padding on the right must be finite and changes no other output: ignore its
+    own.  On the left it would move the ticks, and be seen at them, unless ``segments`` names it.
 
     Args:
         q: queries (..., n_q, d).

@@ -83,8 +83,8 @@ def attend(
     Half precision is computed in float32.
 
     There is no ``mask``.  Padding on the right changes no other output: ignore its own.  Anywhere
-    else, give it β = 0, which leaves the state as it is.  Padding must be finite, NaN spoils its
-    neighbours.
+    else, give it β = 0, which leaves the state as it is.  It must be finite, NaN spoils its
+    neighbours, unless ``segments`` names it.
 
     Args:
         q: queries (..., n_q, d).

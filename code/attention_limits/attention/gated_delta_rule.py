@@ -81,8 +81,8 @@ def attend(
     Half precision is computed in float32.  No decay is too strong, −∞ included.
 
     There is no ``mask``.  Padding on the right changes no other output: ignore its own.  Anywhere
-    else, give it β = 0 and ``log_decay`` 0, which leave the state as it is.  Padding must be
-    finite, NaN spoils its neighbours.
+    else, give it β = 0 and ``log_decay`` 0, which leave the state as it is.  It must be
+    finite, NaN spoils its neighbours, unless ``segments`` names it.
 
     Args:
         q: queries (..., n_q, d).

@@ -79,8 +79,8 @@ def attend(
     divided by, and where it is 0 the gradient of g is 0.
 
     There is no ``mask``.  Padding on the right changes no other output: ignore its own.  Anywhere
-    else, give it values of 0 and ``log_decay`` 0, which leave the state as it is.  Padding must be
-    finite, NaN spoils its neighbours.
+    else, give it values of 0 and ``log_decay`` 0, which leave the state as it is.  It must be
+    finite, NaN spoils its neighbours, unless ``segments`` names it.
 
     Args:
         q: queries (..., n_q, d).

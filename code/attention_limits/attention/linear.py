@@ -124,7 +124,7 @@ def attend(
 
     There is no ``mask``.  If ``causal``, padding on the right changes no other output: ignore its
     own.  Anywhere else, or if not causal, give it keys of −∞, or of 0 for "relu", whose φ is 0.
-    Padding must be finite otherwise, NaN spoils its neighbours.
+    It must be finite otherwise, NaN spoils its neighbours, unless ``segments`` names it.
 
     Args:
         q: queries (..., n_q, d).

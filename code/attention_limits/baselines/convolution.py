@@ -196,8 +196,9 @@ def _inner(
 ) -> torch.Tensor:
     """Those outputs of which all inputs are there: (w − 1) · dilation fewer than inputs."""
     depthwise = kernel.ndim == 2
-    if x.shape[-2] == (len(kernel) - 1) * dilation:  # no outputs at all, which conv1d refuses
-        return linear(x[..., :0, :], kernel[0].diag() if depthwise else kernel[0], bias)
+    n = x.shape[-2] - (len(kernel) - 1) * dilation
+    if not n or 0 in kernel.shape[1:]:  # no outputs, or no channels: not what conv1d is for
+        return linear(x[..., :n, :], kernel[0].diag() if depthwise else kernel[0], bias)
     # It correlates: its first weights meet the first of the inputs, and ours the last.
     weights = kernel.flip(0)
     weights = weights.mT[:, None] if depthwise else weights.permute(1, 2, 0)
