@@ -34,7 +34,7 @@ from torch.nn.attention.flex_attention import BlockMask
 from attention_limits import checks, symbols, tensors
 from attention_limits.attention import dense, flex, packed, tiles
 from attention_limits.attention.cost import Cost
-from attention_limits.attention.options import check_layout, layout_of_tensor
+from attention_limits.attention.options import as_layout, check_layout
 from attention_limits.attention.packed import Segments
 from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
@@ -115,15 +115,16 @@ def attend(
             and ``block`` do not fit n_k.
     """
     lead = tensors.check(q, k, v, mask=mask)
+    table: Layout | torch.Tensor = layout
     if torch.compiler.is_compiling():  # an array is a tensor there, of which nothing is known
-        layout = torch.as_tensor(layout)
+        table = torch.as_tensor(layout)
     else:
         block = check_layout(layout, block, k.shape[-2])
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
 
     def compute(spans, queries, keys, pairs):
-        return _computed(*queries, *keys, *pairs, factor, layout, block, causal, spans)
+        return _computed(*queries, *keys, *pairs, factor, table, block, causal, spans)
 
     return packed.by_row(compute, segments, [q], [k, v], [mask]).to(dtype)
 
@@ -219,14 +220,13 @@ def _computed(
     v: torch.Tensor,
     mask: torch.Tensor | None,
     scale: float,
-    layout: torch.Tensor,
+    table: torch.Tensor,
     block: int,
     causal: bool,
     spans: list[int] | None,
 ) -> torch.Tensor:
-    if isinstance(layout, torch.Tensor):  # compiled
-        layout = layout_of_tensor(layout)
-        block = check_layout(layout, block, k.shape[-2])
+    layout = as_layout(table)
+    block = check_layout(layout, block, k.shape[-2])
     if flex.takes(q, k, v, mask):
         pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
         return flex.attend(q, k, v, pattern, scale=scale, spans=spans)

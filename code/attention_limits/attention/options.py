@@ -69,6 +69,9 @@ def check_layout(layout: np.ndarray, block: int, n_k: int | None = None) -> int:
     return block
 
 
-def layout_of_tensor(layout: Any) -> np.ndarray:
-    """A layout as an array; a list on the way, for what a transform has taken has no ``numpy``."""
+def as_layout(layout: Any) -> np.ndarray:
+    """A layout as an array, which is a tensor if it comes through a compiler."""
+    if isinstance(layout, np.ndarray):
+        return layout
+    # What a transform has taken has no ``numpy``, but a list it has.
     return np.array(layout.tolist(), dtype=bool).reshape(layout.shape)

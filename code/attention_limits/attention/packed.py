@@ -19,7 +19,7 @@ what ``torch.compile`` takes.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -130,18 +130,12 @@ def _by_row(
     if all(row == numbers[0] for row in numbers):
         return _by_row(compute, numbers[0], axes - 1, queries, keys, pairs)
     axis = -axes - 1  # of a tensor, which has one axis more
-
-    def rows(tensors: Sequence[torch.Tensor | None]) -> Iterable[tuple[torch.Tensor | None, ...]]:
-        return zip(*(_unbound(x, axis, len(numbers)) for x in tensors), strict=True)
-
-    each = zip(
-        numbers,
-        rows(queries),
-        rows(keys),
-        rows(pairs) if pairs else [()] * len(numbers),
-        strict=True,
-    )
-    return torch.stack([_by_row(compute, row, axes - 1, *parts) for row, *parts in each], dim=axis)
+    unbound = [[_unbound(x, axis, len(numbers)) for x in xs] for xs in (queries, keys, pairs)]
+    outputs = []
+    for row, numbers_of_row in enumerate(numbers):
+        parts: list[Any] = [[x[row] for x in xs] for xs in unbound]
+        outputs.append(_by_row(compute, numbers_of_row, axes - 1, *parts))
+    return torch.stack(outputs, dim=axis)
 
 
 def _unbound(x: torch.Tensor | None, axis: int, count: int) -> Sequence[torch.Tensor | None]:
@@ -158,7 +152,8 @@ def pairs_of(spans: list[int]) -> list[tuple[int, int]]:
 
 def _spans(numbers: list[int]) -> list[int]:
     """Where each run of equal numbers is, but for padding."""
-    spans, start = [], 0
+    spans: list[int] = []
+    start = 0
     for number, run in itertools.groupby(numbers):
         stop = start + len(list(run))
         if number >= 0:

@@ -275,14 +275,14 @@ def one_call(compute: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor
 
 def _pulled_back(compute: Callable[..., torch.Tensor], *inputs: Any) -> list[torch.Tensor]:
     """The gradients of the floating-point tensors among the inputs; the last is the output's."""
-    *inputs, upstream = inputs
+    *given, upstream = inputs
 
     def of_floating(*tensors: torch.Tensor) -> torch.Tensor:
         moved = iter(tensors)
-        return compute(*(next(moved) if _is_floating(x) else x for x in inputs))
+        return compute(*(next(moved) if _is_floating(x) else x for x in given))
 
     with torch.enable_grad():
-        _, pull_back = torch.func.vjp(of_floating, *_floating(inputs))
+        _, pull_back, *_ = torch.func.vjp(of_floating, *_floating(given))
     return [x.contiguous() for x in pull_back(upstream)]
 
 
