@@ -234,7 +234,7 @@ def _amount(formula: "Formula") -> str:
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, look: str) -> str:
     """A table in reStructuredText, of the class that the style sheet knows by its look."""
-    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {look}".rstrip(), ""]
+    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {look}", ""]
     for row in (head, *rows):
         for number, cell in enumerate(row):
             lines.append(f"{'     - ' if number else '   * - '}{cell}".rstrip())
@@ -325,7 +325,9 @@ class TransformTable(SphinxDirective):
         from attention_limits.gallery import transforms
 
         note_source(self, transforms)
-        return from_rst(self, table(("transform", "tried", "works for"), self._rows(), look=""))
+        return from_rst(
+            self, table(("transform", "tried", "works for"), self._rows(), look="transforms")
+        )
 
     def _rows(self) -> Iterator[tuple[str, str, str]]:
         from attention_limits.gallery.transforms import REFUSED, TRANSFORMS
