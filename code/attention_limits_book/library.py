@@ -326,7 +326,7 @@ class TransformTable(SphinxDirective):
 
         note_source(self, transforms)
         return from_rst(
-            self, table(("transform", "tried", "works for"), self._rows(), look="transforms")
+            self, table(("transform", "works for", "tried"), self._rows(), look="transforms")
         )
 
     def _rows(self) -> Iterator[tuple[str, str, str]]:
@@ -335,7 +335,7 @@ class TransformTable(SphinxDirective):
         for name, tried in TRANSFORMS.items():
             refused = [mechanism for mechanism in MECHANISMS if (name, mechanism) in REFUSED]
             others = f"all but {' and '.join(refused)}, which say so" if refused else "all"
-            yield name, tried, others
+            yield name, others, tried
 
 
 # --- docstrings ---------------------------------------------------------------------------------
