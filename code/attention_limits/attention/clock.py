@@ -95,8 +95,9 @@ def attend(
     differentiable as often as that is.  Tokens between the ticks may hold anything, NaN included,
     in their keys and values.
 
-    There is no ``mask``.  Padding on the right must be finite and changes no other output: ignore its
-    own.  On the left it would move the ticks, and be seen at them, unless ``segments`` names it.
+    There is no ``mask``.  Padding on the right must be finite and changes no other output: ignore
+    its own.  On the left it would move the ticks, and be seen at them, unless ``segments`` names
+    it.
 
     Args:
         q: queries (..., n_q, d).

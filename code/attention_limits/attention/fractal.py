@@ -152,9 +152,9 @@ def attend(
 
     Half precision is computed in float32.  What some query sees must be finite.
 
-    There is no ``mask``.  Padding on the right must be finite and changes no other output: ignore its
-    own.  On the left it would move the borders of the leaves, and count among their means, unless
-    ``segments`` names it.
+    There is no ``mask``.  Padding on the right must be finite and changes no other output: ignore
+    its own.  On the left it would move the borders of the leaves, and count among their means,
+    unless ``segments`` names it.
 
     Args:
         q: queries (..., n_q, d), the last of which is that of the last key.
