@@ -21,6 +21,7 @@ last ones, each in the sequence of its token.  So cross attention takes no ``seg
 The numbers of tokens are looked at, which makes an accelerator wait and breaks the graph of
 ``torch.compile``; lengths are not, but each new list of them compiles anew.  If they change from
 batch to batch, call ``torch.compiler.disable(attend)`` in a compiled model.
+``torch.export`` and ``vmap`` along the segments cannot look at numbers, and want lengths.
 """
 
 import itertools
@@ -111,6 +112,11 @@ def by_row(
         raise ValueError(
             f"segments must be on the device of q, {keys[0].device}, and hold values, got "
             f"{segments.device}"
+        )
+    if not torch.compiler.is_compiling() and torch._C._functorch.is_batchedtensor(segments):
+        raise ValueError(
+            "segments must be lengths, or numbers that vmap does not run along, got a batch of "
+            f"{shape_of(segments)}"
         )
     if segments.shape[-1:] != (n,):
         raise ValueError(f"segments must be lengths or (..., {n}), got {shape_of(segments)}")
