@@ -290,6 +290,24 @@ def test_small_outputs_are_compared_in_their_own_size(brought):
     assert "a difference of 0.091" in equality.found
 
 
+def test_an_unequal_output_says_in_how_many_shapes(brought):
+    """The first shape that differs was named alone, as if it were the cause."""
+    everywhere, grouped = (
+        brought(f"""
+    from attention_limits.attention import dense
+
+    def attend(q, k, v):
+        return dense.attend(q, k, v) * (1.1 if {where} else 1)
+
+    def define(q, k, v):
+        return dense.define(q, k, v)
+    """)
+        for where in ("True", "q.shape != k.shape")
+    )
+    assert "(one token; 8 of 8 shapes differ)" in quick(everywhere).of("equality")[0].found
+    assert "(grouped heads; 1 of 8 shapes differ)" in quick(grouped).of("equality")[0].found
+
+
 def test_float64_that_is_computed_in_float32_is_told_from_a_mistake(brought):
     """Eight digits looked like a wrong equation."""
     module = brought("""

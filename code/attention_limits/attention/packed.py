@@ -5,17 +5,23 @@ Every ``attend`` takes ``segments``, which says where they are:
 - *lengths*, as many integers as there are sequences, which sum to n_k; of PyTorch's ``cu_seqlens``
   that is ``cu_seqlens.diff().tolist()``; or
 - *a number for each token*, a tensor of integers (..., n_k) with leading axes that broadcast to
-  those of the keys: neighbours of one number are a sequence.  A negative one is padding, wherever
-  it stands: it sees nothing, nobody sees it, and it may hold anything, NaN included.
+  those of the keys, (b, 1, n_k) for keys (b, h, n_k, d): neighbours of one number are a sequence.
+  A negative one is padding, wherever it stands: it sees nothing, nobody sees it, and it may hold
+  anything, NaN included.
+
+Lengths become numbers by ``torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))``.
 
 Each sequence gets what it would get alone, gradients too, and what is counted from the first token
 (a clock's ticks, the leaves of fractal attention, an encoding's ``positions``) begins anew.  Only a
 block-sparse layout stays where it is: a query sees those of its keys that are in its sequence.
 Nothing holds a number for each pair of tokens.  With fewer queries than keys, the queries are the
-last ones.
+last ones, each in the sequence of its token.  So cross attention takes no ``segments``: there a
+``mask`` hides the padding of the keys.
 
-The numbers of tokens are looked at, which makes an accelerator wait; lengths are not, and they are
-what ``torch.compile`` takes.
+The numbers of tokens are looked at, which makes an accelerator wait and breaks the graph of
+``torch.compile``; lengths are not, but each new list of them compiles anew.  If they change from
+batch to batch, call ``torch.compiler.disable(attend)`` in a compiled model.
+``torch.export`` and ``vmap`` along the segments cannot look at numbers, and want lengths.
 """
 
 import itertools
@@ -37,7 +43,7 @@ def positions(segments: torch.Tensor) -> torch.Tensor:
     """The position of each token in its own sequence, (..., n), from 0 on; padding counts, too.
 
     Args:
-        segments: a number for each token, (..., n).
+        segments: a number for each token, (..., n), no lengths.
 
     Raises:
         ValueError: naming the argument, if it is no tensor of integers.
@@ -106,6 +112,11 @@ def by_row(
         raise ValueError(
             f"segments must be on the device of q, {keys[0].device}, and hold values, got "
             f"{segments.device}"
+        )
+    if not torch.compiler.is_compiling() and torch._C._functorch.is_batchedtensor(segments):
+        raise ValueError(
+            "segments must be lengths, or numbers that vmap does not run along, got a batch of "
+            f"{shape_of(segments)}"
         )
     if segments.shape[-1:] != (n,):
         raise ValueError(f"segments must be lengths or (..., {n}), got {shape_of(segments)}")

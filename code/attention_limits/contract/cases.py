@@ -85,6 +85,7 @@ def _check_arguments(attend: Callable, options: Mapping, further: Sequence[str])
     if lacking := [n for n in needed(attend) if n not in options and n not in further]:
         raise UnusableError(
             f"attend must be told its {listed(lacking)}, got nothing: give a number by "
-            f"CASES = [{{{lacking[0]!r}: …}}] or as an option, and a tensor by "
+            f"CASES = [{{{lacking[0]!r}: …}}], options={{{lacking[0]!r}: …}} or "
+            f"--option {lacking[0]}=…, and a tensor by "
             f"inputs(q, k, v, generator), which returns {{{lacking[0]!r}: …}}"
         )

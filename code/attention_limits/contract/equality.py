@@ -94,6 +94,7 @@ def check_equality(case: Case) -> Iterator[Finding]:
         yield untried("equality", NOTHING)
         return
     worst, compared = 0.0, 0
+    unequal: dict[str, tuple[Inputs, Difference]] = {}
     for name, shape in alike(case).items():
         inputs = case.draw(*shape)
         try:
@@ -102,16 +103,19 @@ def check_equality(case: Case) -> Iterator[Finding]:
             continue
         gap = difference(out, reference(case, inputs))
         if not gap.small:
-            yield _unequal(case, name, inputs, gap)
-            return
+            unequal[name] = inputs, gap
         worst, compared = max(worst, gap.size), compared + 1
-    if compared:
+    if unequal:
+        yield _unequal(case, unequal, compared)
+    elif compared:
         yield passed("equality", f"{name_of(case)} to {worst:.0e}, in {compared} shapes")
     else:
         yield untried("equality", "attend runs on none of the shapes")
 
 
-def _unequal(case: Case, name: str, inputs: Inputs, gap: Difference) -> Finding:
+def _unequal(case: Case, unequal: dict[str, tuple[Inputs, Difference]], compared: int) -> Finding:
+    """The first shape whose output differs, and how many do: one alone says what it is about."""
+    name, (inputs, gap) = next(iter(unequal.items()))
     if "causality" in case.failed:
         return untried(
             "equality", f"it differs from {name_of(case)}, but see `causality`: mend that first"
@@ -121,7 +125,8 @@ def _unequal(case: Case, name: str, inputs: Inputs, gap: Difference) -> Finding:
         hint = "; that is float32's rounding: float64 must be computed in float64"
     elif not case.has("define"):
         hint = "; if it is another equation than a softmax's, write it down as `define`"
-    found = f"a difference of {gap.size:.2g}, first in output {gap.rows[0]} ({name})"
+    where = f"{name}; {len(unequal)} of {compared} shapes differ"
+    found = f"a difference of {gap.size:.2g}, first in output {gap.rows[0]} ({where})"
     return failed("equality", f"what {name_of(case)} gives", found + hint, shapes_of(inputs))
 
 
