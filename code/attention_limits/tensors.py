@@ -77,19 +77,22 @@ def check_gate(
 
     Args:
         name: what the caller calls it.
-        gate: (..., n_k), (..., n_k, 1) or, if allowed, (..., n_k, d).
+        gate: (..., n_k), (..., n_k, 1) or, if allowed, (..., n_k, d), of any floating-point dtype:
+            within autocast, some of what gates are made by comes in float32.
         k: the keys that it goes with, (..., n_k, d), checked before.
         lead: the leading axes that ``check`` returned.
         per_channel: whether a gate as wide as a key is allowed, too.
 
     Returns:
-        The gate as (..., n_k, 1) or (..., n_k, d).
+        The gate as (..., n_k, 1) or (..., n_k, d), in the dtype that keys are computed in.
 
     Raises:
         ValueError: naming the gate.
     """
     check_kind(name, gate)
-    check_same(name, gate, "k", k)
+    if gate.device != k.device:
+        raise ValueError(f"{name} must have the device of k, {k.device}, got {gate.device}")
+    gate = gate.to(torch.promote_types(k.dtype, torch.float32))
     n = k.shape[-2]
     for without in ((n,), k.shape[:-1], (*lead, n)):
         # Axes are counted first: a size that is symbolic should be compared with none by chance.

@@ -1296,9 +1296,24 @@ BAD_GATES = {
     "one row for all keys, which would broadcast": torch.zeros(2, 1, 1),
     "another width": torch.zeros(2, 5, 3),
     "leading axes": torch.zeros(3, 5, 1),
-    "dtype": torch.zeros(2, 5, 1, dtype=torch.float64),
     "device": torch.zeros(2, 5, 1, device="meta"),
 }
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64], ids=str)
+@cases("gates")
+def test_gates_may_have_more_digits_than_keys(module, options, dtype):
+    """Within autocast, keys come in half precision, and what is exponentiated in float32."""
+    inputs = drawn(module, options, (2, 9, 8), (2, 9, 8), dtype=dtype)
+    gates = [x.float() for x in inputs[3:]]
+    out, grads = differentiated(module, [*inputs[:3], *gates], **options)
+    expected, wanted = differentiated(
+        module, [*inputs[:3], *(x.to(dtype) for x in gates)], **options
+    )
+    assert out.dtype == dtype
+    assert [x.dtype for x in grads[3:]] == [torch.float32] * len(gates)
+    for x, y in zip((out, *grads), (expected, *wanted), strict=True):
+        assert_close(x.double(), y.double(), within=1e-2 if dtype == torch.bfloat16 else 1e-5)
 
 
 def zeros(module, tokens):

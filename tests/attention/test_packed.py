@@ -12,9 +12,10 @@ def test_positions_begin_anew_with_each_sequence():
     segments = torch.tensor([[0, 0, 0, 1, 1], [-1, -1, 5, 5, 0]])
     assert packed.positions(segments).tolist() == [[0, 1, 2, 0, 1], [0, 1, 0, 1, 0]]
     assert packed.positions(torch.zeros(0, dtype=torch.long)).shape == (0,)
+    assert packed.positions([2, 0, 3]).tolist() == [0, 1, 0, 1, 2]
 
 
-@pytest.mark.parametrize("bad", [torch.ones(3), torch.ones(3, dtype=torch.bool), [1, 2], "abc"])
+@pytest.mark.parametrize("bad", [torch.ones(3), torch.ones(3, dtype=torch.bool), [1, -2], "abc"])
 def test_positions_of_no_integers_are_refused(bad):
     with pytest.raises(ValueError, match=r"^segments must .*, got "):
         packed.positions(bad)

@@ -285,6 +285,28 @@ def test_export(name, options):
     assert_close(program.module()(*longer), attend(*longer))
 
 
+@once_each
+def test_compile_and_export_for_all_ways_to_pack(name, options):
+    """One graph: which token belongs to which sequence is a tensor like others."""
+    _, inputs = prepared(name, options, 2)
+
+    def packed(numbers, *tensors):
+        return MODULES[name].attend(*tensors, segments=numbers, **options)
+
+    torch._dynamo.reset()
+    counting = CompileCounterWithBackend("aot_eager")
+    once = torch.compile(packed, fullgraph=True, backend=counting)
+    program = torch.export.export(Layer(packed), (torch.zeros(N, dtype=torch.long), *inputs))
+    for numbers in ([0] * 4 + [1] * 5, [-1, -1, 0, 1, 1, 1, 2, 2, 2], [0] * 9):
+        numbers = torch.tensor(numbers)
+        out, grads = gradients(lambda *x, numbers=numbers: once(numbers, *x), inputs)
+        expected, wanted = gradients(lambda *x, numbers=numbers: packed(numbers, *x), inputs)
+        all_close([out, *grads], [expected, *wanted])
+        assert_close(program.module()(numbers, *inputs), expected)
+    assert counting.frame_count == 1
+    assert_close(once([4, 0, 5], *inputs), packed([4, 0, 5], *inputs))
+
+
 # What surrounds a training
 
 

@@ -122,11 +122,8 @@ def attend(
         block = check_layout(layout, block, k.shape[-2])
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-
-    def compute(spans, queries, keys, pairs):
-        return _computed(*queries, *keys, *pairs, factor, table, block, causal, spans)
-
-    return packed.by_row(compute, segments, [q], [k, v], [mask]).to(dtype)
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _computed(q, k, v, mask, factor, table, block, causal, segments).to(dtype)
 
 
 def cost(*, layout: Layout, block: int, causal: bool = False) -> Cost:
@@ -215,6 +212,23 @@ def _offsets(blocks: int) -> np.ndarray:
 
 @one_call
 def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    table: torch.Tensor,
+    block: int,
+    causal: bool,
+    segments: torch.Tensor | None,
+) -> torch.Tensor:
+    def compute(spans, queries, keys, pairs):
+        return _of_spans(*queries, *keys, *pairs, scale, table, block, causal, spans)
+
+    return packed.by_row(compute, segments, [q], [k, v], [mask])
+
+
+def _of_spans(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,

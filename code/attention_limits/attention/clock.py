@@ -121,19 +121,33 @@ def attend(
     period = check_period(period, lead)
     q, factor = tensors.folded(q, scale, lead)
     q = q.to(k.dtype)
-
-    def compute(q, k, v):
-        if not isinstance(period, tuple):
-            return _computed(q, k, v, factor, period)
-        lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
-        each = zip(*_heads(q, k, v, lead), period, strict=True)
-        return torch.stack([_computed(*head, factor, p) for *head, p in each], dim=-3)
-
-    return packed.alone(compute, segments, [q], [k, v])
+    periods = list(period) if isinstance(period, tuple) else [period]
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _computed(q, k, v, factor, periods, segments)
 
 
 @one_call
 def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    scale: float,
+    periods: list[int],
+    segments: torch.Tensor | None,
+) -> torch.Tensor:
+    """By one period for all heads, or one for each."""
+
+    def compute(q, k, v):
+        if len(periods) == 1:
+            return _of_one(q, k, v, scale, periods[0])
+        lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+        each = zip(*_heads(q, k, v, lead), periods, strict=True)
+        return torch.stack([_of_one(*head, scale, p) for *head, p in each], dim=-3)
+
+    return packed.alone(compute, segments, [q], [k, v])
+
+
+def _of_one(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, period: int
 ) -> torch.Tensor:
     late = (q.shape[-2] - k.shape[-2]) % period  # so many queries come before a tick does

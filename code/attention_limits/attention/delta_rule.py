@@ -90,8 +90,9 @@ def attend(
         q: queries (..., n_q, d).
         k: keys (..., n_k, d) of any length, in the dtype and on the device of ``q``.
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
-        beta: (..., n_k, 1), likewise, between 0 and 2 (nobody looks).  One that is shaped like
-            ``k`` or the outputs without their last axis, or has a single axis, is (..., n_k).
+        beta: (..., n_k, 1), of any floating-point dtype, between 0 and 2 (nobody looks).  One that
+            is shaped like ``k`` or the outputs without their last axis, or has a single axis, is
+            (..., n_k).
         scale: what multiplies the outputs, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
         segments: where packed sequences are: see ``attention_limits.attention.packed``.
@@ -104,11 +105,9 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens, factor = _checked(q, k, v, beta, scale)
-
-    def compute(*tokens):
-        return _from_start(*tokens, factor)
-
-    return packed.alone(compute, segments, tokens[:1], tokens[1:]).to(q.dtype)
+    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in tokens))
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _from_start(*tokens, factor, segments).to(q.dtype)
 
 
 def cost() -> Cost:
@@ -205,10 +204,13 @@ def _from_start(
     v: torch.Tensor,
     beta: torch.Tensor,
     factor: float,
+    segments: torch.Tensor | None,
 ) -> torch.Tensor:
-    tokens = k, v, beta
-    out, _ = recurrence.scan(partial(_chunk, factor), recurrence.start(*tokens), q, *tokens)
-    return out
+    def compute(q, *tokens):
+        out, _ = recurrence.scan(partial(_chunk, factor), recurrence.start(*tokens), q, *tokens)
+        return out
+
+    return packed.alone(compute, segments, [q], [k, v, beta])
 
 
 def _chunk(

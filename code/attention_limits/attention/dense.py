@@ -67,6 +67,7 @@ from attention_limits import checks, symbols, tensors
 from attention_limits.attention import flex, packed
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.packed import Segments
+from attention_limits.attention.transforms import one_call
 from attention_limits.formula import Formula
 
 # What `help` shows, and first of all functions: states are looked up where they are returned.
@@ -193,8 +194,9 @@ def attend(
     if bias is not None:
         tensors.check_broadcasts("bias", bias, (*lead, n_q, n_k), q.device)
     if segments is not None:
-        softmax = {"scale": scale, "log_n": log_n, "sink": sink, "qk_norm": qk_norm}
-        return _packed(segments, q, k, v, lead, causal, mask, bias, softmax)
+        scale, log_n, sink = (_tensor_of(x, q) for x in (scale, log_n, sink))
+        segments = packed.given(segments, lead, n_k)
+        return _packed(q, k, v, mask, bias, scale, log_n, sink, qk_norm, causal, segments)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.
     pattern: dict[str, Any] = {"is_causal": causal and n_q == n_k and bias is None}
     sees = None
@@ -297,33 +299,44 @@ def step(
     return out, Cache(k, v)
 
 
+def _tensor_of(x: float | torch.Tensor | None, q: torch.Tensor) -> torch.Tensor | None:
+    """A number as one for all queries."""
+    if x is None or isinstance(x, torch.Tensor):
+        return x
+    return q.new_full((1, 1), x, dtype=torch.promote_types(q.dtype, torch.float32))
+
+
+@one_call
 def _packed(
-    segments: Segments,
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    lead: torch.Size,
-    causal: bool,
     mask: torch.Tensor | None,
     bias: torch.Tensor | None,
-    softmax: dict[str, Any],
+    scale: torch.Tensor | None,
+    log_n: torch.Tensor | None,
+    sink: torch.Tensor | None,
+    qk_norm: bool,
+    causal: bool,
+    segments: torch.Tensor,
 ) -> torch.Tensor:
     """Each sequence alone: on a GPU in one kernel, if it knows the softmax, or one by one."""
-    plain = bias is None and not softmax["qk_norm"] and softmax["log_n"] is softmax["sink"] is None
-    if plain and flex.takes(q, k, v, mask):
+    if bias is log_n is sink is None and not qk_norm and flex.takes(q, k, v, mask):
         pattern = _block_mask(q.shape[-2], causal, q.device)
-        q, factor = tensors.folded(q, softmax["scale"], lead)
+        lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+        folded, factor = tensors.folded(q, scale, lead)
 
         def fused(spans, queries, keys, pairs):
             return flex.attend(*queries, *keys, pattern, scale=factor, spans=spans)
 
-        return packed.by_row(fused, segments, [q], [k, v])
-    rows = {name: x for name, x in softmax.items() if isinstance(x, torch.Tensor)}
+        return packed.by_row(fused, segments, [folded], [k, v])
+    softmax = {"scale": scale, "log_n": log_n, "sink": sink}
+    rows = {name: x for name, x in softmax.items() if x is not None}
 
     def one(q, *others):
         *of_queries, k, v, mask, bias = others
-        options = softmax | dict(zip(rows, of_queries, strict=True))
-        return attend(q, k, v, causal=causal, mask=mask, bias=bias, **options)
+        options = dict(zip(rows, of_queries, strict=True))
+        return attend(q, k, v, causal=causal, mask=mask, bias=bias, qk_norm=qk_norm, **options)
 
     return packed.alone(one, segments, [q, *rows.values()], [k, v], [mask, bias])
 

@@ -178,11 +178,8 @@ def attend(
     block = checks.check_count("block", block, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-
-    def compute(q, k, v):
-        return _from_start(q, k, v, block, factor, covariance)
-
-    return packed.alone(compute, segments, [q], [k, v]).to(dtype)
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _from_start(q, k, v, block, factor, covariance, segments).to(dtype)
 
 
 def cost(*, block: int = BLOCK, covariance: bool = False) -> Cost:
@@ -314,11 +311,15 @@ def _from_start(
     block: int,
     factor: float,
     covariance: bool,
+    segments: torch.Tensor | None,
 ) -> torch.Tensor:
-    blind = max(0, q.shape[-2] - k.shape[-2])
-    start = Past(_none_of(k, v), _none_of(k, v), ())
-    out, _ = _scan(start, q[..., blind:, :], k, v, block, factor, covariance)
-    return pad(out, (0, 0, blind, 0)).to(v.dtype)
+    def compute(q, k, v):
+        blind = max(0, q.shape[-2] - k.shape[-2])
+        start = Past(_none_of(k, v), _none_of(k, v), ())
+        out, _ = _scan(start, q[..., blind:, :], k, v, block, factor, covariance)
+        return pad(out, (0, 0, blind, 0)).to(v.dtype)
+
+    return packed.alone(compute, segments, [q], [k, v])
 
 
 def _scan(

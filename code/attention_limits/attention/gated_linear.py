@@ -86,9 +86,10 @@ def attend(
         q: queries (..., n_q, d).
         k: keys (..., n_k, d), in the dtype and on the device of ``q``.
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
-        log_decay: g, likewise, at most 0 (nobody looks): (..., n_k, 1), or (..., n_k, d) for
-            each channel its own, which takes about twice the time.  One that is shaped like ``k``
-            or the outputs without their last axis, or has a single axis, is (..., n_k).
+        log_decay: g, of any floating-point dtype, at most 0 (nobody looks): (..., n_k, 1), or
+            (..., n_k, d) for each channel its own, which takes about twice the time.  One that is
+            shaped like ``k`` or the outputs without their last axis, or has a single axis, is
+            (..., n_k).
         scale: what multiplies the outputs, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
         segments: where packed sequences are: see ``attention_limits.attention.packed``.
@@ -101,11 +102,9 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
     tokens, factor = _checked(q, k, v, log_decay, scale)
-
-    def compute(*tokens):
-        return _from_start(*tokens, factor)
-
-    return packed.alone(compute, segments, tokens[:1], tokens[1:]).to(q.dtype)
+    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in tokens))
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _from_start(*tokens, factor, segments).to(q.dtype)
 
 
 def cost(*, per_channel: bool = False) -> Cost:
@@ -188,11 +187,18 @@ def _checked(
 
 @one_call
 def _from_start(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_decay: torch.Tensor, factor: float
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    log_decay: torch.Tensor,
+    factor: float,
+    segments: torch.Tensor | None,
 ) -> torch.Tensor:
-    tokens = k, v, log_decay
-    out, _ = _scan(recurrence.start(*tokens), q, *tokens, factor=factor)
-    return out
+    def compute(q, *tokens):
+        out, _ = _scan(recurrence.start(*tokens), q, *tokens, factor=factor)
+        return out
+
+    return packed.alone(compute, segments, [q], [k, v, log_decay])
 
 
 def _scan(

@@ -143,16 +143,10 @@ def attend(
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, or if there is
             no such feature map.
     """
-    tensors.check(q, k, v)
+    lead = tensors.check(q, k, v)
     checks.check_choice("feature_map", feature_map, FEATURE_MAPS)
-
-    def compute(q, k, v):
-        if causal:
-            return _from_start(q, k, v, feature_map)
-        phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
-        return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
-
-    return packed.alone(compute, segments, [q], [k, v])
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _computed(q, k, v, causal, feature_map, segments)
 
 
 def cost(*, causal: bool = False) -> Cost:
@@ -210,11 +204,22 @@ def step(
 
 
 @one_call
-def _from_start(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, feature_map: str
+def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    causal: bool,
+    feature_map: str,
+    segments: torch.Tensor | None,
 ) -> torch.Tensor:
-    out, _ = _scan(recurrence.start(*_no_tokens(k, v)), q, k, v, feature_map)
-    return out
+    def compute(q, k, v):
+        if causal:
+            out, _ = _scan(recurrence.start(*_no_tokens(k, v)), q, k, v, feature_map)
+            return out
+        phi_q, phi_k, v_1 = _prepared(q, k, v, feature_map=feature_map)
+        return _normalised(phi_q @ (phi_k.mT @ v_1)).to(q.dtype)
+
+    return packed.alone(compute, segments, [q], [k, v])
 
 
 def _no_tokens(k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

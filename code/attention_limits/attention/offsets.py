@@ -150,11 +150,8 @@ def attend(
     offsets = distinct_offsets(offsets, causal)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-
-    def compute(q, k, v, mask):
-        return _computed(q, k, v, mask, factor, offsets)
-
-    return packed.alone(compute, segments, [q], [k, v], [mask]).to(dtype)
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _computed(q, k, v, mask, factor, offsets, segments).to(dtype)
 
 
 def cost(*, offsets: Iterable[int], causal: bool = False) -> Cost:
@@ -217,6 +214,21 @@ def step(
 
 @one_call
 def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    offsets: list[int],
+    segments: torch.Tensor | None,
+) -> torch.Tensor:
+    def compute(q, k, v, mask):
+        return _of_one(q, k, v, mask, scale, offsets)
+
+    return packed.alone(compute, segments, [q], [k, v], [mask])
+
+
+def _of_one(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,

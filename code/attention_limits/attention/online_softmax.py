@@ -116,11 +116,8 @@ def attend(
     block = checks.check_count("block", block, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-
-    def compute(q, k, v, mask):
-        return _computed(q, k, v, mask, factor, causal, block)
-
-    return packed.alone(compute, segments, [q], [k, v], [mask]).to(dtype)
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _computed(q, k, v, mask, factor, causal, block, segments).to(dtype)
 
 
 def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:
@@ -140,6 +137,22 @@ def cost(*, causal: bool = False, block: int = BLOCK) -> Cost:
 
 @one_call
 def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    causal: bool,
+    block: int,
+    segments: torch.Tensor | None,
+) -> torch.Tensor:
+    def compute(q, k, v, mask):
+        return _of_one(q, k, v, mask, scale, causal, block)
+
+    return packed.alone(compute, segments, [q], [k, v], [mask])
+
+
+def _of_one(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,

@@ -9,8 +9,6 @@ Every ``attend`` takes ``segments``, which says where they are:
   A negative one is padding, wherever it stands: it sees nothing, nobody sees it, and it may hold
   anything, NaN included.
 
-Lengths become numbers by ``torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))``.
-
 Each sequence gets what it would get alone, gradients too, and what is counted from the first token
 (a clock's ticks, the leaves of fractal attention, an encoding's ``positions``) begins anew.  Only a
 block-sparse layout stays where it is: a query sees those of its keys that are in its sequence.
@@ -18,10 +16,8 @@ Nothing holds a number for each pair of tokens.  With fewer queries than keys, t
 last ones, each in the sequence of its token.  So cross attention takes no ``segments``: there a
 ``mask`` hides the padding of the keys.
 
-The numbers of tokens are looked at, which makes an accelerator wait and breaks the graph of
-``torch.compile``; lengths are not, but each new list of them compiles anew.  If they change from
-batch to batch, call ``torch.compiler.disable(attend)`` in a compiled model.
-``torch.export`` and ``vmap`` along the segments cannot look at numbers, and want lengths.
+Numbers are looked at, which makes an accelerator wait; lengths are not.  But each new list of
+lengths is compiled anew, where one graph serves all numbers.  ``vmap`` cannot run along numbers.
 """
 
 import itertools
@@ -39,21 +35,52 @@ Segments = torch.Tensor | Sequence[int]
 Spans = list[int] | None
 
 
-def positions(segments: torch.Tensor) -> torch.Tensor:
+def positions(segments: Segments) -> torch.Tensor:
     """The position of each token in its own sequence, (..., n), from 0 on; padding counts, too.
 
     Args:
-        segments: a number for each token, (..., n), no lengths.
+        segments: as above; of lengths, the positions are on the CPU.
 
     Raises:
-        ValueError: naming the argument, if it is no tensor of integers.
+        ValueError: naming the argument, if it is neither.
     """
+    if not isinstance(segments, torch.Tensor):
+        each = [torch.arange(length) for length in check_counts("segments", segments)]
+        return torch.cat(each)
     check_kind("segments", segments, INTEGERS)
     n = segments.shape[-1] if segments.ndim else 0
     place = torch.arange(n, device=segments.device).expand(segments.shape)
     begins = torch.ones_like(segments, dtype=torch.bool)
     begins[..., 1:] = segments[..., 1:] != segments[..., :-1]
     return place - torch.where(begins, place, 0).cummax(-1).values
+
+
+def given(segments: Segments | None, lead: torch.Size, n: int) -> Segments | None:
+    """What an operation of PyTorch is handed: compiled, lengths are numbers, whose values are open.
+
+    Args:
+        segments: as above.
+        lead: the leading axes of the outputs.
+        n: how many keys there are.
+    """
+    if segments is None or not torch.compiler.is_compiling():
+        return segments
+    if not isinstance(segments, torch.Tensor):
+        lengths = torch.tensor(_checked_lengths(segments, n))
+        return torch.arange(len(lengths)).repeat_interleave(lengths, output_size=n)
+    if joined("segments", segments[..., None], lead) != lead:
+        raise ValueError(
+            f"segments must have leading axes that the others have, {tuple(lead)}, got "
+            f"{shape_of(segments)}"
+        )
+    return segments
+
+
+def _checked_lengths(segments: Sequence[int], n: int) -> tuple[int, ...]:
+    lengths = check_counts("segments", segments)
+    if sum(lengths) != n:
+        raise ValueError(f"segments must be lengths that sum to n_k = {n}, got {segments!r}")
+    return lengths
 
 
 def alone(
@@ -97,10 +124,7 @@ def by_row(
         return compute(None, queries, keys, pairs)
     n = keys[0].shape[-2]
     if not isinstance(segments, torch.Tensor):
-        lengths = check_counts("segments", segments)
-        if sum(lengths) != n:
-            raise ValueError(f"segments must be lengths that sum to n_k = {n}, got {segments!r}")
-        ends = list(itertools.accumulate(lengths))
+        ends = list(itertools.accumulate(_checked_lengths(segments, n)))
         return compute(
             [*itertools.chain.from_iterable(zip([0, *ends], ends, strict=False))],
             queries,

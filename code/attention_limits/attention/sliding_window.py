@@ -115,11 +115,8 @@ def attend(
     window = checks.check_count("window", window, least=1)
     dtype = q.dtype
     q, factor = tensors.folded(q, scale, lead)
-
-    def compute(spans, queries, keys, pairs):
-        return _computed(*queries, *keys, *pairs, factor, window, causal, spans)
-
-    return packed.by_row(compute, segments, [q], [k, v], [mask]).to(dtype)
+    segments = packed.given(segments, lead, k.shape[-2])
+    return _computed(q, k, v, mask, factor, window, causal, segments).to(dtype)
 
 
 def cost(*, window: int | sp.Symbol, causal: bool = False) -> Cost:
@@ -200,6 +197,22 @@ def step(
 
 @one_call
 def _computed(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    window: int,
+    causal: bool,
+    segments: torch.Tensor | None,
+) -> torch.Tensor:
+    def compute(spans, queries, keys, pairs):
+        return _of_spans(*queries, *keys, *pairs, scale, window, causal, spans)
+
+    return packed.by_row(compute, segments, [q], [k, v], [mask])
+
+
+def _of_spans(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
