@@ -152,9 +152,9 @@ def attend(
 
     Half precision is computed in float32.  What some query sees must be finite.
 
-    There is no ``mask``.  Padding on the right must be finite and changes no other output: ignore its
-    own.  On the left it would move the borders of the leaves, and count among their means, unless
-    ``segments`` names it.
+    There is no ``mask``.  Padding on the right must be finite and changes no other output:
+    ignore its own.  On the left it would move the borders of the leaves, and count among their
+    means, unless ``segments`` names it.
 
     Args:
         q: queries (..., n_q, d), the last of which is that of the last key.
@@ -291,7 +291,8 @@ def step(
     full = state.last.keys.shape[-2]
     if full not in (0, block):
         raise ValueError(f"block must be that of the stream, {full}, got {block}")
-    if state.far and covariance != bool(state.far[0][0].covariance.shape[-2]):
+    # Of no width, a covariance has no rows either.
+    if state.far and k.shape[-1] and covariance != bool(state.far[0][0].covariance.shape[-2]):
         raise ValueError(
             f"covariance must be that of the stream, {not covariance}, got {covariance}"
         )
