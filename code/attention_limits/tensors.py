@@ -8,7 +8,7 @@ only at shapes, dtypes and devices: the checks run on the ``meta`` device and co
 import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -23,6 +23,9 @@ Symbolic.register(torch.SymInt)
 FLOATS = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
 INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8})
 REALS = frozenset({torch.float64, torch.float32})  # bfloat16 has no odd integer above 256
+
+# Whose gradients are products of matrices, which autocast rounds.
+PRODUCTS = ("Mm", "Bmm", "Addmm", "Baddbmm", "Mv", "Dot", "LinalgSolve", "LinalgVec")
 
 # What tensors are made of, as messages say it.  All are dense: PyTorch has few functions for
 # nested, sparse and quantised ones, and 8 bits are a way to store numbers, not to add them up.
@@ -217,7 +220,8 @@ def own_precision(function: Callable[P, R]) -> Callable[P, R]:
 
     Autocast rounds what meets in a product, whoever needs its digits; it would be another
     mechanism, and a hand-written backward pass would not be that of its forward pass.  A model
-    under autocast hands over tensors of half precision, and gets these.
+    under autocast hands over tensors of half precision, and gets these.  The same holds for the
+    backward pass, if it is called within autocast, by ``torch.func.grad`` say.
     """
 
     @functools.wraps(function)
@@ -225,10 +229,60 @@ def own_precision(function: Callable[P, R]) -> Callable[P, R]:
         for x in (*args, *kwargs.values()):
             if isinstance(x, torch.Tensor):
                 with without_autocast(x.device):
-                    return function(*args, **kwargs)
+                    results = function(*args, **kwargs)
+                if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+                    _differentiated_as_computed(results, (*args, *kwargs.values()), x.device.type)
+                return results
         return function(*args, **kwargs)
 
     return computed
+
+
+def _differentiated_as_computed(results: object, inputs: tuple, kind: str) -> None:
+    """Turn autocast off in the backward pass between results and inputs, too.
+
+    The nodes between them are looked for in the backward pass, and only if there is an autocast.
+    """
+    given = {*_nodes(inputs)}
+    roots = {*_nodes(results)} - given
+    if not roots or not torch.amp.is_autocast_available(kind):
+        return
+    seen = roots | given
+    before: list[bool] = []
+
+    def enter(_: object) -> None:
+        before.append(torch.is_autocast_enabled(kind))
+        torch.set_autocast_enabled(kind, False)
+
+    def leave(*_: object) -> None:
+        torch.set_autocast_enabled(kind, before.pop())
+
+    def enter_all(upstream: object) -> None:
+        if torch.is_autocast_enabled(kind):
+            waiting = [*roots]
+            while waiting:
+                new = {node for node, _ in waiting.pop().next_functions if node is not None} - seen
+                seen.update(new)
+                waiting.extend(new)
+                for node in new:
+                    if node.name().startswith(PRODUCTS):
+                        node.register_prehook(enter)
+                        node.register_hook(leave)
+        enter(upstream)
+
+    for root in roots:
+        root.register_prehook(enter_all)
+        root.register_hook(leave)
+
+
+def _nodes(x: object) -> Iterator[torch.autograd.graph.Node]:
+    """Those by which tensors, in tuples or not, came about."""
+    if isinstance(x, torch.Tensor):
+        if x.grad_fn is not None:
+            yield x.grad_fn
+    elif isinstance(x, tuple):
+        for part in x:
+            yield from _nodes(part)
 
 
 def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.tensors import draw, gradients
+from helpers.tensors import assert_close, draw, draw_qkv, gradients
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -264,3 +264,10 @@ def test_a_step_that_does_not_continue_its_stream_is_refused(name, change):
 def test_a_step_has_a_query_for_each_key():
     with pytest.raises(ValueError, match=r"^q must have one row per key, 4"):
         clock.step(None, torch.zeros(3, 8), torch.zeros(4, 8), torch.zeros(4, 8), period=2)
+
+
+@pytest.mark.parametrize("n_q", [9, 4, 12])
+def test_a_period_beyond_the_sequence_takes_no_memory_of_its_own(n_q):
+    """What came at the only tick was held for a whole period, and then cut to the sequence."""
+    inputs = draw_qkv((2, n_q, 4), (2, 9, 4))
+    assert_close(clock.attend(*inputs, period=2**40), clock.attend(*inputs, period=9))

@@ -861,6 +861,49 @@ def test_nothing_is_packed(module, options):
         assert module.attend(*inputs, segments=segments, **options).shape == (*lead, 0, 8)
 
 
+@cases(one_each=True)
+def test_a_row_of_padding_alone_has_gradients_of_0(module, options):
+    """Nothing of it depended on the inputs: there was no backward pass, and training stopped."""
+    n = 33
+    inputs = drawn(module, options, (2, n, 8), (2, n, 8))
+    options = options_for_packed(module, options)
+    for segments in (torch.full((n,), -1), torch.tensor([0] * 9 + [-1] * 24)):
+        given = [inputs[0][:, -20:], *inputs[1:]]  # of the only sequence, no query is left
+        out, grads = gradients(
+            lambda *x, segments=segments: module.attend(*x, segments=segments, **options), given
+        )
+        assert not any(x.any() for x in (out, *grads))
+
+
+@cases(one_each=True)
+def test_no_queries_and_no_keys_have_gradients_of_0(module, options):
+    for n_q, n_k in ((0, 33), (3, 0), (0, 0)):
+        inputs = drawn(module, options, (2, n_q, 8), (2, n_k, 8))
+        _, grads = differentiated(module, inputs, **options)
+        assert not any(x.any() for x in grads)
+
+
+@cases(one_each=True)
+def test_rows_of_segments_are_no_more_than_those_of_the_tokens(module, options):
+    """If they were alike there came one row, if they were not, one for each."""
+    inputs = drawn(module, options, (5, 8), (5, 8))
+    for segments in (torch.zeros(3, 5).long(), torch.tensor([[0] * 5, [1, 1, 2, 2, 2]])):
+        with pytest.raises(ValueError, match=r"^segments must have leading axes .*, got "):
+            module.attend(*inputs, **fitting(module.attend, options, 5), segments=segments)
+
+
+@cases(one_each=True)
+def test_segments_are_nothing_that_vmap_runs_along(module, options):
+    """PyTorch said something about a data pointer."""
+    inputs = drawn(module, options, (5, 8), (5, 8))
+
+    def attend(segments):
+        return module.attend(*inputs, **fitting(module.attend, options, 5), segments=segments)
+
+    with pytest.raises(ValueError, match=r"^segments must be the same .*, got "):
+        torch.func.vmap(attend)(torch.zeros(2, 5).long())
+
+
 BAD_SEGMENTS = {
     "a word": "ab",
     "one number": 5,
@@ -1051,8 +1094,8 @@ def test_a_state_owns_what_it_holds(module, options):
     whole = torch.cat(drawn(module, options, (2, 6, 8), (2, 6, 8)), dim=-1)
     widths = [x.shape[-1] for x in drawn(module, options, (2, 6, 8), (2, 6, 8))]
     state = None
-    for start, stop in ((0, 4), (4, 5), (5, 6), (6, 6)):
-        fused = whole[:, start:stop].clone()
+    for start, stop in ((0, 0), (0, 4), (4, 5), (5, 6), (6, 6)):
+        fused = whole.clone()[:, start:stop]
         _, state = module.step(state, *fused.split(widths, dim=-1), **options)
         before = [x.clone() for x in tensors(state)]
         fused.fill_(torch.nan)
@@ -1176,21 +1219,40 @@ def test_autocast_changes_nothing(module, options, dtype):
         assert torch.equal(actual, wanted)
 
 
-HAND_WRITTEN = {"online_softmax", "linear", "sliding_window", "offsets", "block_sparse"}
-
-
-@cases(
-    one_each=True,
-    but=lambda name, options: (
-        name not in HAND_WRITTEN or (name == "linear" and not options.get("causal"))
-    ),
-)
-def test_autocast_changes_no_backward_pass_of_ours(module, options):
-    """Forward in float32 and backward in half precision, if one differentiates within autocast."""
-    inputs = drawn(module, options, (2, 40, 8), (2, 40, 8), dtype=torch.float32)
+@cases()
+def test_autocast_changes_no_backward_pass_within_it(module, options):
+    """Forward in float32 and backward in half precision: PyTorch's own formulas round, too."""
+    inputs = drawn(module, options, (2, 70, 8), (2, 70, 8), dtype=torch.float32)
     _, expected = differentiated(module, inputs, **options)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        _, grads = differentiated(module, inputs, **options)
+        _, all_within = differentiated(module, inputs, **options)
+        every = tuple(range(len(inputs)))
+        of_func = torch.func.grad(
+            lambda *x: (attended(module, x, **options) * weights).sum(), argnums=every
+        )
+        weights = torch.linspace(-1, 1, inputs[2].numel()).view_as(inputs[2])
+        by_func = of_func(*inputs)
+    inputs = [x.requires_grad_() for x in inputs]
+    out = attended(module, inputs, **options)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        backward_within = torch.autograd.grad(out, inputs, weights)
+        product = weights @ weights.mT
+    assert product.dtype == torch.bfloat16  # autocast goes on as it was
+    for grads in (all_within, by_func, backward_within):
+        assert all(map(torch.equal, grads, expected))
+
+
+@cases("step", "causality", one_each=True)
+def test_autocast_changes_no_backward_pass_through_a_stream(module, options):
+    inputs = drawn(module, options, (2, 9, 8), (2, 9, 8), dtype=torch.float32)
+    options = fitting(module.step, options, 9)
+
+    def streamed(*inputs):
+        return stream(module, inputs, [4, 4, 1], **options)[0]
+
+    _, expected = gradients(streamed, inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _, grads = gradients(streamed, inputs)
     assert all(map(torch.equal, grads, expected))
 
 

@@ -437,3 +437,13 @@ def test_the_options_of_a_stream_stay_what_they_were():
 def test_a_step_has_a_query_for_each_key():
     with pytest.raises(ValueError, match=r"^q must have one row per key, 4"):
         fractal.step(None, torch.zeros(3, 8), torch.zeros(4, 8), torch.zeros(4, 8))
+
+
+def test_a_stream_of_no_width_has_its_covariance():
+    """A covariance of no rows was taken for none, and the stream refused to go on."""
+    inputs = draw((2, 12, 0), (2, 12, 0), (2, 12, 0))
+    state = None
+    for token in range(12):
+        part = [x[:, token : token + 1] for x in inputs]
+        out, state = fractal.step(state, *part, block=2, covariance=True)
+        assert out.shape == (2, 1, 0)

@@ -28,6 +28,14 @@ def test_a_packed_sequence_is_encoded_as_it_is_alone():
     assert_close(encoded, torch.cat([rotary.apply(x[:4]), rotary.apply(x[4:])]))
 
 
+@pytest.mark.parametrize("number", [torch.tensor(0.5), torch.tensor([0.5])], ids=["none", "one"])
+def test_a_bias_and_a_mask_of_no_axes_are_for_all_pairs(number):
+    """The last of no axes was asked for its size."""
+    inputs = draw_qkv((2, 9, 4), (2, 9, 4))
+    options = {"bias": number.double(), "mask": number > 0, "segments": [4, 5]}
+    assert_close(dense.attend(*inputs, **options), dense.attend(*inputs, segments=[4, 5]))
+
+
 @pytest.mark.parametrize("causal", [False, True], ids=["both ways", "causal"])
 def test_what_changes_a_softmax_is_cut_along_the_sequences(causal):
     """One number a query, a bias for each pair, and how many keys a query sees: of its own."""

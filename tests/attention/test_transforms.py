@@ -1,5 +1,7 @@
 """Every mechanism under every transform of PyTorch that gallery/transforms.py names."""
 
+import io
+
 import pytest
 import torch
 from helpers.mechanisms import MODULES, gated
@@ -237,6 +239,41 @@ def test_compile_within_autocast(name, options):
     all_close([out, *grads], [expected, *wanted], within=1e-5)
 
 
+@once_each
+def test_backward_within_autocast_of_what_was_compiled_without(name, options):
+    """What is computed again for the backward pass was rounded, or met what was not and failed."""
+    attend, inputs = prepared(name, options, 2, dtype=torch.float32)
+    expected, wanted = gradients(attend, inputs)
+    inputs = learning(inputs)
+    out = compiled(attend)(*inputs)
+    upstream = torch.linspace(-1, 1, out.numel()).view_as(out)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        grads = torch.autograd.grad(out, inputs, upstream)
+    all_close([out, *grads], [expected, *wanted], within=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.transform("``torch.compile(fullgraph=True)``")
+@pytest.mark.parametrize("name", [name for name in MECHANISMS if hasattr(MODULES[name], "step")])
+def test_compile_steps_of_a_stream(name):
+    """One token after the other, then several: the lengths of what is held become symbolic."""
+    module, [options, *_] = MODULES[name], OPTIONS[name]
+    attend, inputs = prepared(name, options, 2)
+    options = {key: x for key, x in options.items() if key != "causal"}
+    step = compiled(lambda state, *tokens: module.step(state, *tokens, **options))
+
+    def streamed(*inputs):
+        outputs, state = [], None
+        for tokens in zip(*(x.split([1, 1, 1, 1, 3, 2], dim=-2) for x in inputs), strict=True):
+            out, state = step(state, *tokens)
+            outputs.append(out)
+        return torch.cat(outputs, dim=-2)
+
+    out, grads = gradients(streamed, inputs)
+    expected, wanted = gradients(attend, inputs)
+    all_close([out, *grads], [expected, *wanted])
+
+
 def shortened(inputs, n):
     return [x[..., :n, :] for x in inputs]
 
@@ -305,6 +342,28 @@ def test_compile_and_export_for_all_ways_to_pack(name, options):
         assert_close(program.module()(numbers, *inputs), expected)
     assert counting.frame_count == 1
     assert_close(once([4, 0, 5], *inputs), packed([4, 0, 5], *inputs))
+
+
+def test_a_layout_is_not_exported_strictly():
+    """The saved program had whatever was in fresh memory for its layout."""
+    attend, inputs = prepared("block_sparse", OPTIONS["block_sparse"][0], 2)
+    with pytest.raises(Exception, match=r"layout must be exported with strict=False"):
+        torch.export.export(Layer(attend), tuple(inputs), strict=True)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@once_each
+def test_what_is_traced_can_be_saved(name, options):
+    """A backward pass by hand is Python, and cannot."""
+    attend, inputs = prepared(name, options, 2)
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.trace(lambda *x: attend(*x), tuple(inputs)), file)
+    file.seek(0)
+    loaded = torch.jit.load(file)
+    out, grads = gradients(loaded, inputs)
+    expected, wanted = gradients(attend, inputs)
+    all_close([out, *grads], [expected, *wanted], within=1e-6)  # the tracer holds sizes in float32
 
 
 # What surrounds a training

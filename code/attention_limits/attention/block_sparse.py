@@ -36,7 +36,7 @@ from attention_limits.attention import dense, flex, packed, tiles
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.options import as_layout, check_layout
 from attention_limits.attention.packed import Segments
-from attention_limits.attention.transforms import one_call
+from attention_limits.attention.transforms import is_one_operation, one_call
 from attention_limits.formula import Formula
 
 Layout = np.ndarray  # booleans (blocks, blocks): the block of queries in a row sees these of keys
@@ -116,7 +116,12 @@ def attend(
     """
     lead = tensors.check(q, k, v, mask=mask)
     table: Layout | torch.Tensor = layout
-    if torch.compiler.is_compiling():  # an array is a tensor there, of which nothing is known
+    if is_one_operation():  # an array is a tensor there, of which nothing is known
+        if torch.compiler.is_exporting() and torch.compiler.is_dynamo_compiling():
+            raise ValueError(  # the program would be saved with whatever is in fresh memory
+                "layout must be exported with strict=False, which keeps its values, "
+                "got torch.export(..., strict=True)"
+            )
         table = torch.as_tensor(layout)
     else:
         block = check_layout(layout, block, k.shape[-2])

@@ -150,6 +150,7 @@ def _computed(
 def _of_one(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, period: int
 ) -> torch.Tensor:
+    period = min(period, max(q.shape[-2], k.shape[-2], 1))  # there is one tick, then or sooner
     late = (q.shape[-2] - k.shape[-2]) % period  # so many queries come before a tick does
     since = -late % period  # and so many tokens before the first of them was the last tick
     # Whose query is not there, and the first of them stands in for it.
@@ -224,7 +225,9 @@ def step(
     # Of a stream with one period the state is one, which the type of both cannot say.
     latch = cast(Latch | None, state)
     if latch is None:
-        latch = Latch(k[..., :0, :], v[..., :0, :], q.new_zeros(*lead, 1, v.shape[-1]), 0)
+        # Not views, which would keep the tokens alive while no tick has come.
+        keys, values = (x[..., :0, :].clone() for x in (k, v))
+        latch = Latch(keys, values, q.new_zeros(*lead, 1, v.shape[-1]), 0)
     tensors.check_continues("k", k, latch.keys)
     tensors.check_continues("v", v, latch.values)
     if latch.output.shape[:-2] != lead:

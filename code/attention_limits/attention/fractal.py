@@ -288,7 +288,8 @@ def step(
     full = state.last.keys.shape[-2]
     if full not in (0, block):
         raise ValueError(f"block must be that of the stream, {full}, got {block}")
-    if state.far and covariance != bool(state.far[0][0].covariance.shape[-2]):
+    # Of no width, a covariance has no rows either.
+    if state.far and k.shape[-1] and covariance != bool(state.far[0][0].covariance.shape[-2]):
         raise ValueError(
             f"covariance must be that of the stream, {not covariance}, got {covariance}"
         )

@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from attention_limits.attention.transforms import is_one_operation
 from attention_limits.checks import check_counts
 from attention_limits.tensors import INTEGERS, check_kind, joined, shape_of
 
@@ -63,7 +64,7 @@ def given(segments: Segments | None, lead: torch.Size, n: int) -> Segments | Non
         lead: the leading axes of the outputs.
         n: how many keys there are.
     """
-    if segments is None or not torch.compiler.is_compiling():
+    if segments is None or not is_one_operation():
         return segments
     if not isinstance(segments, torch.Tensor):
         lengths = torch.tensor(_checked_lengths(segments, n))
@@ -132,20 +133,24 @@ def by_row(
             pairs,
         )
     check_kind("segments", segments, INTEGERS)
+    if torch._C._functorch.is_batchedtensor(segments):
+        raise ValueError(
+            "segments must be the same for all that torch.func.vmap runs along, for they are "
+            "looked at, got a batched tensor"
+        )
     if segments.device != keys[0].device or segments.is_meta:
         raise ValueError(
             f"segments must be on the device of q, {keys[0].device}, and hold values, got "
             f"{segments.device}"
         )
-    if not torch.compiler.is_compiling() and torch._C._functorch.is_batchedtensor(segments):
-        raise ValueError(
-            "segments must be lengths, or numbers that vmap does not run along, got a batch of "
-            f"{shape_of(segments)}"
-        )
     if segments.shape[-1:] != (n,):
         raise ValueError(f"segments must be lengths or (..., {n}), got {shape_of(segments)}")
-    for x in (*queries, *keys):
-        joined("segments", segments[..., None], x.shape[:-2])
+    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (*queries, *keys)))
+    if joined("segments", segments[..., None], lead) != lead:
+        raise ValueError(
+            f"segments must have leading axes that broadcast to {tuple(lead)}, "
+            f"got {shape_of(segments)}"
+        )
     if not segments.numel():
         return compute([], queries, keys, pairs)
     return _by_row(compute, segments.tolist(), segments.ndim, queries, keys, pairs)
@@ -209,6 +214,12 @@ def _joined(
     first = n_k - n_q  # position of the first query
     ends = sorted({0, n_k, *itertools.chain.from_iterable(spans)})
     between = list(itertools.pairwise(ends))
+    sequences = set(spans)
+    if not any(stop > first for _, stop in sequences):
+        # Nobody asks, and an empty sequence makes the output depend on the inputs: else there
+        # would be no backward pass for gradients of 0.
+        between = [(0, 0), *between]
+        sequences = {(0, 0)}
     lengths = [stop - start for start, stop in between]
     rows = [max(0, -first), *(max(0, stop - max(first, start)) for start, stop in between)]
     above = itertools.accumulate(rows)  # queries before each
@@ -216,11 +227,11 @@ def _joined(
     cut_queries = zip(*(_split(x, rows)[1:] for x in queries), strict=True)
     cut_keys = zip(*(x.split(lengths, dim=-2) for x in keys), strict=True)
     lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (*queries, *keys)))
-    sequences, outputs = set(spans), [v.new_zeros(*lead, rows[0], v.shape[-1])]
+    outputs = [v.new_zeros(*lead, rows[0], v.shape[-1])]
     for span, top, count, of_queries, of_keys in zip(
         between, above, rows[1:], cut_queries, cut_keys, strict=False
     ):
-        if count and span in sequences:
+        if span in sequences and (count or span == (0, 0)):
             of_pairs = (_corner(x, slice(top, top + count), slice(*span)) for x in pairs)
             outputs.append(compute(*of_queries, *of_keys, *of_pairs))
         else:
@@ -240,4 +251,4 @@ def _corner(x: torch.Tensor | None, rows: slice, columns: slice) -> torch.Tensor
     if x is None:
         return None
     x = x if x.ndim < 2 or x.shape[-2] == 1 else x[..., rows, :]
-    return x if x.shape[-1] == 1 else x[..., columns]
+    return x if x.ndim < 1 or x.shape[-1] == 1 else x[..., columns]

@@ -52,7 +52,10 @@ def scan(
     for parts in chunks if q.shape[-2] else ():
         out, state = chunk(state, *parts)
         outputs.append(out)
-    out = torch.cat(outputs, dim=-2) if outputs else q @ state  # of no rows, but of right shape
+    if outputs:
+        out = torch.cat(outputs, dim=-2)
+    else:  # of no rows, but of the right shape, and for gradients of 0 made of all that there is
+        out = q @ state + sum(x[..., :0, :].sum() for x in tokens)
     return (pad(out, (0, 0, -surplus, 0)) if surplus else out), state
 
 

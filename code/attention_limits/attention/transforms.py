@@ -1,9 +1,9 @@
 """What lets a loop over tiles or chunks pass through PyTorch's transforms.
 
 ``ByHand`` is for a backward pass that is written by hand: it goes through ``torch.func``, forward
-mode and second derivatives.  ``one_call`` is for ``torch.compile`` and ``torch.export``, which
-would copy a loop out: to them it is one operation, so that neither the time to compile it nor the
-graph grows with n, and one graph serves all lengths.
+mode and second derivatives.  ``one_call`` is for ``torch.compile``, ``torch.export`` and
+``torch.jit.trace``, which would copy a loop out: to them it is one operation, so that neither the
+time to compile it nor the graph grows with n, and one graph serves all lengths.
 """
 
 import functools
@@ -41,6 +41,8 @@ class ByHand:
         self, *tensors: torch.Tensor, mask: MaybeTensor = None, **options: object
     ) -> Sequence[torch.Tensor]:
         """The outputs."""
+        if torch.compiler.is_compiling() and self.plain is not None:  # in the midst of a stream
+            return self.plain(*tensors, mask=mask, **options)
         if forward_ad._current_level >= 0:  # forward mode needs nothing kept, and no help
             given = [x for x in (*tensors, mask) if x is not None]
             # Whatever `vmap` runs along in one of them is in the zero, and so in all of them.
@@ -221,8 +223,13 @@ def _batched(
     return results, (0,) * len(results)
 
 
+def is_one_operation() -> bool:
+    """Whether somebody is looking to whom a loop is to be one operation."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
 def one_call(compute: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """Make a computation one operation to ``torch.compile`` and ``torch.export``.
+    """Make a computation one operation to whoever compiles, exports or traces it.
 
     Called from elsewhere it is what it was.  The backward pass computes forward again, so that
     nothing is kept between them but the inputs.
@@ -268,11 +275,12 @@ def one_call(compute: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor
 
     @functools.wraps(compute)
     def called(*inputs):
-        return (forward if torch.compiler.is_compiling() else compute)(*inputs)
+        return (forward if is_one_operation() else compute)(*inputs)
 
     return called
 
 
+@own_precision
 def _pulled_back(compute: Callable[..., torch.Tensor], *inputs: Any) -> list[torch.Tensor]:
     """The gradients of the floating-point tensors among the inputs; the last is the output's."""
     *given, upstream = inputs

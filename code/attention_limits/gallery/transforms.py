@@ -12,7 +12,7 @@ TRANSFORMS = {
     "``jacobian(vectorize=True)``": "equal to the Jacobian row by row",
     "``torch.func.jvp``": "against differences, within ``jacfwd``, around ``vmap``; dual tensors",
     "a second backward pass": "``gradgradcheck``; ``hessian`` equal to ``jacrev`` twice",
-    "``torch.compile(fullgraph=True)``": "both passes, within autocast, and on packed sequences",
+    "``torch.compile(fullgraph=True)``": "both passes, autocast, packed sequences, streams",
     "``torch.compile(dynamic=True)``": "one graph for all lengths",
     "``torch.export``": "for any length, run at another; packed sequences",
     "activation checkpointing": "by hooks, and reentrant",
