@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers.tensors import assert_close, draw_qkv, normal
 
-from attention_limits.attention import dense, linear, online_softmax, packed
+from attention_limits.attention import dense, packed
 from attention_limits.positions import rotary
 
 
@@ -52,17 +52,3 @@ def test_what_changes_a_softmax_is_cut_along_the_sequences(causal):
     mask = (segments[..., None] == segments[..., None, :]) & (segments >= 0)[..., None]
     expected = dense.attend(*inputs, mask=mask, **options)
     assert_close(dense.attend(*inputs, segments=segments, **options), expected)
-
-
-@pytest.mark.parametrize("mechanism", [linear, online_softmax])
-def test_numbers_that_vmap_runs_along_are_refused_in_words(mechanism):
-    """PyTorch said that a tensor has no storage."""
-    x, segments = normal(2, 9, 4), torch.tensor([0] * 4 + [1] * 5)
-
-    def attend(x, segments):
-        return mechanism.attend(x, x, x, segments=segments)
-
-    with pytest.raises(ValueError, match=r"^segments must be lengths, .* got a batch of \(9,\)"):
-        torch.func.vmap(attend)(x, segments.expand(2, 9))
-    along = torch.func.vmap(attend, (0, None))(x, segments)
-    assert_close(along, attend(x, segments))

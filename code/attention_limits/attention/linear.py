@@ -321,7 +321,8 @@ def _backward(tensors, kept, upstream, *, mask, feature_map):
         _load(inputs, (Q, K, V), feature_map)
         # Of out = mix / total: what comes down to the mix, G, and to the total, g.
         divisor = _divisor(_tiled(total_here).flatten(1, -3))
-        _apart(G, lead).copy_(_tiled(d_out_here))
+        # Where the normaliser is 0 the output is, whatever comes down to it.
+        _apart(G, lead).copy_(_tiled(d_out_here).masked_fill(_tiled(total_here) == 0, 0))
         _apart(dV, lead).copy_(_tiled(out_here))
         g = (G.div_(divisor) * dV).sum(-1, keepdim=True).neg_()
         # Pair by pair.
