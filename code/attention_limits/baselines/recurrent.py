@@ -29,14 +29,15 @@ Sources: :cite:t:`bengio1994learning` and :cite:t:`pascanu2013difficulty` on the
 :cite:t:`danieli2026pararnn` on the parallel form.  Taught in: "Quadratic cost".
 """
 
-import math
-
 import numpy as np
 import torch
 from torch.nn.functional import linear
 
 from attention_limits import symbols
 from attention_limits.attention.cost import Cost
+from attention_limits.attention.transforms import one_call
+from attention_limits.baselines.affine import solved
+from attention_limits.baselines.growth import log_growth
 from attention_limits.checks import check_count, check_number
 from attention_limits.formula import Formula
 from attention_limits.tensors import (
@@ -96,13 +97,19 @@ def apply(
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    state = _first_state(x, w_x, w_h, bias, start)
+    first = _first_state(x, w_x, w_h, bias, start)
+    return _states(linear(x, w_x, bias), w_h, first)
+
+
+@one_call
+def _states(driven: torch.Tensor, w_h: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    """All states, from W_x x_t + b and the state before them, (..., 1, d)."""
     states = []
     # Split once, concatenate once: an index inside the loop would scatter each step's gradient
     # into a full-length tensor, and the way back would be quadratic.
-    for now in linear(x, w_x, bias).split(1, dim=-2):
-        state = (now + state @ w_h.mT).tanh()
-        states.append(state)
+    for now in driven.split(1, dim=-2):
+        start = (now + start @ w_h.mT).tanh()
+        states.append(start)
     return torch.cat(states, dim=-2)
 
 
@@ -163,9 +170,7 @@ def jacobians(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    check_tensors(states=states, w_h=w_h)
-    check_rows("states", states, "(..., n, d)")
-    check_shape("w_h", w_h, (states.shape[-1],) * 2)
+    _check_states(states, w_h)
     return (1 - states**2).unsqueeze(-1) * w_h
 
 
@@ -193,16 +198,9 @@ def log_gradients(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit.
     """
-    steps = jacobians(states, w_h).flip(-3).unbind(-3)
-    product = torch.eye(len(w_h), dtype=w_h.dtype, device=w_h.device) / math.sqrt(len(w_h))
-    logs = [states.new_zeros(states.shape[:-2])]
-    for jacobian in steps:
-        product = product @ jacobian
-        growth = torch.linalg.matrix_norm(product)
-        logs.append(logs[-1] + growth.log())
-        # To norm 1, or hundreds of factors would leave the range of floating-point numbers.
-        product = product / growth.clamp_min(torch.finfo(w_h.dtype).tiny)[..., None, None]
-    return torch.stack(logs, dim=-1)
+    _check_states(states, w_h)
+    zero = states.new_zeros(*states.shape[:-2], 1, 1)
+    return torch.cat([zero, log_growth(states.flip(-2), w_h, zero)], dim=-2).squeeze(-1)
 
 
 @own_precision
@@ -234,18 +232,6 @@ def lyapunov(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
 
 # --- all steps at once --------------------------------------------------------------------------
 
-Affine = tuple[torch.Tensor, torch.Tensor]  # (A, b), the map h ↦ A h + b
-
-
-def compose(later: Affine, earlier: Affine) -> Affine:
-    """The map that does ``earlier`` and then ``later``.
-
-    Composition is associative, so a chain of maps may be bracketed at will: as a tree, say, of
-    logarithmic depth.
-    """
-    (A2, b2), (A1, b1) = later, earlier
-    return A2 @ A1, _times(A2, b1) + b2
-
 
 @own_precision
 def scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -268,23 +254,12 @@ def scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     check_tensors(b=b, A=A)
     check_rows("b", b, "(..., n, d)")
     check_shape("A", A, (*b.shape, b.shape[-1]))
-    return _scan(A, b)
+    return solved(A, b)
 
 
-def _scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    n = b.shape[-2]
-    if n < 2:
-        return b
-    firsts, seconds = slice(0, n - 1, 2), slice(1, n, 2)  # of each pair of steps
-    earlier, later = ((A[..., s, :, :], b[..., s, :]) for s in (firsts, seconds))
-    even = _scan(*compose(later, earlier))  # h_2, h_4, …
-    h = b.clone()
-    h[..., 1::2, :] = even
-    # h_3, h_5, … are one step on from these; h_1 is b_1 already.
-    h[..., 2::2, :] += _times(A[..., 2::2, :, :], even[..., : (n - 1) // 2, :])
-    return h
-
-
+@torch.compiler.disable(
+    reason="newton must run outside of compiled programs: it looks at values to know when to stop"
+)
 @torch.no_grad()
 @own_precision
 def newton(
@@ -316,7 +291,9 @@ def newton(
     Even so, in chaos no two ways to round agree for long: expect states that follow from one
     another, not those of ``apply``.
 
-    No gradients pass through.
+    No gradients pass through.  When to stop is a matter of values, so that ``torch.compile`` leaves
+    this function out of its graphs, or refuses it if told ``fullgraph=True``, and ``vmap`` is
+    refused: leading axes do the same.
 
     Args:
         x: as for ``apply``.
@@ -337,8 +314,15 @@ def newton(
 
     Raises:
         ValueError: naming the argument, if shapes, dtypes or devices do not fit, if ``tolerance``
-            is negative or ``most`` is less than 1.
+            is negative or ``most`` is less than 1, or within ``vmap``.
     """
+    given = {"x": x, "w_x": w_x, "w_h": w_h, "bias": bias, "start": start}
+    for name, tensor in given.items():
+        if isinstance(tensor, torch.Tensor) and torch._C._functorch.is_batchedtensor(tensor):
+            raise ValueError(
+                f"{name} must have its samples in leading axes, for newton looks at values to know "
+                f"when to stop, got one of torch.func.vmap"
+            )
     state = _first_state(x, w_x, w_h, bias, start)
     tolerance = torch.finfo(x.dtype).eps ** 0.5 if tolerance is None else tolerance
     tolerance = check_number("tolerance", tolerance, least=0)
@@ -365,6 +349,12 @@ def _better(guess: torch.Tensor, driven: torch.Tensor, w_h: torch.Tensor) -> tor
 # --- what all functions ask of their inputs -------------------------------------------------------
 
 
+def _check_states(states: torch.Tensor, w_h: torch.Tensor) -> None:
+    check_tensors(states=states, w_h=w_h)
+    check_rows("states", states, "(..., n, d)")
+    check_shape("w_h", w_h, (states.shape[-1],) * 2)
+
+
 def _first_state(x, w_x, w_h, bias, start) -> torch.Tensor:
     """h_0 as a row of its own, (..., 1, d), if everything fits; else ValueError."""
     given = {"x": x, "w_x": w_x, "w_h": w_h, "bias": bias}
@@ -387,8 +377,3 @@ def _first_state(x, w_x, w_h, bias, start) -> torch.Tensor:
             f"got {shape_of(start)}"
         ) from None
     return start.expand(*lead, d).unsqueeze(-2)
-
-
-def _times(A: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-    """A h, for matrices (..., d, d) and vectors (..., d)."""
-    return (A @ h.unsqueeze(-1)).squeeze(-1)

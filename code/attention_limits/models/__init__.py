@@ -17,9 +17,10 @@ from torch import nn
 from attention_limits.attention.cost import Cost
 from attention_limits.checks import check_count
 from attention_limits.models.architecture import KINDS, NORMS, Architecture
+from attention_limits.models.cells import CELLS
 from attention_limits.models.convolutional import Convolutional
 from attention_limits.models.layers import Initializer
-from attention_limits.models.recurrent import CELLS, Recurrent
+from attention_limits.models.recurrent import Recurrent
 from attention_limits.models.transformer import Transformer
 
 __all__ = ["KINDS", "NORMS", "Architecture", "build", "parameters", "state_bytes"]

@@ -18,7 +18,8 @@ from attention_limits.positions import POSITIONS
 KINDS = ("transformer", "rnn", "gru", "lstm", "convolution")
 NORMS = ("pre", "post", "none")
 NEED_BIAS = ("alibi", "relative_bias", "shaw", "time_aware")  # which `dense` alone can add
-NO_OPTIONS = {"causal", "qk_norm", "bias", "mask"}  # `dense` has them, but they are said elsewhere
+# Mechanisms have them, but they are said elsewhere, or come with the tokens.
+NO_OPTIONS = {"causal", "qk_norm", "bias", "mask", "segments"}
 OF_TRANSFORMERS = ("mechanism", "options", "position", "position_options", "qk_norm")
 
 

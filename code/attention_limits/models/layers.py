@@ -51,7 +51,7 @@ class Linear(nn.Module):
             out = rows @ self.weight.mT
         else:
             out = torch.baddbmm(self.bias, rows, self.weight.mT)
-        return out.view(*x.shape[:-1], out.shape[-1])
+        return out.reshape(*x.shape[:-1], out.shape[-1])
 
 
 class Embedding(nn.Module):
@@ -71,7 +71,7 @@ class Embedding(nn.Module):
             )
         # One table under another, so that PyTorch's own look-up serves all seeds.
         first = vocabulary * torch.arange(seeds, device=tokens.device)
-        return nn.functional.embedding(tokens + first.view(-1, 1, 1), self.table.view(-1, d))
+        return nn.functional.embedding(tokens + first.view(-1, 1, 1), self.table.reshape(-1, d))
 
 
 class Norm(nn.Module):

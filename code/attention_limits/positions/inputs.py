@@ -1,8 +1,10 @@
 """What every positional encoding asks of its inputs, and which position each token has.
 
-As in ``attention.inputs``, what does not fit is refused by a ValueError that names the argument,
-and nothing looks at a value.
+What does not fit is refused by a ValueError that names the argument.  Only ``check_values`` looks
+at a value.
 """
+
+from collections.abc import Callable
 
 import torch
 
@@ -60,6 +62,48 @@ def check_positions(name: str, positions: torch.Tensor, *, real: bool = False) -
     check_kind(name, positions, INTEGERS | REALS if real else INTEGERS)
     if not positions.ndim:
         raise ValueError(f"{name} must have at least one axis, (..., n), got a single number")
+
+
+def check_values(
+    name: str,
+    x: torch.Tensor,
+    fit: Callable[[torch.Tensor], torch.Tensor],
+    wanted: str,
+    got: Callable[[torch.Tensor], str],
+) -> None:
+    """Refuse a tensor that does not hold what it should.
+
+    A program that is being compiled or exported knows no values yet: it gets an assertion, which
+    stops it with a RuntimeError when it runs.  What ``vmap`` runs along is looked at all at once.
+
+    Args:
+        name: what the caller calls it.
+        x: the tensor, whose last axis is one of tokens.
+        fit: takes it to booleans, all of which are true if it fits.
+        wanted: what it must do to be right.
+        got: takes it to what came.
+
+    Raises:
+        ValueError: if not all fit.
+    """
+    if x.is_meta:  # there is nothing to look at
+        return
+    if torch.compiler.is_compiling():
+        torch._assert_async(fit(x.detach()).all(), f"{name} must {wanted}")
+        return
+    x = _of_all_samples(x.detach())
+    if not fit(x).all():
+        raise ValueError(f"{name} must {wanted}, got {got(x)}")
+
+
+def _of_all_samples(x: torch.Tensor) -> torch.Tensor:
+    """A tensor without what ``torch.func`` wraps around it; samples are the first axes then."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(x):
+        axis = functorch.maybe_get_bdim(x) if functorch.is_batchedtensor(x) else None
+        x = functorch.get_unwrapped(x)
+        x = x if axis is None else x.movedim(axis, 0)
+    return x
 
 
 def check_pairs(x: torch.Tensor) -> None:

@@ -25,7 +25,7 @@ from attention_limits import symbols
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.positions.inputs import resolve
+from attention_limits.positions.inputs import check_values, resolve
 from attention_limits.tensors import check_like, joined, own_precision, shape_of
 
 PLACE = "inputs"
@@ -58,7 +58,8 @@ def apply(
         table: E, (..., n_max, d), in the dtype and on the device of ``x``.  Leading axes broadcast:
             models trained side by side are tables (s, 1, n_max, d) for inputs (s, batch, n, d).
         positions: (..., n), integers, with leading axes that broadcast to those of ``x``; None
-            means ``start``, ``start`` + 1, and so on.  They are looked at, which a GPU waits for.
+            means ``start``, ``start`` + 1, and so on.  They are looked at, which a GPU waits for; a
+            compiled program asserts them instead.
         start: how many tokens of a stream came before these.
 
     Returns:
@@ -110,10 +111,11 @@ def _check_end(end: int, n_max: int) -> None:
 
 
 def _check_inside(positions: torch.Tensor, n_max: int) -> None:
-    if positions.is_meta:  # there is nothing to look at
-        return
-    if ((positions < 0) | (positions >= n_max)).any():
-        raise ValueError(
-            f"positions must be at least 0 and less than {n_max}: the table was learned for "
-            f"{n_max} positions and knows nothing beyond, got {positions.min()} … {positions.max()}"
-        )
+    check_values(
+        "positions",
+        positions,
+        lambda p: (p >= 0) & (p < n_max),
+        f"be at least 0 and less than {n_max}: the table was learned for {n_max} "
+        "positions and knows nothing beyond",
+        lambda p: f"{p.min()} … {p.max()}",
+    )

@@ -34,6 +34,7 @@ import numpy as np
 import torch
 
 from attention_limits import symbols
+from attention_limits.attention.transforms import one_call
 from attention_limits.checks import check_count
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
@@ -165,19 +166,33 @@ def cost(*, hidden: int) -> EncodingCost:
 
 def _walk(lead, state, x, w_x, w_h, bias, w_out) -> tuple[torch.Tensor, State]:
     """All steps from a state on, and the state after them."""
-    zeros = x.new_zeros(*lead, w_h.shape[-1])
-    hidden, cell = (zeros, zeros) if state is None else (part.expand_as(zeros) for part in state)
+    n, m = x.shape[-2], w_h.shape[-1]
+    if state is None:
+        start = x.new_zeros(*lead, 1, 2 * m)
+    else:
+        start = torch.cat([part.expand(*lead, m) for part in state], dim=-1).unsqueeze(-2)
     # Not matmul, which would copy shared weights for each sequence of a batch, and at each step.
     driven = torch.einsum("...nd,...gd->...ng", x, w_x) + bias.unsqueeze(-2)
-    states = [x.new_empty(*lead, 0, w_h.shape[-1])]  # there may be no inputs
+    states = _states(driven, w_h, start)
+    encodings = torch.einsum("...nm,...dm->...nd", states[..., :m], w_out)
+    last = states[..., -1, :] if n else start.squeeze(-2)
+    # Views would keep all states alive.
+    return x + encodings, State(*(part.clone() for part in last.chunk(2, dim=-1)))
+
+
+@one_call
+def _states(driven: torch.Tensor, w_h: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    """All h_t, each beside its c_t, (..., n, 2m), from W_x x_t + b and the pair before them."""
+    m = w_h.shape[-1]
+    hidden, cell = start.squeeze(-2).split(m, dim=-1)
+    states = [hidden[..., :0]]  # there may be no inputs
     for now in driven.unbind(-2):
         gates = now + torch.einsum("...m,...gm->...g", hidden, w_h)
         i, f, g, o = gates.chunk(4, dim=-1)
         cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
         hidden = o.sigmoid() * cell.tanh()
-        states.append(hidden.unsqueeze(-2))
-    encodings = torch.einsum("...nm,...dm->...nd", torch.cat(states, dim=-2), w_out)
-    return x + encodings, State(hidden, cell)
+        states += [hidden, cell]
+    return torch.cat(states, dim=-1).unflatten(-1, (driven.shape[-2], 2 * m))
 
 
 def _check(state, x, w_x, w_h, bias, w_out) -> torch.Size:

@@ -33,6 +33,7 @@ Source: :cite:t:`raffel2020exploring`.  Taught in: "Positional encodings".
 """
 
 import functools
+import operator
 
 import numpy as np
 import sympy as sp
@@ -183,6 +184,8 @@ def bucket(
     """
     check_kind("distance", distance, INTEGERS)
     side, max_distance = buckets_a_side(causal, buckets, max_distance)
+    # A compiler may take both for symbols, of which no borders could be found.
+    side, max_distance = operator.index(side), operator.index(max_distance)
     borders = torch.tensor(_borders(side, max_distance), device=distance.device)
     distance = distance.long()  # of narrower integers, the least has no absolute value
     if causal:
@@ -200,8 +203,13 @@ def cost(*, buckets: int = 32) -> EncodingCost:
     )
 
 
-@functools.cache
+@torch.compiler.assume_constant_result  # what is cached is none to it, nor could it look inside
 def _borders(side: int, max_distance: int) -> tuple[int, ...]:
+    return _found_borders(side, max_distance)
+
+
+@functools.cache
+def _found_borders(side: int, max_distance: int) -> tuple[int, ...]:
     """The distances at which buckets 1, 2, … of one side begin: E^(1−k/L) D^(k/L), rounded up."""
     exact = side // 2
     far = side - exact

@@ -178,9 +178,9 @@ def _digits(
         whole = floor.long()
     if largest is not None and largest < 2**bits:
         return [(whole.to(wide), 0)], None
-    size = torch.iinfo(whole.dtype).bits
-    for shift in range(0, size, bits):
-        above = whole >> shift
-        last = shift + bits >= size  # which has the sign
-        digits.append(((above if last else above & (2**bits - 1)).to(wide), shift))
+    # Each with the sign: −1 as the complement of large digits would be exact, but its gradient,
+    # the sum of theirs, is rounded.
+    sign, size = whole.sign(), whole.abs()
+    for shift in range(0, torch.iinfo(whole.dtype).bits, bits):
+        digits.append(((sign * (size >> shift & (2**bits - 1))).to(wide), shift))
     return digits, rest

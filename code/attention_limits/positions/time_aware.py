@@ -42,6 +42,7 @@ from attention_limits.positions.inputs import (
     check_pairs,
     check_per_head,
     check_positions,
+    check_values,
     falling,
 )
 from attention_limits.positions.options import check_periods
@@ -110,7 +111,7 @@ def bias(
     Args:
         times_q: when the queries happened, (..., n_q), integers, float32 or float64, no time less
             than the one before it, and none of more than 2^62 in size.  They are looked at, which
-            a GPU waits for.
+            a GPU waits for; a compiled program asserts them instead.
         times_k: when the keys did, (..., n_k), likewise, and integers if ``times_q`` are.
         slopes: m, (..., h), on the device of the times.
         knots: κ, (k,), or (..., h, k) for knots of each head; None means that there are none.
@@ -220,18 +221,21 @@ def _times(name: str, times: torch.Tensor, device: torch.device) -> torch.Tensor
     check_positions(name, times, real=True)
     check_device(name, times, device)
     times = times if times.is_floating_point() else times.long()
-    if times.is_meta:  # there is nothing to look at
-        return times
-    seen = times.detach()
-    steps = seen.diff(dim=-1)
-    if not (steps >= 0).all():  # NaN is refused as well
-        raise ValueError(f"{name} must never go back, got a step of {steps.min().item()}")
-    ends = seen[..., [0, -1]] if seen.shape[-1] else seen  # between which the others are
-    if not ((ends >= -FARTHEST) & (ends <= FARTHEST)).all():
-        raise ValueError(
-            f"{name} must be from -2^62 to 2^62, whose differences are exact, "
-            f"got {seen.min().item()} to {seen.max().item()}"
-        )
+    check_values(
+        name,
+        times,
+        lambda t: t[..., 1:] >= t[..., :-1],  # NaN is refused as well
+        "never go back",
+        lambda t: f"a step of {t.diff(dim=-1).min().item()}",
+    )
+    check_values(
+        name,
+        times,
+        # Between the first and the last are the others.
+        lambda t: (t[..., :1] >= -FARTHEST) & (t[..., -1:] <= FARTHEST),
+        "be from -2^62 to 2^62, whose differences are exact",
+        lambda t: f"{t.min().item()} to {t.max().item()}",
+    )
     return times
 
 
