@@ -9,7 +9,7 @@ from helpers.tensors import draw
 from helpers.transforms import QUIET, Case, compiled, drawn, everything_tried, of_tensors
 
 from attention_limits import baselines
-from attention_limits.baselines import convolution, recurrent
+from attention_limits.baselines import BASELINES, convolution, recurrent
 
 pytestmark = QUIET
 
@@ -43,7 +43,7 @@ CASES = {
 def test_every_function_of_tensors_is_among_the_cases():
     public = {
         f"{name} {function}"
-        for name in ("convolution", "recurrent")
+        for name in BASELINES
         for function in of_tensors(importlib.import_module(f"{baselines.__name__}.{name}"))
     }
     tried = {name.partition(",")[0] for name in CASES} | {"recurrent newton"}  # tried below

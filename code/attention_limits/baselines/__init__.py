@@ -7,3 +7,5 @@
 The interface is that of ``attention_limits.attention``, with ``apply`` for ``attend``: ``define``
 in NumPy, ``apply`` in PyTorch, ``cost``, and ``step`` where there is a stream.
 """
+
+BASELINES = ("convolution", "recurrent")

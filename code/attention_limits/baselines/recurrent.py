@@ -36,7 +36,7 @@ from torch.nn.functional import linear
 from attention_limits import symbols
 from attention_limits.attention.cost import Cost
 from attention_limits.attention.transforms import one_call
-from attention_limits.baselines.affine import solved
+from attention_limits.baselines import affine
 from attention_limits.baselines.growth import log_growth
 from attention_limits.checks import check_count, check_number
 from attention_limits.formula import Formula
@@ -232,6 +232,8 @@ def lyapunov(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
 
 # --- all steps at once --------------------------------------------------------------------------
 
+compose = affine.compose  # of two maps, one
+
 
 @own_precision
 def scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -254,7 +256,7 @@ def scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     check_tensors(b=b, A=A)
     check_rows("b", b, "(..., n, d)")
     check_shape("A", A, (*b.shape, b.shape[-1]))
-    return solved(A, b)
+    return affine.solved(A, b)
 
 
 @torch.compiler.disable(

@@ -10,7 +10,6 @@ of the identity, ``attend(q, k, eye(n))``, is its matrix W, and that is what is 
 
 import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +25,7 @@ from torch.nn.functional import logsigmoid
 
 from attention_limits import attention, baselines, style
 from attention_limits.attention import block_sparse, offsets
+from attention_limits.baselines import BASELINES
 
 N, D = 48, 16  # tokens, and the width of a head
 
@@ -106,7 +106,6 @@ EXAMPLES = {
     ),
 }
 
-BASELINES = tuple(module.name for module in pkgutil.iter_modules(baselines.__path__))
 
 # What a mechanism asks for beside queries, keys and values, and a baseline beside its inputs.
 FURTHER = {
