@@ -7,6 +7,7 @@ import torch
 from helpers.mechanisms import MODULES, gated
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, draw_qkv, gradients
+from helpers.transforms import QUIET, Layer, all_close, compiled, every, learning, squared
 from torch import distributed, func
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.autograd import forward_ad
@@ -17,12 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from attention_limits.attention import MECHANISMS, block_sparse
 from attention_limits.gallery.transforms import REFUSED, TRANSFORMS
 
-# What PyTorch says of itself: forward mode compiles its formulas by what it discourages, and `vmap`
-# calls the fused kernels once for each sample.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning"),
-]
+pytestmark = QUIET
 
 # Of nine tokens five fill no tile; all but a bidirectional window and sum look at the past only.
 OPTIONS = {
@@ -60,24 +56,6 @@ def prepared(name, options, *lead, d=3, dtype=torch.float64):
     module = MODULES[name]
     inputs = gated(module, draw_qkv((*lead, N, d), (*lead, N, d), dtype=dtype))
     return lambda *tensors: module.attend(*tensors, **options), inputs
-
-
-def squared(attend):
-    """A loss that is not linear in the outputs: its second derivative has all terms."""
-    return lambda *inputs: attend(*inputs).square().sum()
-
-
-def every(inputs):
-    return tuple(range(len(inputs)))
-
-
-def all_close(actual, expected, **how):
-    for x, y in zip(actual, expected, strict=True):
-        assert_close(x, y, **how)
-
-
-def learning(inputs):
-    return [x.detach().clone().requires_grad_() for x in inputs]
 
 
 def test_every_transform_is_tried_and_every_mechanism_tried_on():
@@ -211,11 +189,6 @@ def test_a_third_backward_pass_is_refused(name):
 # Compilers
 
 
-def compiled(attend, **how):
-    torch._dynamo.reset()  # or this is the ninth kernel of one name, and none is made
-    return torch.compile(attend, fullgraph=True, backend="aot_eager", **how)
-
-
 @pytest.mark.transform("``torch.compile(fullgraph=True)``")
 @once_each
 def test_compile(name, options):
@@ -293,19 +266,6 @@ def test_compile_for_any_length(name, options, monkeypatch):
         expected, wanted = gradients(attend, shortened(inputs, n))
         all_close([out, *grads], [expected, *wanted])
     assert counting.frame_count == 1
-
-
-class Layer(torch.nn.Module):
-    """A function as the module that exporters and data parallelism want."""
-
-    def __init__(self, attend, width=None):
-        super().__init__()
-        self.attend = attend
-        self.width = None if width is None else torch.nn.Parameter(torch.ones(width).double())
-
-    def forward(self, *inputs):
-        q, *others = inputs
-        return self.attend(q if self.width is None else q * self.width, *others)
 
 
 @pytest.mark.transform("``torch.export``")

@@ -33,7 +33,7 @@ def test_a_new_file_passes(here, capsys):
     )
     assert main(["check", "my_mechanism.py", "--quick", "--html"]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[-1] == "my_mechanism: 19 checks: 18 passed, 1 measured"
+    assert out.splitlines()[-1] == "my_mechanism: 20 checks: 19 passed, 1 measured"
     assert err.splitlines()[-1] == "wrote my_mechanism.html"
     assert (here / "my_mechanism.html").read_text("utf-8").startswith("<!doctype html>")
 

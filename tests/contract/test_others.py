@@ -32,6 +32,7 @@ BROKEN = {
     "one_ahead": ("causality", "one token too far ahead", "an index or a mask is one off"),
     "one_device": ("devices", "in line 9 of one_device.py", "a missing device="),
     "square": ("memory", "growing as n^1.7", "the work, n^1.00", "each pair of tokens"),
+    "rows_mix": ("rows", "one sequence sees another"),
     "state_in_place": ("state", "`step` writes into the state", "two continuations"),
     "top_left": ("alignment", "2 queries are taken for the first of 5 tokens", "top-left"),
     "whole_blocks": ("shapes", "one token", "in line 9 of whole_blocks.py"),

@@ -272,16 +272,12 @@ TRANSFORMS = {
 }
 
 
-def everything_tried(cases, marks=None):
-    """Each case with each transform, but of compilers, which take seconds, with those it names.
-
-    ``marks`` has a mark by the names of a case and a transform.
-    """
-    marks = marks or {}
+def everything_tried(cases):
+    """Each case with each transform, but of compilers, which take seconds, with those it names."""
     return pytest.mark.parametrize(
         ("case", "transform"),
         [
-            pytest.param(case, transform, id=f"{name}-{how}", marks=marks.get((name, how), ()))
+            pytest.param(case, transform, id=f"{name}-{how}")
             for name, case in cases.items()
             for how, transform in TRANSFORMS.items()
             if how not in COMPILERS or how in case.compilers

@@ -6,7 +6,6 @@ What is transformed is the logits as a function of weights, for tokens (s, batch
 from contextlib import nullcontext
 from dataclasses import replace
 
-import pytest
 import torch
 from helpers.small_models import CASES as MODELS
 from helpers.small_models import built, sequences
@@ -74,19 +73,7 @@ def test_every_mechanism_encoding_and_kind_is_among_the_cases():
     assert_rows_for(KINDS, {where: {architecture.kind for architecture in tried}})
 
 
-# It belongs to `dense`: within `vmap` it calls a kernel that has no gradient for a learned bias.
-BIASED = pytest.mark.xfail(
-    raises=RuntimeError, strict=True, reason="dense attention, a learned bias within vmap"
-)
-MARKS = {
-    ("position relative_bias", "grad"): BIASED,
-    ("position shaw", "vmap"): BIASED,
-    ("position shaw", "grad"): BIASED,
-    ("position time_aware", "grad"): BIASED,
-}
-
-
-@everything_tried(CASES, MARKS)
+@everything_tried(CASES)
 def test_goes_through(case, transform):
     # `dense` and `clock` are differentiable twice in this kernel, and say so in any other.
     twice = transform is TRANSFORMS["a second backward pass"]

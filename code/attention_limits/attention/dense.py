@@ -417,7 +417,10 @@ def _fused(q, k, v, lead, *, attn_mask=None, **options) -> torch.Tensor:
     if attn_mask is not None:
         attn_mask = four_axes(attn_mask)
     q, k, v = map(four_axes, (q, k, v))
-    if forward_ad._current_level >= 0:  # the one kernel that forward mode goes through
+    transformed = torch._C._are_functorch_transforms_active()
+    learned_bias = transformed and attn_mask is not None and attn_mask.is_floating_point()
+    # The one kernel that forward mode goes through, and beneath ``vmap`` the gradient of a bias.
+    if forward_ad._current_level >= 0 or learned_bias:
         with sdpa_kernel(SDPBackend.MATH):
             out = scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, **options)
         return out.reshape(*lead, *out.shape[-2:])

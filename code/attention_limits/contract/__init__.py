@@ -46,6 +46,7 @@ from attention_limits.progress import Progress, silent
 CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "shapes": equality.check_shapes,
     "in place": precision.check_purity,
+    "rows": precision.check_rows,
     "causality": causality.check_causality,
     "equality": equality.check_equality,
     "alignment": equality.check_alignment,
@@ -60,7 +61,16 @@ CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "memory": scaling.check_memory,
     "time": scaling.check_time,
 }
-COMPARING = {"causality", "equality", "alignment", "gradients", "precision", "strides", "stream"}
+COMPARING = {
+    "rows",
+    "causality",
+    "equality",
+    "alignment",
+    "gradients",
+    "precision",
+    "strides",
+    "stream",
+}
 
 
 def check(
@@ -130,6 +140,7 @@ def load(path: str | Path) -> Module:
         UnusableError: if there is no such file, or it cannot be run.
     """
     path = Path(path).resolve()
+    path = path if path.suffix else path.with_suffix(".py")  # as `new` takes it
     if path.suffix != ".py" or not path.is_file():
         raise UnusableError(f"file must be a Python file that is there, got {str(path)!r}")
     # Under a name that is nobody else's: the file may well be called linear.py.

@@ -7,13 +7,15 @@ import torch
 
 from attention_limits import devices
 from attention_limits.contract.calls import FaultError
-from attention_limits.contract.findings import Finding, failed, passed
+from attention_limits.contract.findings import Finding, failed, passed, untried
 from attention_limits.contract.mechanism import Case, Inputs, shapes_of
+from attention_limits.contract.sizes import D
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 DIGITS = {torch.float32: 1e-5}  # of the output's size; in half precision two units of rounding
 ROUNDINGS = 2
 PLAIN = 2  # or so many times the error of a plain softmax in that precision
+ROWS = 3  # of a batch
 ELSEWHERE = 1e-4  # between two devices, in float32
 
 
@@ -133,6 +135,27 @@ def check_strides(case: Case) -> Iterator[Finding]:
         yield failed("strides", wanted, f"a difference of {apart:.1e}", shapes_of(inputs))
         return
     yield passed("strides", "inputs need not be contiguous")
+
+
+def check_rows(case: Case) -> Iterator[Finding]:
+    """What one sequence of a batch gets does not depend on the others."""
+    if not case.lead:
+        yield untried("rows", "`attend` takes no axis of a batch")
+        return
+    inputs = case.draw((ROWS, *case.lead[1:], 9, D))
+    together = case.attend(inputs).detach()
+    for row in range(ROWS):
+        alone = {
+            name: x[row : row + 1] if x.ndim > 2 and len(x) == ROWS else x
+            for name, x in inputs.items()
+        }
+        apart = _error(case.attend(alone).detach(), together[row : row + 1])
+        if apart > 1e-9:
+            wanted = "for each sequence of a batch what it gives alone"
+            found = f"a difference of {apart:.1e}: one sequence sees another"
+            yield failed("rows", wanted, found, shapes_of(inputs))
+            return
+    yield passed("rows", "sequences of a batch do not see each other")
 
 
 def check_purity(case: Case) -> Iterator[Finding]:
