@@ -148,7 +148,7 @@ def attend(
     causal, n_q = n_k.
 
     Differentiable once where a fused kernel takes the call, or else, and always within
-    ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)``, as often as you like.
+    ``sdpa_kernel(SDPBackend.MATH)`` of ``torch.nn.attention``, as often as you like.
 
     What no query may see, padding say, may hold anything, NaN included.  What some query sees must
     be finite: the others give it the weight 0, and 0 · NaN is NaN.

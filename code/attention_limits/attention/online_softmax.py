@@ -168,26 +168,24 @@ def _of_one(
     return out.to(dtype)
 
 
-# In these two Q, K, V, … are lists of tiles, which begin as views into q, k, v, …
+# In these Q, K, V, … are lists of tiles, views into q, k, v, …
 
 
 def _forward(q, k, v, *, mask, causal, block):
-    Q, K, V = (x.split(block, dim=-2) for x in (q, k, v))
-    OUT = [v.new_zeros(*x.shape[:-1], v.shape[-1]) for x in Q]
-    Z = [q.new_zeros(*x.shape[:-1], 1) for x in Q]
+    out, z = q.new_zeros(*q.shape[:-1], v.shape[-1]), q.new_zeros(*q.shape[:-1], 1)
     # Not −∞, or a tile in which a row sees nothing would bring it to e^(−∞ + ∞).
-    M = [torch.full_like(z, torch.finfo(z.dtype).min) for z in Z]
+    m = torch.full_like(z, torch.finfo(z.dtype).min)
+    Q, K, V, M, Z, OUT = (x.split(block, dim=-2) for x in (q, k, v, m, z, out))
     for i, j, sees in _tiles(q, k, mask, causal, block):
         s = _scores(Q[i], K[j], sees)
         higher = torch.maximum(M[i], s.amax(-1, keepdim=True))
-        rescale, weights = (M[i] - higher).exp_(), (s - higher).exp_()
-        Z[i] = weights.sum(-1, keepdim=True).addcmul_(Z[i], rescale)
-        OUT[i] = (weights @ _seen(V[j], sees)).addcmul_(OUT[i], rescale)
-        M[i] = higher
+        rescale, weights = (M[i] - higher).exp(), (s - higher).exp()
+        Z[i].mul_(rescale).add_(weights.sum(-1, keepdim=True))
+        OUT[i].mul_(rescale).add_(weights @ _seen(V[j], sees))
+        M[i].copy_(higher)
     # The largest score alone gives Z a 1: where it is less, nothing was seen, and 0 / 1 is 0.
-    z = torch.cat(Z, dim=-2).clamp(min=1)
-    out = torch.cat(OUT, dim=-2) / z
-    return [out], [torch.cat(M, dim=-2) + z.log()]
+    out.div_(z.clamp_(min=1))
+    return [out], [m + z.log()]
 
 
 def _backward(tensors, kept, upstream, *, mask, causal, block):
@@ -209,7 +207,23 @@ def _backward(tensors, kept, upstream, *, mask, causal, block):
     return dq, dk, dv
 
 
-_tiled = ByHand(_forward, _backward, keeps_outputs=True)
+def _plain(q, k, v, *, mask, causal, block):
+    """The same with nothing written over, as PyTorch needs it to differentiate it."""
+    Q, K, V = (x.split(block, dim=-2) for x in (q, k, v))
+    OUT = [v.new_zeros(*x.shape[:-1], v.shape[-1]) for x in Q]
+    Z = [q.new_zeros(*x.shape[:-1], 1) for x in Q]
+    M = [torch.full_like(z, torch.finfo(z.dtype).min) for z in Z]
+    for i, j, sees in _tiles(q, k, mask, causal, block):
+        s = _scores(Q[i], K[j], sees)
+        higher = torch.maximum(M[i], s.amax(-1, keepdim=True))
+        rescale, weights = (M[i] - higher).exp(), (s - higher).exp()
+        Z[i] = Z[i] * rescale + weights.sum(-1, keepdim=True)
+        OUT[i] = OUT[i] * rescale + weights @ _seen(V[j], sees)
+        M[i] = higher
+    return [torch.cat(OUT, dim=-2) / torch.cat(Z, dim=-2).clamp(min=1)]
+
+
+_tiled = ByHand(_forward, _backward, keeps_outputs=True, plain=_plain)
 
 
 def _tiles(
