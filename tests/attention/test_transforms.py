@@ -190,6 +190,7 @@ def test_a_third_backward_pass_is_refused(name):
 
 
 @pytest.mark.transform("``torch.compile(fullgraph=True)``")
+@pytest.mark.slow
 @once_each
 def test_compile(name, options):
     attend, inputs = prepared(name, options, 2)
@@ -199,6 +200,7 @@ def test_compile(name, options):
 
 
 @pytest.mark.transform("``torch.compile(fullgraph=True)``")
+@pytest.mark.slow
 @once_each
 def test_compile_within_autocast(name, options):
     attend, inputs = prepared(name, options, 2, dtype=torch.float32)
@@ -252,6 +254,7 @@ def shortened(inputs, n):
 
 
 @pytest.mark.transform("``torch.compile(dynamic=True)``")
+@pytest.mark.slow
 @once_each
 def test_compile_for_any_length(name, options, monkeypatch):
     """One graph for all of them; a layout has one number of blocks."""
