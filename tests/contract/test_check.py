@@ -111,7 +111,7 @@ def attend(q, k, v{option}):
 
 
 def test_a_choice_that_has_no_gradient_is_seen(brought):
-    """Which keys are chosen hangs on all of them, and no gradient tells."""
+    """Which keys are chosen depends on all of them, and no gradient tells."""
     module = brought("""
     CAUSAL = True
 

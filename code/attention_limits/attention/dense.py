@@ -198,9 +198,9 @@ def attend(
         segments = packed.given(segments, lead, n_k)
         return _packed(q, k, v, mask, bias, scale, log_n, sink, qk_norm, causal, segments)
     # PyTorch's own is_causal aligns top-left, and excludes a mask.
-    # A number of tokens may be symbolic, and what comes of comparing it is no bool until asked.
-    square = True if n_q == n_k else False  # noqa: SIM210
-    pattern: dict[str, Any] = {"is_causal": causal and square and bias is None}
+    pattern: dict[str, Any] = {"is_causal": False}
+    if causal and bias is None and n_q == n_k:
+        pattern = {"is_causal": True}
     sees = None
     # One query, the last, sees all keys.
     if mask is not None or (causal and n_q != 1 and not pattern["is_causal"]):

@@ -272,7 +272,7 @@ def _backward(tensors, kept, upstream, *, mask, offsets, scale):
         dp = _masked(g[..., rows, None, :] @ _gathered(v, near, sees).mT, sees, 0)
         log_sum[..., rows, :] = s.logsumexp(-1)
         p = _masked((s - log_sum[..., rows, None, :]).exp(), sees, 0)
-        mean[..., rows, :] = (p * dp).sum(-1)  # ⟨g, p⟩ of the softmax's way back
+        mean[..., rows, :] = (p * dp).sum(-1)  # ⟨g, p⟩ of the softmax's backward pass
         dq[..., rows, None, :] = scale * p * (dp - mean[..., rows, None, :]) @ near_k
     # Instead of scattering to keys, each key gathers from the queries that see it, at −Δ.
     seen_by = None if mask is None else mask.mT

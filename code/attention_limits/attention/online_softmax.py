@@ -193,7 +193,7 @@ def _backward(tensors, kept, upstream, *, mask, causal, block):
     # A query that saw nothing was given 0, whatever it holds and whatever comes down to it.
     has_keys = log_sum != torch.finfo(log_sum.dtype).min
     q, g = torch.where(has_keys, q, 0), torch.where(has_keys, g, 0)
-    mean = (g * out).sum(-1, keepdim=True)  # ⟨g, p⟩ of the softmax's way back, p ∘ (g − ⟨g, p⟩)
+    mean = (g * out).sum(-1, keepdim=True)  # ⟨g, p⟩ of the softmax's gradient, p ∘ (g − ⟨g, p⟩)
     dq, dk, dv = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
     whole = q, k, v, g, mean, log_sum, dq, dk, dv
     Q, K, V, G, MEAN, LOG_SUM, DQ, DK, DV = (x.split(block, dim=-2) for x in whole)

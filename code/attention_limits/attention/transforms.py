@@ -51,6 +51,9 @@ class ByHand:
             if self.plain is not None:
                 return self.plain(*tensors, mask=mask, **options)
             return self.forward(*tensors, mask=mask, **options)[0]
+        learns = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+        if not learns and not torch._C._are_functorch_transforms_active():
+            return self.forward(*tensors, mask=mask, **options)[0]  # there is nothing to go through
         call = _Call(self, options, len(tensors))
         return _Forward.apply(call, *tensors, mask)[: self.outputs]
 
@@ -86,7 +89,10 @@ class _Forward(Function):
         of_outputs = zip(upstream, ctx.shapes, strict=False)
         given = ctx.saved_tensors
         upstream = [given[0].new_zeros(shape) if g is None else g for g, shape in of_outputs]
-        backward = functools.partial(_Backward.apply, ctx.call, *given)
+        # Only a second backward pass, or a transform, has to see what this one does.
+        watched = torch.is_grad_enabled() or torch._C._are_functorch_transforms_active()
+        through = _Backward.apply if watched else _Backward.forward
+        backward = functools.partial(through, ctx.call, *given)
         if any(map(torch._C._functorch.is_legacy_batchedtensor, upstream)):
             sizes = [x.shape for x in given[: ctx.call.tensors]]
             return None, *_one_by_one(backward, sizes, upstream), None
