@@ -1361,18 +1361,18 @@ BAD_GATES = {
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("gate", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
 @cases("gates")
-def test_gates_may_have_more_digits_than_keys(module, options, dtype):
+def test_gates_may_have_another_dtype_than_keys(module, options, dtype, gate):
     """Within autocast, keys come in half precision, and what is exponentiated in float32."""
     inputs = drawn(module, options, (2, 9, 8), (2, 9, 8), dtype=dtype)
-    gates = [x.float() for x in inputs[3:]]
+    gates = [x.to(gate) for x in inputs[3:]]
     out, grads = differentiated(module, [*inputs[:3], *gates], **options)
-    expected, wanted = differentiated(
-        module, [*inputs[:3], *(x.to(dtype) for x in gates)], **options
-    )
+    rounded = [*inputs[:3], *(x.to(dtype) for x in gates)]
+    expected, wanted = differentiated(module, rounded, **options)
     assert out.dtype == dtype
-    assert [x.dtype for x in grads[3:]] == [torch.float32] * len(gates)
+    assert [x.dtype for x in grads[3:]] == [gate] * len(gates)
     for x, y in zip((out, *grads), (expected, *wanted), strict=True):
         assert_close(x.double(), y.double(), within=1e-2 if dtype == torch.bfloat16 else 1e-5)
 

@@ -228,31 +228,18 @@ def _computed(
     segments: torch.Tensor | None,
 ) -> torch.Tensor:
     def compute(spans, queries, keys, pairs):
-        return _of_spans(*queries, *keys, *pairs, scale, table, block, causal, spans)
+        (q,), (k, v), (mask,) = queries, keys, pairs
+        layout = as_layout(table)
+        check_layout(layout, block, k.shape[-2])
+        if flex.takes(q, k, v, mask):
+            pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
+            return flex.attend(q, k, v, pattern, scale=scale, spans=spans)
+        parts = _tiles(q, k.shape[-2], layout, block, causal)
+        if spans is not None:
+            parts = tiles.within(parts, packed.pairs_of(spans), k.shape[-2] - q.shape[-2])
+        return tiles.attend(q, k, v, parts, mask=mask, scale=scale)
 
     return packed.by_row(compute, segments, [q], [k, v], [mask])
-
-
-def _of_spans(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    mask: torch.Tensor | None,
-    scale: float,
-    table: torch.Tensor,
-    block: int,
-    causal: bool,
-    spans: list[int] | None,
-) -> torch.Tensor:
-    layout = as_layout(table)
-    block = check_layout(layout, block, k.shape[-2])
-    if flex.takes(q, k, v, mask):
-        pattern = _block_mask(q.shape[-2], layout.tobytes(), block, causal, q.device)
-        return flex.attend(q, k, v, pattern, scale=scale, spans=spans)
-    parts = _tiles(q, k.shape[-2], layout, block, causal)
-    if spans is not None:
-        parts = tiles.within(parts, packed.pairs_of(spans), k.shape[-2] - q.shape[-2])
-    return tiles.attend(q, k, v, parts, mask=mask, scale=scale)
 
 
 def _tiles(q: torch.Tensor, n_k: int, layout: Layout, block: int, causal: bool) -> list[tiles.Tile]:

@@ -223,27 +223,16 @@ def _computed(
     segments: torch.Tensor | None,
 ) -> torch.Tensor:
     def compute(q, k, v, mask):
-        return _of_one(q, k, v, mask, scale, offsets)
+        if mask is not None:  # a view, which takes no memory
+            mask = mask.expand(torch.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
+        dtype, wide = v.dtype, torch.promote_types(q.dtype, torch.float32)
+        lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+        # Of what is not contiguous, index_select copies everything, and would do so for each tile.
+        q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]).contiguous() for x in (q, k, v))
+        (out,) = _tiled(q, k, v, mask=mask, offsets=offsets, scale=scale)
+        return out.to(dtype)
 
     return packed.alone(compute, segments, [q], [k, v], [mask])
-
-
-def _of_one(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    mask: torch.Tensor | None,
-    scale: float,
-    offsets: list[int],
-) -> torch.Tensor:
-    if mask is not None:  # a view, which takes no memory
-        mask = mask.expand(torch.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
-    dtype, wide = v.dtype, torch.promote_types(q.dtype, torch.float32)
-    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
-    # Of what is not contiguous, index_select copies everything, and would do so for each tile.
-    q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]).contiguous() for x in (q, k, v))
-    (out,) = _tiled(q, k, v, mask=mask, offsets=offsets, scale=scale)
-    return out.to(dtype)
 
 
 # Softmax over gathered keys.  A query is a row in here, (..., n, 1, d), and its keys a matrix:

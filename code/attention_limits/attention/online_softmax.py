@@ -147,25 +147,13 @@ def _computed(
     segments: torch.Tensor | None,
 ) -> torch.Tensor:
     def compute(q, k, v, mask):
-        return _of_one(q, k, v, mask, scale, causal, block)
+        dtype, wide = v.dtype, torch.promote_types(q.dtype, torch.float32)
+        lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+        q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
+        (out,) = _tiled(scale * q, k, v, mask=mask, causal=causal, block=block)
+        return out.to(dtype)
 
     return packed.alone(compute, segments, [q], [k, v], [mask])
-
-
-def _of_one(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    mask: torch.Tensor | None,
-    scale: float,
-    causal: bool,
-    block: int,
-) -> torch.Tensor:
-    dtype, wide = v.dtype, torch.promote_types(q.dtype, torch.float32)
-    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
-    q, k, v = (x.to(wide).expand(*lead, *x.shape[-2:]) for x in (q, k, v))
-    (out,) = _tiled(scale * q, k, v, mask=mask, causal=causal, block=block)
-    return out.to(dtype)
 
 
 # In these Q, K, V, … are lists of tiles, views into q, k, v, …

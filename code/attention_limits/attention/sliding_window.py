@@ -207,30 +207,18 @@ def _computed(
     segments: torch.Tensor | None,
 ) -> torch.Tensor:
     def compute(spans, queries, keys, pairs):
-        return _of_spans(*queries, *keys, *pairs, scale, window, causal, spans)
+        (q,), (k, v), (mask,) = queries, keys, pairs
+        n_q, n_k = q.shape[-2], k.shape[-2]
+        width = min(window, max(n_q, n_k, 1))  # no two are further apart
+        if flex.takes(q, k, v, mask):
+            pattern = _block_mask(n_q, width, causal, q.device)
+            return flex.attend(q, k, v, pattern, scale=scale, spans=spans)
+        parts = _tiles(q, n_k, width, causal)
+        if spans is not None:
+            parts = tiles.within(parts, packed.pairs_of(spans), n_k - n_q)
+        return tiles.attend(q, k, v, parts, mask=mask, scale=scale)
 
     return packed.by_row(compute, segments, [q], [k, v], [mask])
-
-
-def _of_spans(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    mask: torch.Tensor | None,
-    scale: float,
-    window: int,
-    causal: bool,
-    spans: list[int] | None,
-) -> torch.Tensor:
-    n_q, n_k = q.shape[-2], k.shape[-2]
-    window = min(window, max(n_q, n_k, 1))  # no two are further apart
-    if flex.takes(q, k, v, mask):
-        pattern = _block_mask(n_q, window, causal, q.device)
-        return flex.attend(q, k, v, pattern, scale=scale, spans=spans)
-    parts = _tiles(q, n_k, window, causal)
-    if spans is not None:
-        parts = tiles.within(parts, packed.pairs_of(spans), n_k - n_q)
-    return tiles.attend(q, k, v, parts, mask=mask, scale=scale)
 
 
 def _tiles(q: torch.Tensor, n_k: int, window: int, causal: bool) -> list[tiles.Tile]:
