@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attention_limits.chapters.quadratic_cost.derivations import CROSSOVER, WEIGHTS
+from attention_limits.chapters.quadratic_cost.derivations.flops import CROSSOVER
+from attention_limits.chapters.quadratic_cost.derivations.inference import WEIGHTS
 from attention_limits.shapes import ROTARY, SHAPES
 
 REFERENCES = Path(__file__).parents[1] / "references.bib"

@@ -2,8 +2,9 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from attention_limits import store
@@ -115,21 +116,51 @@ class Evidence:
         return f"{self.relation} {expected}{margin}"
 
 
-def evidence(function: Callable[..., Evidence]) -> Callable[..., Evidence]:
-    """Mark a function as a piece of evidence: within a build of the book it runs once.
+def evidence(
+    *, rivals: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> Callable[[Callable[..., Evidence]], Callable[..., Evidence]]:
+    """Mark a function as a piece of evidence, and name what it would refuse.
 
-    Called without arguments, it is looked up in the build's ``store`` first; with some, or outside
-    a build, it is always gathered.
+        @evidence(rivals={"a softmax that writes out its Jacobians": dict(softmax=cubic_softmax)})
+        def backward_grows_with_the_square(softmax=torch.softmax) -> Evidence: ...
+
+    Within a build of the book it runs once: called without arguments, it is looked up in the
+    build's ``store`` first; with some, or outside a build, it is always gathered.
+
+    Args:
+        rivals: what a **rival** is, in words that follow "it would have read 3 for", and the
+            keyword arguments that put it in the place of what the claim is about. A rival is a
+            program, or a world, that is wrong in just the way that the claim denies, and right
+            otherwise; the evidence must not hold for it.
     """
 
-    @functools.wraps(function)
-    def gathered(*args: Any, **kwargs: Any) -> Evidence:
-        if args or kwargs:
-            return function(*args, **kwargs)
-        module, name = function.__module__, function.__name__
-        return Evidence(**store.kept(module, name, lambda: _fields(function())))
+    def mark(function: Callable[..., Evidence]) -> Callable[..., Evidence]:
+        @functools.wraps(function)
+        def gathered(*args: Any, **kwargs: Any) -> Evidence:
+            if args or kwargs:
+                return function(*args, **kwargs)
+            module, name = function.__module__, function.__name__
+            return Evidence(**store.kept(module, name, lambda: _fields(function())))
 
-    return gathered
+        setattr(gathered, _RIVALS, rivals)
+        return gathered
+
+    return mark
+
+
+_RIVALS = "rivals"  # the attribute of a function that is evidence
+
+
+def rivals(function: Callable[..., Evidence]) -> dict[str, Callable[[], Evidence]]:
+    """The rivals of a piece of evidence, by their words: what it finds of each when it is called.
+
+    Raises:
+        ValueError: if ``function`` is not marked as evidence.
+    """
+    given = getattr(function, _RIVALS, None)
+    if given is None:
+        raise ValueError(f"function must be marked with @evidence, got {function!r}")
+    return {words: functools.partial(function, **given[words]) for words in given}
 
 
 def _fields(found: Evidence) -> dict[str, object]:

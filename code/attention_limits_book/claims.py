@@ -217,7 +217,11 @@ def _table_cell(text: str) -> str:
 def _ledger_and_evidence() -> tuple[str, ...]:
     """The ledger, and what claims may name: the derivations and the evidence of every chapter."""
     chapters = closure.ROOT / "attention_limits" / "chapters"
-    found = [*chapters.glob("*/derivations.py"), *chapters.glob("*/evidence/*.py")]
+    found = [
+        *chapters.glob("*/derivations.py"),
+        *chapters.glob("*/derivations/*.py"),
+        *chapters.glob("*/evidence/*.py"),
+    ]
     relative = (path.relative_to(closure.ROOT).with_suffix("") for path in sorted(found))
     names = (".".join(path.parts).removesuffix(".__init__") for path in relative)
     return (closure.LEDGER, *names)

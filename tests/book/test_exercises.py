@@ -101,11 +101,12 @@ def test_faults_are_named(fault):
         read(source.replace(before, after))
 
 
-@pytest.mark.parametrize("page", pages("chapters").values(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", pages("chapters"))
 def test_labels_of_the_book(page):
     """A label is unique in the whole book if it begins with its chapter's name."""
-    for exercise in read(page.read_text(encoding="utf-8")):
-        assert exercise.label.startswith(f"{page.stem}-")
+    chapter = page.split("/")[1]
+    for exercise in read(pages("chapters")[page].read_text(encoding="utf-8")):
+        assert exercise.label.startswith(f"{chapter}-")
         assert list(exercise.code) in ([], list(PARTS))
         assert not re.search(r"\[exercise:", "".join(exercise.code.values()))
 

@@ -10,7 +10,7 @@ from attention_limits import chapters, claims
 
 
 def functions(part: str, returns: type) -> dict[str, Callable]:
-    """The chapters' functions that return this type, by name: ``quadratic_cost.layer_flops``.
+    """The chapters' functions that return this type, by name: ``quadratic_cost.flops.layer_flops``.
 
     ``part`` is the module or folder that holds them in each chapter, as ``derivations`` does.
     """

@@ -37,9 +37,9 @@ def modules(*packages: str) -> list[Path]:
 
 
 def pages(*folders: str) -> dict[str, Path]:
-    """The Markdown files of folders of the book, by name as in ``_toc.yml``."""
+    """The Markdown files in and under folders of the book, by name as in ``_toc.yml``."""
     return {
         name.with_suffix("").as_posix(): ROOT / name
         for name in tracked_files()
-        if name.suffix == ".md" and name.parent.as_posix() in folders
+        if name.suffix == ".md" and name.parts[0] in folders
     }

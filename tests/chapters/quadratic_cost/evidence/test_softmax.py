@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention_limits.attention import dense
-from attention_limits.chapters.quadratic_cost import derivations as quadratic_cost
+from attention_limits.chapters.quadratic_cost.derivations import softmax as quadratic_cost
 from attention_limits.chapters.quadratic_cost.evidence import softmax
 from attention_limits.chapters.quadratic_cost.evidence.softmax import Chip, changes, tiled_attention
 

@@ -20,25 +20,25 @@ DISTANCE, RECENCY = "token 3 back", "most recent"
 SLOW, SEEDS = 1e-3, (0, 1)  # a tenth of the rate that did best, for models that train here and now
 
 
-@evidence
+@evidence()
 def training_turns_scores_towards_distance() -> Evidence:
     """What distance explains of the scores of a task at a fixed distance, after less before."""
     return _grown(DISTANCE, "seen", "of what a softmax sees of its scores")
 
 
-@evidence
+@evidence()
 def training_finds_the_commutant() -> Evidence:
     """How much of the matrix lies in the commutant, for the same task, after less before."""
     return _grown(DISTANCE, "share", "of the matrix between positions, in squared entries")
 
 
-@evidence
+@evidence()
 def recency_turns_scores_towards_distance() -> Evidence:
     """What distance explains of the scores of a task of recency, after less before."""
     return _grown(RECENCY, "seen", "of what a softmax sees of its scores")
 
 
-@evidence
+@evidence()
 def recency_does_without_the_commutant() -> Evidence:
     """How much more of the matrix lies in the commutant at a fixed distance than for recency."""
     run = records.load(commutant)
@@ -50,7 +50,7 @@ def recency_does_without_the_commutant() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def slow_training_finds_the_offset() -> Evidence:
     """The task at a fixed distance, learned at a tenth of the rate that did best."""
     right = _slow()["right"]
@@ -65,7 +65,7 @@ def slow_training_finds_the_offset() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def slow_training_does_without_the_commutant() -> Evidence:
     """How much of the matrix lies in the commutant there, against the rate that did best."""
     shares = _slow()["shares"]

@@ -32,14 +32,14 @@ def seeds(
 # --- without positions --------------------------------------------------------------------------
 
 
-@evidence
+@evidence()
 def no_positions_find_the_first_token() -> Evidence:
     """Models that are told no positions name the first token of a text eight times as long."""
     found = seeds("none", FIRST, LONGEST)
     return _above(found, KEPT, f"no positions, “{FIRST}”, n = {LONGEST}")
 
 
-@evidence
+@evidence()
 def no_positions_miss_a_fixed_offset() -> Evidence:
     """They do not learn to find the token three back, on texts as long as in training."""
     found, others = seeds("none", OFFSET), seeds("rotary", OFFSET)
@@ -50,7 +50,7 @@ def no_positions_miss_a_fixed_offset() -> Evidence:
 # --- positions that training has not shown ------------------------------------------------------
 
 
-@evidence
+@evidence()
 def unseen_rows_mislead() -> Evidence:
     """Rows of a table that training left as they were, on texts as long as in training."""
     found = seeds("learned", RECENCY, LONGEST, asked="stretched")
@@ -61,14 +61,14 @@ def unseen_rows_mislead() -> Evidence:
     return _below(found, min(seeds("learned", RECENCY)), what)
 
 
-@evidence
+@evidence()
 def the_first_row_is_found_among_unseen_ones() -> Evidence:
     """A learned table on texts whose first position alone has to be known."""
     found = seeds("learned", FIRST, LONGEST)
     return _above(found, KEPT, f"learned table, trained on {SHORT} rows, “{FIRST}”, n = {LONGEST}")
 
 
-@evidence
+@evidence()
 def unseen_distances_mislead_rotary() -> Evidence:
     """A relative encoding at distances that training has not shown, on texts as long."""
     found = seeds("rotary", RECENCY, LONGEST, asked="stretched")
@@ -79,7 +79,7 @@ def unseen_distances_mislead_rotary() -> Evidence:
     return _below(found, min(seeds("rotary", RECENCY)), what)
 
 
-@evidence
+@evidence()
 def positions_seen_in_training_carry_rotary() -> Evidence:
     """What is gained at the longest length if training shows all positions, a few in each text."""
     found = seeds("rotary", RECENCY, LONGEST, condition="random positions")
@@ -89,7 +89,7 @@ def positions_seen_in_training_carry_rotary() -> Evidence:
     return _above(found, max(seeds("rotary", RECENCY, LONGEST)), what)
 
 
-@evidence
+@evidence()
 def tokens_alone_do_no_harm() -> Evidence:
     """What is lost on texts eight times as long where neither positions nor distractors are new."""
     condition = "blanks, random positions"
@@ -115,7 +115,7 @@ def tokens_alone_do_no_harm() -> Evidence:
 # --- no winner ----------------------------------------------------------------------------------
 
 
-@evidence
+@evidence()
 def slopes_carry_recency() -> Evidence:
     """ALiBi at the longest length, against encodings of places."""
     found = seeds("alibi", RECENCY, LONGEST)
@@ -123,7 +123,7 @@ def slopes_carry_recency() -> Evidence:
     return _above(found, _most_of_places(RECENCY), what)
 
 
-@evidence
+@evidence()
 def vectors_carry_recency_and_offsets() -> Evidence:
     """Shaw's encoding at the longest length on two tasks, against encodings of places."""
     tasks = (RECENCY, OFFSET)
@@ -135,7 +135,7 @@ def vectors_carry_recency_and_offsets() -> Evidence:
     return _above(found, max(map(_most_of_places, tasks)), what)
 
 
-@evidence
+@evidence()
 def slopes_are_slow_to_learn_an_offset() -> Evidence:
     """ALiBi on the token three back, where rotary has learned it in as many steps."""
     found, others = seeds("alibi", OFFSET), seeds("rotary", OFFSET)
@@ -144,7 +144,7 @@ def slopes_are_slow_to_learn_an_offset() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def one_encoding_carries_all_three() -> Evidence:
     """Encodings that keep what they learned of all three tasks, as the mean over seeds."""
     tasks = (OFFSET, RECENCY, FIRST)
@@ -164,7 +164,7 @@ def one_encoding_carries_all_three() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def vectors_end_where_they_reach() -> Evidence:
     """Shaw's encoding where a token stands further back than all of its layers reach."""
     task = "40 back"
@@ -173,7 +173,7 @@ def vectors_end_where_they_reach() -> Evidence:
     return _below(_at_offset(task, "shaw", n), min(_at_offset(task, "rotary", n)), what, offsets)
 
 
-@evidence
+@evidence()
 def patience_teaches_slopes_an_offset() -> Evidence:
     """ALiBi on the token three back, after nearly six times as many steps."""
     setting = offsets.SETTINGS["3 back, longer"]
@@ -183,7 +183,7 @@ def patience_teaches_slopes_an_offset() -> Evidence:
     return _above(found, max(seeds("alibi", OFFSET)), what, offsets)
 
 
-@evidence
+@evidence()
 def patience_does_not_help_without_positions() -> Evidence:
     """Models without positions on the token three back, after as many."""
     setting = offsets.SETTINGS["3 back, longer"]
@@ -197,7 +197,7 @@ def _at_offset(setting: str, encoding: str, n: int) -> list[float]:
     return offsets.accuracies(records.load(offsets), setting, encoding, n)
 
 
-@evidence
+@evidence()
 def random_positions_take_an_offset_away() -> Evidence:
     """What rotary learns of a fixed offset, if training draws positions at random."""
     found = seeds("rotary", OFFSET, condition="random positions")

@@ -28,7 +28,7 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
 # --- sinusoids ----------------------------------------------------------------------------------
 
 
-@evidence
+@evidence()
 def a_shift_is_a_rotation() -> Evidence:
     """PE(p + Δ) against PE(p) with its pairs turned by ω Δ: the largest difference."""
     p = torch.arange(FAR + 1)
@@ -53,7 +53,7 @@ def a_shift_is_a_rotation() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def inner_products_depend_on_the_distance() -> Evidence:
     """PE(p) · PE(p − Δ) against the kernel of Δ: the largest difference."""
     distance = torch.arange(100)
@@ -81,7 +81,7 @@ def inner_products(steps: int = 100) -> torch.Tensor:
     return encoding @ encoding[0]
 
 
-@evidence
+@evidence()
 def the_kernel_rises_again() -> Evidence:
     """Steps from one distance to the next at which the inner product rises."""
     return Evidence(
@@ -94,7 +94,7 @@ def the_kernel_rises_again() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def the_kernel_first_rises_where_the_formula_does() -> Evidence:
     """The first distance whose inner product is more than that of the distance before."""
 
@@ -109,7 +109,7 @@ def the_kernel_first_rises_where_the_formula_does() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def one_frequency_comes_near_but_not_back(steps: int = 100_000) -> Evidence:
     """The least distance of one sine and cosine, ω = 1, from where they were before."""
     encoding = sinusoidal.encoding(torch.arange(steps + 1), 2)
@@ -170,7 +170,7 @@ def changes_of_the_last_output(depth: int, **options: Callable) -> list[float]:
     return changes
 
 
-@evidence
+@evidence()
 def without_a_mask_a_sequence_is_a_set(**options: Callable) -> Evidence:
     """Outputs of permuted tokens against the outputs, permuted: the largest difference."""
     gaps = []
@@ -192,7 +192,7 @@ def without_a_mask_a_sequence_is_a_set(**options: Callable) -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def one_causal_layer_ignores_order(**options: Callable) -> Evidence:
     """The change of the last output when the tokens before are shuffled, in one layer."""
     return Evidence(
@@ -205,7 +205,7 @@ def one_causal_layer_ignores_order(**options: Callable) -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def two_causal_layers_see_order() -> Evidence:
     """The same in two layers."""
     changes = changes_of_the_last_output(2)
@@ -227,7 +227,7 @@ def _shuffled(what: str) -> str:
 # --- rotations ----------------------------------------------------------------------------------
 
 
-@evidence
+@evidence()
 def rotary_scores_depend_on_the_distance(offset: int = 10**6) -> Evidence:
     """The change of any score when queries and keys both move on by an offset."""
     q, k = draw(0, 64, WIDTH), draw(1, 64, WIDTH)
@@ -266,7 +266,7 @@ def score_errors(turn: Callable[..., torch.Tensor], start: int) -> list[float]:
     return errors
 
 
-@evidence
+@evidence()
 def angles_in_bfloat16_break_relativity(start: int = 1024) -> Evidence:
     """The error of scores whose angles are made in bfloat16, over that of exact angles."""
     broken, exact = score_errors(coarse, start), score_errors(rotary.apply, start)
@@ -301,7 +301,7 @@ def weight_of_the_nearest(n: int, slopes: torch.Tensor) -> torch.Tensor:
     return dense.attend(q, k, v, causal=True, bias=alibi.bias(1, n, slopes))[:, 0, 0]
 
 
-@evidence
+@evidence()
 def the_nearest_key_keeps_its_weight() -> Evidence:
     """Its measured weight under ALiBi's slopes against the formula: the largest difference."""
     slopes, gaps = alibi.slopes(8, dtype=torch.float64), []
@@ -335,7 +335,7 @@ class Arithmetic(TorchDispatchMode):
         return result
 
 
-@evidence
+@evidence()
 def a_table_is_looked_up_and_added() -> Evidence:
     """Numbers that a learned table has computed, over those of the tokens that it encodes."""
     ratios = []
@@ -353,7 +353,7 @@ def a_table_is_looked_up_and_added() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def a_table_is_kept_threefold(n_max: int = 1024) -> Evidence:
     """What AdamW keeps of a table of parameters, itself included, over its numbers."""
     table = torch.zeros(n_max, WIDTH, requires_grad=True)
@@ -369,7 +369,7 @@ def a_table_is_kept_threefold(n_max: int = 1024) -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def a_table_ends(n_max: int = 64, beyond: int = 100) -> Evidence:
     """Positions past the last row of a learned table for which there is an encoding."""
     table, x = torch.zeros(n_max, 2), torch.zeros(1, 2)

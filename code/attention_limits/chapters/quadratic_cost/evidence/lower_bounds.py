@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, linear
-from attention_limits.chapters.quadratic_cost import derivations
+from attention_limits.chapters.quadratic_cost.derivations import linear_time as derivations
 from attention_limits.evidence import Evidence, evidence
 
 N, D, SEEDS = 512, 16, 5
@@ -30,7 +30,7 @@ def rank(matrix: np.ndarray, within: float = 0.01) -> int:
     return int((rest > within**2 * rest[0]).sum())
 
 
-@evidence
+@evidence()
 def small_scores_make_a_matrix_of_low_rank() -> Evidence:
     """Rank of the weights where scores are small: at most 1 + d, that of 1 + s in place of e^s."""
     ranks = [rank(weights(SMALL, seed)) for seed in range(SEEDS)]
@@ -44,7 +44,7 @@ def small_scores_make_a_matrix_of_low_rank() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def large_scores_make_a_matrix_of_high_rank() -> Evidence:
     """Rank of the weights where scores are large: most of n, so no thin product comes near."""
     ranks = [rank(weights(LARGE, seed)) for seed in range(SEEDS)]
@@ -59,7 +59,7 @@ def large_scores_make_a_matrix_of_high_rank() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def the_sharpest_case_attains_the_bound() -> Evidence:
     """One key at the largest score, all others at the least: attention's weight, and the bound."""
     gaps = []
@@ -80,7 +80,7 @@ def the_sharpest_case_attains_the_bound() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def linear_attention_doubles_when_n_doubles() -> Evidence:
     """Counted FLOPs of linear attention at 2n over those at n, causal and not, up to 65536."""
     ratios = []
@@ -110,7 +110,7 @@ def _largest_weights(gain: float, seed: int) -> tuple[float, float]:
     return float(sharpest), float(linear)
 
 
-@evidence
+@evidence()
 def shouting_does_not_sharpen_linear_attention(gain: float = 100) -> Evidence:
     """By how much the largest weight grows if queries and keys do: softmax's, over linear's.
 
@@ -134,7 +134,7 @@ def shouting_does_not_sharpen_linear_attention(gain: float = 100) -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def linear_attention_has_the_rank_of_its_features() -> Evidence:
     """The rank of linear attention's weights, however loud: no more than a head's width."""
     ranks = []

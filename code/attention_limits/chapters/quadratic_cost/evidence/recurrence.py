@@ -47,7 +47,7 @@ def counted_both_ways(n: int, d: int = 32) -> tuple[int, int]:
     return forward.get_total_flops(), backward.get_total_flops()
 
 
-@evidence
+@evidence()
 def flops_double_when_n_doubles() -> Evidence:
     """FLOPs of a recurrent network at 2n over those at n: two, on the way there and back."""
     counts = [counted_both_ways(2**power) for power in range(4, 8)]
@@ -64,7 +64,7 @@ def flops_double_when_n_doubles() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def bptt_keeps_the_same_for_every_step(longest: int = 64, d: int = 32) -> Evidence:
     """Numbers that PyTorch keeps for the way back, by how many they grow with each step.
 
@@ -115,13 +115,13 @@ def rates(gain: float, *, distance: int = 200) -> np.ndarray:
     return np.polyfit(np.arange(distance + 1), log_gradients(gain, distance=distance).T, 1)[0]
 
 
-@evidence
+@evidence()
 def gradient_vanishes_with_distance(gain: float = 1.0) -> Evidence:
     """The rate at which gradients change with distance, where the network contracts: below 0."""
     return _rate(gain, "<")
 
 
-@evidence
+@evidence()
 def gradient_explodes_where_the_network_is_chaotic(gain: float = 4.0) -> Evidence:
     """The rate at which gradients change with distance, where the network is chaotic: above 0."""
     return _rate(gain, ">")
@@ -151,21 +151,21 @@ def run_newton(
     return exponent.item(), recurrent.newton(x, w_x, w_h, bias, tolerance=1e-8)[1]
 
 
-@evidence
+@evidence()
 def newton_needs_few_iterations_if_contracting(n: int = 1024) -> Evidence:
     """The most iterations that any contracting network takes: fewer than a scan has rounds."""
     networks = [network(s, n=n, d=16, gain=gain) for gain in (0.5, 1) for s in SEEDS]
     return _few(networks, n=n, what="d = 16, gains 0.5 and 1, inputs of strength 1")
 
 
-@evidence
+@evidence()
 def newton_needs_a_share_of_n_if_chaotic() -> Evidence:
     """The iterations that chaotic networks take over n, at two lengths: more than half of it."""
     networks = [network(s, n=n, d=16, gain=4) for n in (128, 256) for s in SEEDS]
     return _share(networks, more_than=1 / 2, what="n = 128 and 256, gain 4, inputs of strength 1")
 
 
-@evidence
+@evidence()
 def newton_can_be_slow_where_the_trajectory_is_stable(n: int = 256) -> Evidence:
     """Iterations over n of one network with λ < 0: λ is a mean, and some stretches of it grow.
 
@@ -183,7 +183,7 @@ def orthogonal(seed: int, *, n: int = 1024, d: int = 16) -> tuple[torch.Tensor, 
     return x, w_x, torch.linalg.qr(w_h).Q, bias
 
 
-@evidence
+@evidence()
 def a_nearly_linear_network_keeps_its_gradient() -> Evidence:
     """What is left of a gradient after 1024 steps, with W_h orthogonal and the tanh straight."""
     left = []
@@ -202,7 +202,7 @@ def a_nearly_linear_network_keeps_its_gradient() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def newton_reads_a_nearly_linear_network_in_few_iterations(n: int = 1024) -> Evidence:
     """The most iterations for the same networks: tangents are all but the steps themselves."""
     networks = [orthogonal(seed, n=n) for seed in SEEDS]
@@ -254,7 +254,7 @@ def latch(seed: int, *, bit: int, n: int = 1024) -> tuple[torch.Tensor, ...]:
     return x, one, 2 * one, torch.zeros(1, dtype=torch.float64)
 
 
-@evidence
+@evidence()
 def a_latch_holds_its_bit() -> Evidence:
     """How far apart the two bits still are after 1024 steps of noise; at most 2."""
     ends = torch.stack(
@@ -275,7 +275,7 @@ def a_latch_holds_its_bit() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def a_latch_loses_its_gradient() -> Evidence:
     """By how much the logarithm of the gradient falls a step in the same latch."""
     runs = [latch(seed, bit=bit) for seed in SEEDS for bit in (-1, 1)]
@@ -291,7 +291,7 @@ def a_latch_loses_its_gradient() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def newton_reads_a_latch_in_few_iterations(n: int = 1024) -> Evidence:
     """The most iterations for the same latch: what it keeps for ever does not slow Newton down."""
     latches = [latch(seed, bit=bit, n=n) for seed in SEEDS for bit in (-1, 1)]

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense, online_softmax
-from attention_limits.chapters.quadratic_cost import derivations
+from attention_limits.chapters.quadratic_cost.derivations import softmax as derivations
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.meters import PeakMemory
 
@@ -27,7 +26,7 @@ class _IntoSoftmax(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-@evidence
+@evidence()
 def one_number_a_pair_goes_into_the_softmax() -> Evidence:
     """Numbers that a softmax takes, over the pairs of tokens: the same order as the products."""
     ratios = []
@@ -44,7 +43,7 @@ def one_number_a_pair_goes_into_the_softmax() -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def memory_is_linear_in_tiles() -> Evidence:
     """The peak of live memory, there and back: equal steps in n take equal steps in bytes."""
     peaks = []
@@ -58,25 +57,6 @@ def memory_is_linear_in_tiles() -> Evidence:
         expected=0,
         unit="bytes, the second difference",
         how="peak of live tensors, forward and backward, n = 256 to 1280",
-    )
-
-
-@evidence
-def recomputing_takes_a_fifth_product() -> Evidence:
-    """FLOPs of the way back over those of the way there, where the weights are not kept."""
-    ratios = []
-    for n, d in ((64, 8), (97, 60), (1024, 64), (4096, 128)):
-        inputs = [torch.zeros(2, n, d, requires_grad=True) for _ in range(3)]
-        with FlopCounterMode(display=False) as forward:
-            output = online_softmax.attend(*inputs)
-        with FlopCounterMode(display=False) as backward:
-            output.backward(torch.zeros_like(output))
-        ratios.append(backward.get_total_flops() / forward.get_total_flops())
-    return Evidence.exactly(
-        ratios,
-        expected=2.5,
-        unit="× forward",
-        how="FlopCounterMode around online_softmax, 4 shapes, n = 64 to 4096",
     )
 
 
@@ -181,14 +161,14 @@ def _chip_that_just_fits(attention, moved, on_chip, *, row: bool) -> Evidence:
     )
 
 
-@evidence
+@evidence()
 def tiles_move_what_the_formula_says() -> Evidence:
     """Traffic and size of chip, tile by tile."""
     derived = derivations.TILED, derivations.TILE_ON_CHIP
     return _chip_that_just_fits(tiled_attention, *derived, row=False)
 
 
-@evidence
+@evidence()
 def plain_kernels_move_what_the_formula_says() -> Evidence:
     """The same for three kernels with all scores in memory between them."""
     derived = derivations.MATERIALISED, derivations.PLAIN_ON_CHIP
@@ -211,7 +191,7 @@ def attention_scores(seed: int, rows: int, n: int, d: int = 64) -> np.ndarray:
     return rng.standard_normal((rows, d)) @ rng.standard_normal((n, d)).T
 
 
-@evidence
+@evidence()
 def maximum_changes_as_often_as_a_harmonic_number(n: int = 4096, seeds: int = 30) -> Evidence:
     """Changes of a row's running maximum, of random scores, against the harmonic number."""
     means = [changes(attention_scores(seed, 64, n)).sum(-1).mean() for seed in range(seeds)]
@@ -229,7 +209,7 @@ def changed_blocks(scores: np.ndarray, keys: int) -> np.ndarray:
     return np.any(changes(scores).reshape(len(scores), -1, keys), axis=-1)
 
 
-@evidence
+@evidence()
 def nearly_every_block_changes_some_row(
     n: int = 4096, rows: int = 128, keys: int = 128, seeds: int = 10
 ) -> Evidence:

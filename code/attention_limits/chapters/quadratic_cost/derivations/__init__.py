@@ -1,0 +1,1 @@
+"""The derivations of "Quadratic cost", a module for each page."""

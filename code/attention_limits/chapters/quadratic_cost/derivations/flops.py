@@ -1,0 +1,132 @@
+"""What a layer costs, counted. Taught in: "Quadratic cost".
+
+One FLOP is one addition or one multiplication, so a multiply-add is two.
+"""
+
+import sympy as sp
+
+from attention_limits.derivation import Derivation, Step
+from attention_limits.formula import Formula
+from attention_limits.layer import ATTENTION, LAYER, MLP, PROJECTIONS
+from attention_limits.symbols import (
+    alpha,
+    c,
+    d,
+    d_model,
+    expansion,
+    f,
+    g,
+    group,
+    h,
+    i,
+    j,
+    l,
+    n,
+    n_star,
+)
+
+# The length at which attention costs as much as the rest of the layer, and its share at any length.
+CROSSOVER = Formula(d_model * (1 + g / h) + c * f / 2, "tokens", "crossover")
+
+SHARE = Formula(n / (n + CROSSOVER.expr), "", "share of attention")
+
+# How much the whole layer's cost grows, as a power of n, when n doubles.
+DOUBLING_EXPONENT = Formula(sp.log(2 + 2 * SHARE.expr, 2), "", "doubling exponent")
+
+
+def in_ratios(formula: Formula) -> Formula:
+    """The same formula in query heads per key-value head and MLP width over model width."""
+    return formula.subs({g: h / group, f: expansion * d_model})
+
+
+def layer_flops() -> Derivation:
+    """A layer's FLOPs by counting multiply-adds, product by product."""
+    return Derivation(
+        Step(
+            "Scores of one head",
+            sp.Sum(2, (l, 1, d), (j, 1, n), (i, 1, n)),
+            2 * n**2 * d,
+            "$QK^\\top$ has $n^2$ entries, each a sum of $d$ multiply-adds.",
+        ),
+        Step(
+            "Both products, all heads",
+            h * (2 * n**2 * d + sp.Sum(2, (j, 1, n), (l, 1, d), (i, 1, n))),
+            ATTENTION,
+            "Mixing the values costs as much again. The $h$ heads share the model's width, so "
+            "their number drops out.",
+        ),
+        Step(
+            "Four projections",
+            2 * (2 * n * d_model**2) + 2 * (2 * n * d_model * g * d),
+            PROJECTIONS,
+            "Queries and the output are $d_\\text{model}$ wide. Keys and values are $g\\,d$ wide, "
+            "where $g$ key-value heads serve the $h$ query heads.",
+        ),
+        Step(
+            "The MLP",
+            c * sp.Sum(2, (l, 1, d_model), (j, 1, f), (i, 1, n)),
+            MLP,
+            "It has $c$ matrices between the model's width and its own, $f$: two, or three if it "
+            "is gated.",
+        ),
+        Step(
+            "Projections of the classic layer",
+            sp.Subs(PROJECTIONS.expr, g, h),
+            8 * n * d_model**2,
+            "With as many key-value heads as query heads.",
+        ),
+        Step(
+            "MLP of the classic layer",
+            sp.Subs(MLP.expr, (c, f), (2, 4 * d_model)),
+            16 * n * d_model**2,
+            "With two matrices, four times as wide as the model: "
+            "$4n^2 d_\\text{model} + 8n\\,d_\\text{model}^2 + 16n\\,d_\\text{model}^2$ in all.",
+        ),
+        where={d: d_model / h},
+    )
+
+
+def crossover() -> Derivation:
+    """Where attention's FLOPs equal those of everything else in the layer."""
+    return Derivation(
+        Step(
+            "Ratio",
+            ATTENTION.expr / (PROJECTIONS.expr + MLP.expr),
+            n / n_star,
+            "Attention over everything else is proportional to $n$, so it equals one at one "
+            "length only: $n^*$.",
+        ),
+        Step(
+            "Share",
+            ATTENTION.expr / LAYER.expr,
+            n / (n + n_star),
+            "Attention's share of the layer, a half at $n^*$.",
+        ),
+        Step(
+            "The classic layer",
+            sp.Subs(CROSSOVER.expr, (g, c, f), (h, 2, 4 * d_model)),
+            6 * d_model,
+            "With $g = h$, $c = 2$ and $f = 4\\,d_\\text{model}$: six widths.",
+        ),
+        where={n_star: CROSSOVER},
+    )
+
+
+def doubling() -> Derivation:
+    """What a text twice as long costs: between twice and four times as much."""
+    return Derivation(
+        Step(
+            "Growth",
+            LAYER.expr.subs(n, 2 * n) / LAYER.expr,
+            2 + 2 * n / (n + n_star),
+            "The linear part doubles and attention quadruples, so the factor is two, plus twice "
+            "attention's share.",
+        ),
+        Step(
+            "Exponent",
+            2**alpha,
+            2 + 2 * n / (n + n_star),
+            "As a power of $n$: one where attention is negligible, two where it is everything.",
+        ),
+        where={n_star: CROSSOVER, alpha: sp.log(2 + 2 * n / (n + n_star), 2)},
+    )

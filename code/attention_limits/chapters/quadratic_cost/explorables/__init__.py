@@ -1,0 +1,1 @@
+"""The sliders of "Quadratic cost", a module for each page."""

@@ -1,0 +1,92 @@
+"""The sliders of the page on flops of "Quadratic cost"."""
+
+import sympy as sp
+
+from attention_limits.chapters.quadratic_cost.derivations.flops import (
+    CROSSOVER,
+    SHARE,
+    in_ratios,
+)
+from attention_limits.explorable import Explorable, Readout, Slider, explore
+from attention_limits.formula import Formula
+from attention_limits.shapes import SHAPES, Shape
+from attention_limits.symbols import (
+    c,
+    d_model,
+    expansion,
+    group,
+    n,
+)
+
+LENGTHS = (256, 2**20)
+
+CLASSIC = {group: 1, expansion: 4, c: 2}  # as many key-value heads, an MLP four times as wide
+
+
+def settings(shape: Shape) -> dict[sp.Symbol, float]:
+    """Where a published shape puts the sliders of one layer."""
+    return {
+        d_model: shape.d_model,
+        group: shape.h // shape.g,
+        expansion: shape.f / shape.d_model,
+        c: shape.c,
+    }
+
+
+PRESETS = {name: settings(SHAPES[name]) for name in ("GPT-2 XL", "Llama-3 8B")}
+
+
+def attention_share() -> Explorable:
+    """How much of a layer's work is attention, at any length and for any layer."""
+    share, crossover = in_ratios(SHARE), in_ratios(CROSSOVER)
+    widths = {shape.d_model for shape in SHAPES.values()}
+    expansions = {shape.f / shape.d_model for shape in SHAPES.values()}
+    return explore(
+        Formula(share.expr, "", "share of attention"),
+        x=n,
+        over=LENGTHS,
+        sliders=[
+            Slider.between(d_model, 256, 16384, 4096, log=True, also=widths),
+            Slider(group, (1, 2, 4, 8, 16), 4),
+            Slider.between(expansion, 1, 8, 3.5, steps=28, also=expansions),
+            Slider(c, (2, 3), 3),
+        ],
+        name="attention-share",
+        title="What share of a layer is attention?",
+        caption="Widen the model and watch the curve move right: a wider model needs a longer text "
+        "before attention is what you pay for. Then give it more query heads per key-value head. "
+        "Which of the four sliders moves the crossover most?",
+        alt_text="An S-shaped curve over a logarithmic axis of lengths: attention's share of a "
+        "layer's FLOPs rises from almost nothing to almost everything, and passes one half at the "
+        "crossover, marked by a dashed vertical line.",
+        y_title="attention's share of a layer's FLOPs",
+        y_format=".0%",
+        rule=Formula(crossover.expr, "tokens", "crossover"),
+        readouts=[
+            Readout("crossover", crossover),
+            Readout("share at 8,192 tokens", share.subs({n: 8192}), ".1%"),
+            Readout("share at 131,072 tokens", share.subs({n: 131072}), ".1%"),
+        ],
+        presets=PRESETS,
+    )
+
+
+def first_slider() -> Explorable:
+    """One slider for the front page: the same curve, for the classic layer."""
+    share, crossover = (in_ratios(formula).subs(CLASSIC) for formula in (SHARE, CROSSOVER))
+    return explore(
+        share,
+        x=n,
+        over=LENGTHS,
+        sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
+        name="first-slider",
+        title="When is attention what you pay for?",
+        caption="Move the width of the model. Attention is quadratic in the length of the text, "
+        "yet it takes over only past the dashed line, at six times the width.",
+        alt_text="An S-shaped curve over a logarithmic axis of lengths: attention's share of a "
+        "layer's FLOPs passes one half at six times the width of the model.",
+        y_title="attention's share of a layer's FLOPs",
+        y_format=".0%",
+        rule=Formula(crossover.expr, "tokens", "crossover"),
+        readouts=[Readout("crossover", crossover)],
+    )
