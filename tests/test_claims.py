@@ -97,6 +97,7 @@ def entry(**changes):
         "statement": "Two and two make four.",
         "verdict": "holds",
         "reason": "Count them.",
+        "assumes": ["whole numbers"],
         "derivations": ["fake.sum"],
         "evidence": ["fake.count"],
         "citations": [],
@@ -122,10 +123,11 @@ def test_reads_another_ledger(tmp_path):
         evidence=("fake.count",),
         citations=(),
         reason="Count them.",
+        assumes=("whole numbers",),
     )
 
 
-@pytest.mark.parametrize("field", ["reason", "evidence"])
+@pytest.mark.parametrize("field", ["reason", "assumes", "evidence"])
 @pytest.mark.parametrize("verdict", ["holds", "qualified", "false"])
 def test_a_verdict_with_nothing_behind_it_is_refused(tmp_path, verdict, field):
     """The book could publish a verdict that it has not shown."""
@@ -136,7 +138,7 @@ def test_a_verdict_with_nothing_behind_it_is_refused(tmp_path, verdict, field):
 
 def test_an_open_claim_needs_nothing_but_may_gather_evidence(tmp_path):
     """A claim could not be listed before it is argued, or while it is."""
-    nothing = {"reason": None, "derivations": [], "evidence": []}
+    nothing = {"reason": None, "assumes": None, "derivations": [], "evidence": []}
     ledger = ledger_of(
         tmp_path, entry(verdict="open", **nothing), entry(id="fake-two", verdict="open")
     )

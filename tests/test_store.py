@@ -98,7 +98,7 @@ def test_evidence_comes_back_as_it_was(folder):
     """A number had lost its digits, or a bound its relation, on the way through the file."""
     calls = []
 
-    @evidence
+    @evidence()
     def piece() -> Evidence:
         calls.append(1)
         return Evidence(1 / 3, float("nan"), 0, "×", "counted", relation="<")
@@ -111,7 +111,7 @@ def test_evidence_comes_back_as_it_was(folder):
 def test_evidence_with_arguments_is_always_gathered(folder):
     """A test that tried other arguments got the default's result."""
 
-    @evidence
+    @evidence()
     def piece(n: int = 1) -> Evidence:
         return Evidence(n, n, 0, "×", "counted")
 

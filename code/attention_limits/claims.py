@@ -62,6 +62,7 @@ class Claim:
     evidence: tuple[str, ...]
     citations: tuple[str, ...]
     reason: str = ""
+    assumes: tuple[str, ...] = ()
 
     @property
     def pieces(self) -> list[tuple[str, str]]:
@@ -108,7 +109,8 @@ def load(path: Path | None = None) -> dict[str, Claim]:
     return ledger
 
 
-_LISTS = ("derivations", "evidence", "citations")
+_LISTS = ("derivations", "evidence", "citations", "assumes")
+_OF_VERDICTS = ("reason", "assumes")  # which an open claim does without
 _CHOICES = {"chapter": CHAPTERS, "origin": ORIGINS, "verdict": tuple(VERDICTS)}
 
 
@@ -122,14 +124,14 @@ def _claim(entry: object) -> Claim:
         if name not in known:
             raise ValueError(f"{where}: unknown field {name!r}, the fields are {', '.join(known)}")
     for name in known:
-        if name != "reason" or name in entry:
+        if name not in _OF_VERDICTS or name in entry:
             _check_field(where, name, entry.get(name))
     values: dict[str, Any] = {
         name: tuple(value) if name in _LISTS else value.strip() for name, value in entry.items()
     }
     claim = Claim(**values)
     if claim.verdict != "open":
-        for name in ("reason", "evidence"):
+        for name in (*_OF_VERDICTS, "evidence"):
             if not getattr(claim, name):
                 raise ValueError(f"{where}: verdict {claim.verdict!r} needs {name}, it has none")
     return claim

@@ -69,6 +69,7 @@ CLAIM = {
     "statement": "Two and two make four, or $2 + 2 = 4$.",
     "verdict": "holds",
     "reason": "They were counted.",
+    "assumes": ["whole numbers", "$n < 5$"],
     "derivations": ["addition"],
     "evidence": ["tiny.four"],
     "citations": ["euclid"],

@@ -23,7 +23,7 @@ DEAR = {
     "frequencies_do_not_mix": 6.0,
     "lower_bounds.linear_attention_doubles_when_n_doubles": 4.0,
     "rotary_score_is_relative": 3.0,
-    "softmax.recomputing_takes_a_fifth_product": 4.0,
+    "backward.recomputing_takes_a_fifth_product": 4.0,
 }
 
 
