@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attention_limits.meters import PeakMemory
+from attention_limits.meters import PeakMemory, Touched
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
@@ -48,3 +48,27 @@ def test_what_was_there_before_does_not_count():
         x.add_(1)
         x[:50].mul_(2)
     assert memory.peak == 0
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_touched_counts_what_goes_in_and_comes_out(device):
+    """Elementwise work went uncounted, or a view was taken for work."""
+    x, y = torch.zeros(3, 5, device=device), torch.zeros(5, 2, device=device)
+    with Touched() as work:
+        x.T.reshape(5, 3).transpose(0, 1)
+    assert work.count == 0
+    with Touched() as work:
+        x.exp()
+    assert work.count == 2 * 15
+    with Touched() as work:
+        x @ y
+    assert work.count == 15 + 10 + 6
+
+
+def test_touched_sees_a_backward_pass():
+    """The backward pass of a product of numbers reads three arrays and writes two."""
+    x, y = (torch.zeros(7, device="meta", requires_grad=True) for _ in range(2))
+    product = x * y
+    with Touched() as work:
+        product.backward(torch.zeros(7, device="meta"))
+    assert work.count >= 2 * 3 * 7

@@ -1,4 +1,4 @@
-"""What a computation holds while it runs, measured exactly, on any machine."""
+"""What a computation holds, and what it touches, while it runs: exact, on any machine."""
 
 import functools
 import weakref
@@ -48,6 +48,35 @@ class PeakMemory(TorchDispatchMode):
     def _remove(self, key: int, size: int, _: weakref.ref) -> None:
         del self.alive[key]
         self.now -= size
+
+
+class Touched(TorchDispatchMode):
+    """The numbers that operations read and write, the backward pass included: elementwise work.
+
+        with Touched() as work:
+            torch.softmax(scores, dim=-1)
+        work.count  # as many numbers in as out
+
+    A FLOP counter knows products of matrices and no other work.  This one goes by sizes alone: each
+    operation that PyTorch dispatches counts every number of its tensor arguments and of its
+    results once, and views count nothing.  The count is the same on every machine, and costs no
+    memory on the ``meta`` device.
+
+    It is blind to how often a kernel reads a number, to what it keeps within itself, and to arrays
+    that are no tensors.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if not function.is_view:
+            self.count += sum(
+                x.numel() for x in filter(_holds, tree_leaves((args, kwargs, result)))
+            )
+        return result
 
 
 def _holds(x: object) -> bool:
