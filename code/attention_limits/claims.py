@@ -242,7 +242,7 @@ def _checked(claim: Claim, kind: str, name: str) -> Result:
 
 
 def _prove(claim: Claim, name: str) -> dict[str, Any]:
-    derivation = resolve(claim, "derivation", name)
+    derivation: Callable = resolve(claim, "derivation", name)
     module, own = home(claim, "derivation", name)
     store.kept(module, f"{own}.proof", lambda: bool(derivation().prove()))
     return {"ok": True, "detail": "every step proven", "evidence": None}
@@ -250,7 +250,7 @@ def _prove(claim: Claim, name: str) -> dict[str, Any]:
 
 def _gather(claim: Claim, name: str) -> dict[str, Any]:
     """What a piece finds, and would have found of its rivals, none of which may pass."""
-    piece = resolve(claim, "evidence", name)
+    piece: Callable = resolve(claim, "evidence", name)
     found = piece()
     against = tuple(_against(words, read) for words, read in rivals(piece).items())
     passing = [would_read(rival) for rival in against if rival["holds"]]
