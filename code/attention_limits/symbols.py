@@ -83,11 +83,11 @@ beta = _symbol("beta", "largest size of a score", tex=r"\beta", positive=True)
 w_h = _symbol("w_h", "recurrent weight", tex="w_h", positive=True)
 h_0 = _symbol("h_0", "first state", real=True)
 back = _symbol("Δ", "distance", "steps", r"\Delta", positive=True)
-tanh_slope = _symbol("tanh_slope", "typical slope of the tanh", tex=r"\tanh'", positive=True)
+tanh_slope = _symbol("σ", "typical slope of the tanh", tex=r"\sigma", positive=True)
 forget = _symbol("forget", "forget gate", tex="f", positive=True)
 cell = _symbol("cell", "cell", tex="c", real=True)
 fresh = _symbol("fresh", "what is written into the cell", tex="u", real=True)
-forget_bias = _symbol("forget_bias", "bias of the forget gate", tex="b_f", real=True)
+forget_bias = _symbol("b_f", "bias of the forget gate", tex="b_f", real=True)
 share = _symbol("share", "share of the weight", tex="p", positive=True)
 
 # Vectors
