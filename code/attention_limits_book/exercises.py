@@ -112,7 +112,8 @@ def _begun(directive: Directive) -> Exercise:
     if level not in ("", *LEVELS):
         problem = f"exercise {label!r} needs a :level: of {', '.join(LEVELS)}, got {level!r}"
         raise error_at(directive.line, problem)
-    return Exercise(label, directive.argument, level, line=directive.line, **worth)
+    points, minutes = worth["points"], worth["minutes"]
+    return Exercise(label, directive.argument, level, points, minutes, directive.line)
 
 
 def _of(found: dict[str, Exercise], label: str, what: str, line: int) -> Exercise:

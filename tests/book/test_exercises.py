@@ -147,7 +147,10 @@ def before(page, exercise):
     cells = [cell for cell in read_myst_markdown_notebook(page).cells if cell.cell_type == "code"]
     tags = [cell.metadata.get("tags", ()) for cell in cells]
     own = next(i for i, of_cell in enumerate(tags) if f"{TAG}{exercise.label}" in of_cell)
-    wanted, needed = set().union(*map(read_by, exercise.code.values())), []
+    wanted, own_names = (
+        set().union(*map(names, exercise.code.values())) for names in (read_by, bound)
+    )
+    wanted, needed = wanted - own_names, []
     for i in reversed(range(own)):
         code, is_of_another = cells[i].source, any(tag.startswith(TAG) for tag in tags[i])
         if not is_of_another and wanted & bound(code):
@@ -157,9 +160,9 @@ def before(page, exercise):
 
 
 def answered(page, exercise, answer):
-    """What there is once everything above an exercise has run, and an answer to it."""
+    """What there is once everything above an exercise has run, and its stub became an answer."""
     namespace = {"display": lambda *_: None}
-    for code in (*before(page, exercise), answer):
+    for code in (*before(page, exercise), exercise.code["stub"], answer):
         exec(code, namespace)
     return namespace
 
@@ -192,17 +195,6 @@ OLD = frozenset(
         "attention-causal",
         "attention-long-key",
         "attention-kernel",
-        "positional-encodings-mask",
-        "positional-encodings-price",
-        "positional-encodings-layers",
-        "positional-encodings-returns",
-        "positional-encodings-rise",
-        "positional-encodings-dimensions",
-        "positional-encodings-needle",
-        "positional-encodings-angles",
-        "positional-encodings-three-back",
-        "positional-encodings-continue",
-        "positional-encodings-lose",
         "quadratic-cost-norm",
         "quadratic-cost-merge",
         "quadratic-cost-tiles-lose",
@@ -221,15 +213,6 @@ UNTRIED = frozenset(
     {
         "attention-causal",
         "attention-long-key",
-        "positional-encodings-mask",
-        "positional-encodings-layers",
-        "positional-encodings-returns",
-        "positional-encodings-rise",
-        "positional-encodings-dimensions",
-        "positional-encodings-needle",
-        "positional-encodings-angles",
-        "positional-encodings-three-back",
-        "positional-encodings-continue",
         "quadratic-cost-norm",
         "quadratic-cost-merge",
         "quadratic-cost-causal",

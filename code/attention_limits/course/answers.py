@@ -213,8 +213,10 @@ def _array(answer: Any) -> np.ndarray | None:
 
 def _kind(x: Any) -> str:
     """What something is, in words."""
+    if isinstance(x, np.ndarray) and x.ndim < 2:
+        return f"{x.size} numbers in a row" if x.ndim else "a number"
     if isinstance(x, np.ndarray):
-        return f"an array of shape {x.shape}" if x.ndim else "a number"
+        return f"an array of shape {x.shape}"
     return (
         f"a {type(x).__name__} of {len(x)}"
         if isinstance(x, list | tuple)
