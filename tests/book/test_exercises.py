@@ -142,15 +142,14 @@ def read_by(code):
     return set(of(symtable.symtable(code, "cell", "exec"), is_top=True))
 
 
-def before(page, exercise):
+def before(page, exercise, answer):
     """The cells above an exercise that it needs: those that bind what it reads, and so on."""
     cells = [cell for cell in read_myst_markdown_notebook(page).cells if cell.cell_type == "code"]
     tags = [cell.metadata.get("tags", ()) for cell in cells]
     own = next(i for i, of_cell in enumerate(tags) if f"{TAG}{exercise.label}" in of_cell)
-    wanted, own_names = (
-        set().union(*map(names, exercise.code.values())) for names in (read_by, bound)
-    )
-    wanted, needed = wanted - own_names, []
+    own_cells = [*exercise.code.values(), answer]
+    reads, binds = (set().union(*map(names, own_cells)) for names in (read_by, bound))
+    wanted, needed = reads - binds, []
     for i in reversed(range(own)):
         code, is_of_another = cells[i].source, any(tag.startswith(TAG) for tag in tags[i])
         if not is_of_another and wanted & bound(code):
@@ -162,7 +161,7 @@ def before(page, exercise):
 def answered(page, exercise, answer):
     """What there is once everything above an exercise has run, and its stub became an answer."""
     namespace = {"display": lambda *_: None}
-    for code in (*before(page, exercise), exercise.code["stub"], answer):
+    for code in (*before(page, exercise, answer), exercise.code["stub"], answer):
         exec(code, namespace)
     return namespace
 
@@ -188,37 +187,8 @@ EXERCISES = {
 CODED = {label: pair for label, pair in EXERCISES.items() if pair[1].code}
 # Exercises that were written before there were levels, and checks above the solution; and those
 # whose check has met no answer but the book's. Neither list may grow.
-OLD = frozenset(
-    {
-        "attention-set",
-        "attention-cold",
-        "attention-causal",
-        "attention-long-key",
-        "attention-kernel",
-        "quadratic-cost-norm",
-        "quadratic-cost-merge",
-        "quadratic-cost-tiles-lose",
-        "quadratic-cost-yours",
-        "quadratic-cost-causal",
-        "quadratic-cost-bound",
-        "quadratic-cost-wider",
-        "quadratic-cost-cache",
-        "quadratic-cost-smaller",
-        "quadratic-cost-recurrent",
-        "quadratic-cost-horizon",
-        "quadratic-cost-sharp",
-    }
-)
-UNTRIED = frozenset(
-    {
-        "attention-causal",
-        "attention-long-key",
-        "quadratic-cost-norm",
-        "quadratic-cost-merge",
-        "quadratic-cost-causal",
-        "quadratic-cost-recurrent",
-    }
-)
+OLD: frozenset[str] = frozenset()
+UNTRIED: frozenset[str] = frozenset()
 ANSWERS = Path(__file__).parents[1] / "answers"
 
 
