@@ -162,6 +162,8 @@ def _shown(x: Any) -> str:
 def _same(before: Any, after: Any) -> bool:
     if isinstance(before, list | tuple):
         return len(before) == len(after) and all(map(_same, before, after))
+    if isinstance(before, int | float):
+        return before == after or before != before  # NaN is no number, and is as it was
     if not hasattr(before, "shape"):
         return True
     return np.shape(before) == np.shape(after) and np.array_equal(before, after, equal_nan=True)
@@ -194,11 +196,16 @@ def _problem(answer: Any, expected: Any, within: float) -> str:
     if not bad.any():
         return ""
     place = tuple(map(int, np.argwhere(bad)[0]))
-    where = f"{given[place]:.6g}", f"{right[place]:.6g}"
+    came, due = _number(given[place]), _number(right[place])
     if not right.ndim:
-        return f"gave {where[0]}, and {where[1]} is right"
+        return f"gave {came}, and {due} is right"
     at = f"at {list(place)}, and in {bad.sum()} of {bad.size} places"
-    return f"gave {where[0]} where {where[1]} is right ({at})"
+    return f"gave {came} where {due} is right ({at})"
+
+
+def _number(x: float) -> str:
+    """Whole numbers as they are, others with six digits."""
+    return str(int(x)) if x == np.round(x) and abs(x) < 1e15 else f"{x:.6g}"
 
 
 def _array(answer: Any) -> np.ndarray | None:
