@@ -7,12 +7,11 @@ entry. Most counts are taken on the ``meta`` device, which has shapes and no mem
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
@@ -25,7 +24,8 @@ from attention_limits.meters import PeakMemory, Touched
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 Softmax = Callable[..., Tensor]
-Run = Callable[[nn.Module, Tensor], Tensor]
+Layer = nn.TransformerEncoderLayer
+Run = Callable[[Layer, Tensor], Tensor]
 
 WRITTEN_OUT, IN_TILES = SDPBackend.MATH, SDPBackend.FLASH_ATTENTION  # PyTorch's names of kernels
 BLOCK = 64  # rows whose Jacobians a rival writes out at a time
@@ -37,7 +37,7 @@ BLOCK = 64  # rows whose Jacobians a rival writes out at a time
 def keeping_weights(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """PyTorch's own attention, in its kernel that writes the weights out and keeps them."""
     with sdpa_kernel(WRITTEN_OUT):
-        return F.scaled_dot_product_attention(q, k, v)
+        return nn.functional.scaled_dot_product_attention(q, k, v)
 
 
 def through_jacobians(scores: Tensor, u: Tensor) -> Tensor:
@@ -155,9 +155,9 @@ CUBIC = functools.partial(written_out, softmax=cubic_softmax)
 BLOCKED = functools.partial(written_out, softmax=blocked_softmax)
 
 
-def _again(attend: Attend, *inputs: Tensor, stop_early: bool) -> Tensor:
+def _again(run: Callable[..., Tensor], *inputs: Any, stop_early: bool) -> Tensor:
     with set_checkpoint_early_stop(stop_early):
-        return checkpoint(attend, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=False)
 
 
 # Keeps no weights, as a kernel in tiles does, but computes all of the forward pass again.
@@ -291,7 +291,7 @@ def jacobians_are_cubic(back: Callable[[Tensor, Tensor], Tensor] = through_jacob
 # --- cost-activations -----------------------------------------------------------------------------
 
 
-class Kept(torch.autograd.graph.saved_tensors_hooks):
+class Kept:
     """What autograd keeps for the backward pass: each storage once, parameters left out.
 
     with Kept(layer.parameters()) as kept:
@@ -299,14 +299,17 @@ class Kept(torch.autograd.graph.saved_tensors_hooks):
     kept.numbers
     """
 
-    def __init__(self, parameters=()):
+    def __init__(self, parameters: Iterable[Tensor] = ()):
         self.parameters = {p.untyped_storage()._cdata for p in parameters}
         self.saved: dict[int, Tensor] = {}
-        super().__init__(self._keep, lambda saved: saved)
+        self.hooks = torch.autograd.graph.saved_tensors_hooks(self._keep, lambda saved: saved)
 
     def __enter__(self) -> "Kept":
-        super().__enter__()
+        self.hooks.__enter__()
         return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.hooks.__exit__(*error)
 
     def _keep(self, saved: Tensor) -> Tensor:
         storage = saved.untyped_storage()._cdata
@@ -320,29 +323,27 @@ class Kept(torch.autograd.graph.saved_tensors_hooks):
         return sum(s.untyped_storage().nbytes() // s.element_size() for s in self.saved.values())
 
 
-def encoder_layer(d_model: int, h: int, f: int, dropout: float = 0.0) -> nn.Module:
+def encoder_layer(d_model: int, h: int, f: int, dropout: float = 0.0) -> Layer:
     """A Transformer layer that PyTorch wrote."""
     with torch.random.fork_rng(devices=[]):
-        return nn.TransformerEncoderLayer(
-            d_model, h, f, dropout=dropout, activation="gelu", batch_first=True
-        )
+        return Layer(d_model, h, f, dropout=dropout, activation="gelu", batch_first=True)
 
 
-def keeping_all(layer: nn.Module, x: Tensor) -> Tensor:
+def keeping_all(layer: Layer, x: Tensor) -> Tensor:
     """A layer that keeps what its backward pass needs."""
     return layer(x)
 
 
-def checkpointed(layer: nn.Module, x: Tensor) -> Tensor:
+def checkpointed(layer: Layer, x: Tensor) -> Tensor:
     """A layer that is computed again in the backward pass, to its end."""
     return _again(layer, x, stop_early=False)
 
 
-def checkpointed_attention(layer: nn.Module, x: Tensor) -> Tensor:
+def checkpointed_attention(layer: Layer, x: Tensor) -> Tensor:
     """Rival: the same layer, in which only the attention is computed again."""
     mixed = _again(lambda x: layer.self_attn(x, x, x, need_weights=False)[0], x, stop_early=False)
     y = layer.norm1(x + mixed)
-    return layer.norm2(y + layer.linear2(F.gelu(layer.linear1(y))))
+    return layer.norm2(y + layer.linear2(nn.functional.gelu(layer.linear1(y))))
 
 
 SHAPES = ((64, 32, 4, 128), (97, 48, 2, 96), (256, 64, 8, 256))  # n, d_model, h, f
