@@ -49,9 +49,11 @@ class ClaimsAtStake(Believe):
         found = [claim for claim in _claims(self.env).values() if claim.chapter == chapter]
         if not found:
             raise self.error(f"there is no claim of chapter {chapter!r} in the ledger")
-        boxes = [self._asked(claim, _linked(claim)) for claim in found]
-        for claim, box in zip(found, boxes, strict=True):
+        boxes: list[nodes.Node] = []
+        for claim in found:
+            box = self._asked(claim, _linked(claim))
             box["ids"].append(f"claim-{claim.id}")  # where links to a page that was split now lead
+            boxes.append(box)
         return boxes
 
 
