@@ -1,6 +1,7 @@
 """The sliders of the page on the backward pass of "Quadratic cost"."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -40,8 +41,8 @@ def jacobians() -> Explorable:
     products = BACKWARD.expr + SOFTMAX_BACKWARD.expr
     return explore(
         [
-            Formula(products, "FLOPs", "as it is done"),
             Formula(BACKWARD.expr + JACOBIANS.expr, "FLOPs", "with full Jacobians"),
+            Formula(products, "FLOPs", "as it is done"),
         ],
         x=n,
         over=(16, 2**17),
@@ -56,9 +57,7 @@ def jacobians() -> Explorable:
         "with n squared.",
         log="xy",
         y_title="FLOPs of one head, backward",
-        y_format=".0e",
         rule=JACOBIANS_LEAD,
-        rule_label="left",
         readouts=[Readout("Jacobians outweigh products past", JACOBIANS_LEAD)],
     )
 
@@ -102,13 +101,8 @@ def activation_memory() -> Explorable:
                 Formula(weights.expr / everything.expr),
                 ".0%",
             ),
-            Readout(
-                f"such layers in {GPU} GB: weights kept",
-                Formula(GPU / everything.expr, "layers"),
-                ",.1f",
-            ),
-            Readout("scores recomputed", Formula(GPU / rest.expr, "layers"), ",.1f"),
-            Readout("whole layer recomputed", Formula(GPU / inputs.expr, "layers"), ",.1f"),
+            Readout(f"layers in {GPU} GB, weights kept", Formula(GPU / everything.expr), ",.1f"),
+            Readout(f"layers in {GPU} GB, scores recomputed", Formula(GPU / rest.expr), ",.1f"),
         ],
         presets={
             f"{shape.name}, {length:,} tokens": {n: length, d_model: shape.d_model, h: shape.h}
@@ -138,7 +132,13 @@ def _bars(traces: Sequence[Trace], sliders: Sequence[Slider]) -> Chart:
         end = row.transform_calculate(bar=f"'{words}'", words=text)
         return end.mark_text(align="left", dx=6).encode(across(at), _down(), text="words:N")
 
+    def name(words: str, colour: str, x: float) -> alt.Chart:
+        look: dict[str, Any] = {"color": colour, "align": "left", "fontWeight": "bold"}
+        return row.mark_text(text=words, **look).encode(x=alt.value(x), y=alt.value(-10))
+
     layers = [
+        name(REST_KEPT.name, style.GREY, 0),
+        name(WEIGHTS_KEPT.name, style.BLUE, 120),
         bar(BARS[0], "none", "rest", style.GREY),
         bar(BARS[0], "rest", "everything", style.BLUE),
         bar(BARS[1], "none", "rest", style.GREY),
