@@ -170,7 +170,8 @@ def test_each_step_moves_what_it_draws():
             for i in range(4)
             for j in range(4)
         ]
-        assert sum(pairs) / 16 == derivations.SHARE_DONE(step=step, n=n, B=B)
+        assert pairs.count(2) == sum(passing)
+        assert sum(pair > 0 for pair in pairs) / 16 == derivations.SHARE_DONE(step=step, n=n, B=B)
 
 
 # --- the running maximum ----------------------------------------------------------------------

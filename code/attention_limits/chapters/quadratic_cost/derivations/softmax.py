@@ -68,10 +68,16 @@ KEYS_ON_CHIP = _one_if(sp.Eq(j, INTO_TILE - 2), "", "keys and values of the bloc
 
 OUTPUTS_DONE = _one_if(i < TILES_DONE, "", "outputs of the block are done")
 
-PAIRS_DONE = _one_if(
-    (i < TILES_DONE) | (sp.Eq(i, TILES_DONE) & (j <= INTO_TILE - 2)),
+_TILE_IS_HERE = sp.Eq(i, TILES_DONE)
+
+PAIRS_DONE = Formula(
+    sp.Piecewise(
+        (2, _TILE_IS_HERE & sp.Eq(j, INTO_TILE - 2)),
+        (1, (i < TILES_DONE) | (_TILE_IS_HERE & (j < INTO_TILE - 2))),
+        (0, True),
+    ),
     "",
-    "scores of the pair of blocks are done",
+    "scores of the pair of blocks: to come, done, or just now",
 )
 
 SHARE_DONE = Formula(

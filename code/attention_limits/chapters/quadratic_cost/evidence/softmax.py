@@ -1,6 +1,7 @@
 """Evidence on the softmax: what it adds to the arithmetic, to memory, and to traffic."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 
@@ -362,7 +363,7 @@ def softmax_moves_little_of_its_own(attention: Attention = tiled) -> Evidence:
     ratios = []
     for d, size, n in ((4, 76, 48), (2, 42, 40)):  # so that tiles of either kind divide n
         with_it, alone = (moved(f, size, n, d) - 2 * n * d for f in (attention, without_softmax))
-        ratios.append(with_it / alone / derivations.SOFTMAX_TRAFFIC.numpy(d=d))
+        ratios.append(with_it / alone / derivations.SOFTMAX_TRAFFIC(d=d))
     return Evidence.exactly(
         ratios,
         expected=1,
@@ -408,7 +409,7 @@ def attention_scores(seed: int, rows: int, n: int, d: int = 64, memory: float = 
     queries, keys = rng.standard_normal((rows, d)), rng.standard_normal((n, d))
     if memory:
         keys[1:] *= math.sqrt(1 - memory**2)
-        for before, key in zip(keys, keys[1:], strict=False):
+        for before, key in itertools.pairwise(keys):
             key += memory * before
     return queries @ keys.T / math.sqrt(d)
 
