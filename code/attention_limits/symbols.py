@@ -72,6 +72,8 @@ i = _symbol("i", "position of the query", integer=True, nonnegative=True)
 j = _symbol("j", "position of the key", integer=True, nonnegative=True)
 l = _symbol("l", "a position that a sum runs over", integer=True, nonnegative=True)  # noqa: E741
 
+step = _symbol("step", "step of the kernel", integer=True, nonnegative=True)
+
 # Numbers
 x = _symbol("x", "query", real=True)
 dot = _symbol("dot", "inner product of query and key", tex=r"q \cdot k", real=True)
