@@ -82,8 +82,15 @@ q_sq = _symbol("q_sq", "squared length of the query", tex=r"\|q\|^2", nonnegativ
 k_sq = _symbol("k_sq", "squared length of the key", tex=r"\|k\|^2", nonnegative=True)
 tau = _symbol("tau", "temperature", positive=True)
 beta = _symbol("beta", "largest size of a score", tex=r"\beta", positive=True)
-lam = _symbol("lam", "recurrent weight", tex=r"\lambda", real=True)
+w_h = _symbol("w_h", "recurrent weight", tex="w_h", positive=True)
 h_0 = _symbol("h_0", "first state", real=True)
+back = _symbol("Δ", "distance", "steps", r"\Delta", positive=True)
+tanh_slope = _symbol("tanh_slope", "typical slope of the tanh", tex=r"\tanh'", positive=True)
+forget = _symbol("forget", "forget gate", tex="f", positive=True)
+cell = _symbol("cell", "cell", tex="c", real=True)
+fresh = _symbol("fresh", "what is written into the cell", tex="u", real=True)
+forget_bias = _symbol("forget_bias", "bias of the forget gate", tex="b_f", real=True)
+share = _symbol("share", "share of the weight", tex="p", positive=True)
 
 # Vectors
 q = _vector("q", "query, entry", real=True)
@@ -109,6 +116,7 @@ top_all = _symbol("m_123", "maximum of all pieces", tex="m", real=True)
 phi_q = _vector("phi_q", "feature of the query", r"\varphi(q)", entries=2, positive=True)
 phi_1 = _vector("phi_1", "feature of key 1", r"\varphi(k_1)", entries=2, positive=True)
 phi_2 = _vector("phi_2", "feature of key 2", r"\varphi(k_2)", entries=2, positive=True)
+z = _vector("z", "sum over all keys of feature", entries=2, positive=True)
 Z = _symbol("Z", "sum of the exponentials", positive=True)
 
 # Positions, and the frequencies or slopes that encode them
