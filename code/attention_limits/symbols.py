@@ -65,6 +65,11 @@ vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
 n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
 
+full = _count("full", "layers with full attention", tex=r"L_\text{full}")
+d_k = _count("d_k", "width of a query or key", tex="d_k")
+d_v = _count("d_v", "width of a value", tex="d_v")
+steady = _count("steady", "multiply-adds of a token outside full attention", tex="A")
+
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
 alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)

@@ -7,6 +7,7 @@ from attention_limits.checks import check_choice
 
 EXPERIMENTS = (
     "scaling",
+    "crossover",
     "roofline",
     "speed",
     "throughput",
