@@ -47,7 +47,7 @@ class Config(Plain):
 
     d_model: int = 512
     heads: int = 8
-    repeats: int = 15
+    repeats: int = 31
     device: str = "cpu"
     threads: int = 2
     seed: int = 0
@@ -61,10 +61,10 @@ class Config(Plain):
 
 PRESETS = {
     "smoke": Config(d_model=16, heads=2, repeats=2),
-    "book": Config(),
-    "full": Config(repeats=31),
+    "book": Config(repeats=0),
+    "full": Config(),
 }
-DURATIONS = {"smoke": "a second", "book": "about a minute", "full": "about two minutes"}
+DURATIONS = {"smoke": "a second", "book": "a few seconds", "full": "about two minutes"}
 
 
 def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:
@@ -80,9 +80,7 @@ def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:
             progress(done, f"{threads} thread{'' if threads == 1 else 's'}, repeat {repeat + 1}")
             for name, part in parts.items():
                 value = timing.seconds(part, *on, calls[name])
-                yield dict(
-                    zip(COLUMNS, (name, threads, repeat, "seconds", value), strict=True)
-                )
+                yield dict(zip(COLUMNS, (name, threads, repeat, "seconds", value), strict=True))
 
 
 def shares(run: Run, name: str, threads: int) -> list[float]:

@@ -8,6 +8,7 @@ from attention_limits.checks import check_choice
 EXPERIMENTS = (
     "scaling",
     "crossover",
+    "allocator",
     "roofline",
     "speed",
     "throughput",
