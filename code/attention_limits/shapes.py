@@ -95,7 +95,7 @@ def _latent(d_model: int, h: int, q_rank: int) -> int:
 
 
 def _delta(d_model: int, h: int, d: int) -> int:
-    """Weights of Kimi's delta attention: four projections, two gates of rank d, one number a head."""
+    """Weights of Kimi's delta attention: four projections, two gates of rank d, and one a head."""
     return 4 * d_model * h * d + 2 * d * (d_model + h * d) + d_model * h
 
 
