@@ -62,7 +62,7 @@ n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}"
 full = _count("full", "layers with full attention", tex=r"L_\text{full}")
 d_k = _count("d_k", "width of a query or key", tex="d_k")
 d_v = _count("d_v", "width of a value", tex="d_v")
-steady = _count("steady", "multiply-adds of a token outside full attention", tex="A")
+steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
 
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
