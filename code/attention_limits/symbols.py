@@ -59,6 +59,11 @@ vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
 n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
 
+full = _count("full", "layers with full attention", tex=r"L_\text{full}")
+d_k = _count("d_k", "width of a query or key", tex="d_k")
+d_v = _count("d_v", "width of a value", tex="d_v")
+steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
+
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
 alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
@@ -100,6 +105,7 @@ a = _vector("a", "unnormalised weight", positive=True)
 p = _vector("p", "weight", positive=True)
 u = _vector("u", "incoming gradient, entry", real=True)
 p_soft = _vector("p_soft", "softmax weight", tex=r"\hat{p}", positive=True)
+p_sparse = _vector("p_sparse", "sparsemax weight", tex="p^*", real=True)
 v = _vector("v", "value", real=True)
 inputs = _vector("x", "input of step", real=True)
 states = _vector("h", "state after step", real=True)
