@@ -65,6 +65,11 @@ vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
 n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
 
+full = _count("full", "layers with full attention", tex=r"L_\text{full}")
+d_k = _count("d_k", "width of a query or key", tex="d_k")
+d_v = _count("d_v", "width of a value", tex="d_v")
+steady = _count("steady", "multiply-adds of a token outside full attention", tex="A")
+
 # Inference: what is served, on what. A prompt of n_in tokens is answered by n_out.
 prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
 output = _count("output", "output", "tokens", r"n_\text{out}")

@@ -17,7 +17,7 @@ F64 = {"dtype": torch.float64}
 @pytest.fixture
 def layer():
     torch.manual_seed(0)
-    return inference.Layer.draw(**inference.ODD, device="cpu")
+    return inference.Layer.draw(inference.ODD, device="cpu")
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ gated MLP, residuals.  The vector that comes out at the last position is the nex
 stand beside the honest programs; their outputs are the same, unless their words say otherwise.
 """
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -49,16 +51,17 @@ class Layer(NamedTuple):
     g: int
 
     @classmethod
-    def draw(
-        cls, *, d_model: int, h: int, g: int, f: int, c: int = 3, device: str = "meta"
-    ) -> "Layer":
-        """Random weights, or on the ``meta`` device their shapes alone."""
-        assert c == 3, "the MLP of this layer is gated"
+    def draw(cls, sizes: Mapping[str, int], device: str = "meta") -> "Layer":
+        """Random weights, or on the ``meta`` device their shapes alone.
+
+        ``sizes`` are those of the formulas: d_model, h, g and f; c is 3, since the MLP is gated.
+        """
+        d_model, h, g, f = (sizes[name] for name in ("d_model", "h", "g", "f"))
         kv = g * d_model // h
         attention = [(d_model, d_model), (kv, d_model), (kv, d_model), (d_model, d_model)]
         shapes = [*attention, (f, d_model), (f, d_model), (d_model, f)]
         drawn = (torch.randn(*shape, device=device) / shape[1] ** 0.5 for shape in shapes)
-        return cls(*drawn, h, g)
+        return cls._make([*drawn, h, g])
 
     def project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries (..., g, h/g, n, d), keys and values (..., g, 1, n, d) of the tokens in ``x``."""
@@ -139,17 +142,27 @@ def cubic_exponentials(
     return (1 / differences.exp().sum(-1)).masked_fill(hidden, 0) @ v
 
 
-def _counted(
-    program: Iterator[torch.Tensor], n: int, meter: TorchDispatchMode | FlopCounterMode
+def _flops(program: Iterator[torch.Tensor], n: int) -> list[int]:
+    """FLOPs of products that were counted after each of the first n tokens."""
+    counter = FlopCounterMode(display=False)
+    return _after_each(program, n, counter, counter.get_total_flops)
+
+
+def _touched(program: Iterator[torch.Tensor], n: int) -> list[int]:
+    """Numbers that operations had read and written after each of the first n tokens."""
+    meter = Touched()
+    return _after_each(program, n, meter, lambda: meter.count)
+
+
+def _after_each(
+    program: Iterator[torch.Tensor], n: int, meter: AbstractContextManager, read: Callable[[], int]
 ) -> list[int]:
-    """What the meter has counted after each of the first n tokens."""
     totals = []
     # Fused kernels are invisible to the counter; the mathematical one is the same products.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), meter:
         for _ in range(n):
             next(program)
-            flops = isinstance(meter, FlopCounterMode)
-            totals.append(meter.get_total_flops() if flops else meter.count)
+            totals.append(read())
     return totals
 
 
@@ -176,8 +189,8 @@ def decoding_without_a_cache_is_cubic(
 
     It is constant and not zero for a cubic polynomial, and for nothing else.
     """
-    layer, token = Layer.draw(**SMALL), _first_token(SMALL)
-    totals = _counted(program(layer, token, **options), longest, FlopCounterMode(display=False))
+    layer, token = Layer.draw(SMALL), _first_token(SMALL)
+    totals = _flops(program(layer, token, **options), longest)
     return Evidence.exactly(
         [third / SMALL["d_model"] for third in _differences(totals, 3)],
         expected=8,
@@ -197,8 +210,8 @@ def nothing_in_it_is_more_than_cubic(
     program: Program = without_a_cache, longest: int = 20, **options: Callable
 ) -> Evidence:
     """Numbers touched by every operation: the last third difference over the first."""
-    layer, token = Layer.draw(**SMALL), _first_token(SMALL)
-    totals = _counted(program(layer, token, **options), longest, Touched())
+    layer, token = Layer.draw(SMALL), _first_token(SMALL)
+    totals = _touched(program(layer, token, **options), longest)
     third = _differences(totals, 3)
     return Evidence.exactly(
         [last / third[2] if third[2] else 0 for last in third[2:]],
@@ -231,7 +244,7 @@ def prefilled_with_all_pairs(layer: Layer, tokens: torch.Tensor) -> torch.Tensor
         "a cache of the layer's inputs": dict(cached=with_a_cache_of_inputs),
         "a prefill that computes all pairs": dict(prefill=prefilled_with_all_pairs),
         "linear attention in the layer": dict(
-            uncached=lambda *args: without_a_cache(*args, attend=linear_attention)
+            uncached=functools.partial(without_a_cache, attend=linear_attention)
         ),
     }
 )
@@ -242,10 +255,9 @@ def both_phases_cost_what_the_formulas_say(
     n: int = 12,
 ) -> Evidence:
     """FLOPs of decoding without and with a cache and of a causal prefill, over the formulas'."""
-    layer, token, ratios = Layer.draw(**ODD), _first_token(ODD), []
+    layer, token, ratios = Layer.draw(ODD), _first_token(ODD), []
     for formula, program in ((derivations.UNCACHED, uncached), (derivations.CACHED, cached)):
-        counted = _counted(program(layer, token), n, FlopCounterMode(display=False))[-1]
-        ratios.append(counted / formula(n=n, **ODD))
+        ratios.append(_flops(program(layer, token), n)[-1] / formula(n=n, **ODD))
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         prefill(layer, token.expand(n, -1))
     ratios.append(counter.get_total_flops() / _prefill_of_one_layer(n, **ODD))
@@ -278,7 +290,7 @@ def prefill_is_mostly_the_square(
 
     Chunk after chunk, queries meet the keys up to the end of their own chunk.
     """
-    layer = Layer.draw(**shape.sizes)
+    layer = Layer.draw(shape.sizes)
     tokens, size = torch.empty(shape.trained, shape.d_model, device="meta"), shape.trained // chunks
     with FlopCounterMode(display=False) as others:
         q, k, v = layer.project(tokens)
@@ -374,7 +386,7 @@ def cache_grows_as_the_formula_says(
         ratios,
         expected=1,
         unit="× the formula",
-        how=f"storages alive in streams of {len(STREAMED)} models, {prompt} tokens and {steps} steps",
+        how=f"storages alive in streams of {len(STREAMED)} models, {prompt} + {steps} tokens",
     )
 
 
@@ -464,7 +476,7 @@ def no_batch_shares_a_cache(
     for batch in BATCHES:
         q = torch.zeros(batch, g, h // g, 1, d)
         k, v = (keep(torch.zeros(batch, g, 1, n, d), h) for _ in range(2))
-        ratios.append(intensity(lambda q=q, k=k, v=v: attend(q, k, v), (k, v)))
+        ratios.append(intensity(functools.partial(attend, q, k, v), (k, v)))
     return Evidence.exactly(
         ratios,
         expected=2 * h / (g * BYTES),
@@ -492,11 +504,11 @@ def a_batch_shares_the_weights(
     step: Callable[[Layer, torch.Tensor], torch.Tensor] = together,
 ) -> Evidence:
     """FLOPs for each byte of the weights that one step of decoding reads, over 2S/b."""
-    layer = Layer.draw(**ODD, device="cpu")
-    weights, ratios = layer[:7], []
+    layer = Layer.draw(ODD, device="cpu")
+    weights, ratios = [x for x in layer if isinstance(x, torch.Tensor)], []
     for batch in BATCHES:
         x = torch.ones(batch, 1, ODD["d_model"])
-        ratios.append(intensity(lambda x=x: step(layer, x), weights) / (2 * batch / BYTES))
+        ratios.append(intensity(functools.partial(step, layer, x), weights) / (2 * batch / BYTES))
     return Evidence.exactly(
         ratios,
         expected=1,
