@@ -95,6 +95,8 @@ DECODING_BYTES = Formula(
     b * ((weights + table) * STEPS + kappa * READ.expr * batch), "bytes", "decoding"
 )
 
+CACHE_WRITTEN = Formula(b * kappa * prompt * batch, "bytes", "its cache")
+
 CACHE_READ = Formula(b * kappa * READ.expr * batch, "bytes", "its cache")
 
 RESIDENT = Formula(
