@@ -146,7 +146,7 @@ def seconds() -> Explorable:
         layers += _bar(number, bar)
     # Room for the words beyond the longest bar.
     layers.append(alt.Chart().mark_point(opacity=0).encode(alt.X("edge:Q")))
-    layers += _fits()
+    layers.append(_fits())
     traces += [
         Trace("edge", longest, {}),
         Trace("needed", Formula(resident.expr / 10**9, "GB"), {}),
@@ -209,6 +209,7 @@ def seconds() -> Explorable:
 
 
 CAPACITY = "capacity"  # the row beneath the bars
+FITS = "datum.needed <= datum.capacity"
 
 # Model, accelerator, prompt, output and batch.
 PRESETS = {
@@ -224,24 +225,14 @@ def _row() -> alt.Y:
     return alt.Y("row:N", title=None, sort=order).axis(labelLimit=200, ticks=False, domain=False)
 
 
-def _fits() -> list[alt.Chart]:
+def _fits() -> alt.Chart:
     """A row of words: what has to be held, and whether it fits."""
-    rows = alt.Chart().transform_calculate(row=f"'{CAPACITY}'")
-    in_all = "format(datum.needed, ',.0f') + ' of ' + format(datum.capacity, ',.0f') + ' GB: "
-    cases = {
-        f"{in_all}fits'": ("datum.needed <= datum.capacity", {}),
-        f"{in_all}does not fit'": (
-            "datum.needed > datum.capacity",
-            {"color": style.VERMILLION, "fontWeight": "bold"},
-        ),
-    }
-    return [
-        rows.transform_filter(condition)
-        .transform_calculate(words=words)
-        .mark_text(align="left", dx=5, **look)
-        .encode(_row(), x=alt.value(0), text="words:N")
-        for words, (condition, look) in cases.items()
-    ]
+    in_all = "format(datum.needed, ',.0f') + ' of ' + format(datum.capacity, ',.0f') + ' GB'"
+    rows = alt.Chart().transform_calculate(
+        row=f"'{CAPACITY}'", words=f"{in_all} + ({FITS} ? ': fits' : ': does not fit')"
+    )
+    text = rows.mark_text(align="left", dx=5)
+    return text.encode(_row(), x=alt.value(0), text="words:N")
 
 
 def _bar(number: int, label: str) -> list[alt.Chart]:
@@ -252,21 +243,20 @@ def _bar(number: int, label: str) -> list[alt.Chart]:
     rows = alt.Chart().transform_calculate(row=f"'{label}'")
     at = alt.X(f"time_{number}:Q", title="seconds, at least").axis(format=",~r", tickCount=4)
     thick: dict[str, Any] = dict(height={"band": 0.65})
-    grey = rows.mark_bar(color=style.GREY, **thick).encode(alt.X(f"rest_{number}:Q"), row)
+    # What cannot run where it does not fit is pale.
+    pale = alt.condition(FITS, alt.value(1), alt.value(0.35))
+    grey = rows.mark_bar(color=style.GREY, **thick)
     blue = rows.mark_bar(color=style.BLUE, **thick)
-    text = rows.mark_text(align="left", dx=5).encode(at, row, text="words:N")
     time, other = f"datum.time_{number}", f"datum.time_{number ^ 1}"  # the bar beside it
-    said = f"format({time}, ',.3~r') + ' s"
-    why = "compute binds"
+    why = "': compute binds'"
     if "memory" in label:
-        why = f"' + (datum.rest_{number} > {time} / 2 ? 'weights bind' : 'the cache binds') + '"
-    binds = text.transform_filter(f"{time} >= {other}").transform_calculate(words=f"{said}: {why}'")
-    plain = text.transform_filter(f"{time} < {other}").transform_calculate(words=f"{said}'")
+        why = f"(datum.rest_{number} > {time} / 2 ? ': weights bind' : ': the cache binds')"
+    words = f"format({time}, ',.3~r') + ' s' + ({time} >= {other} ? {why} : '')"
+    text = rows.transform_calculate(words=words).mark_text(align="left", dx=5)
     return [
-        grey,
-        blue.encode(at, row, x2=f"rest_{number}:Q"),
-        binds,
-        plain,
+        grey.encode(alt.X(f"rest_{number}:Q"), row, opacity=pale),
+        blue.encode(at, row, x2=f"rest_{number}:Q", opacity=pale),
+        text.encode(at, row, text="words:N"),
     ]
 
 
