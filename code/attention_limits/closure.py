@@ -135,7 +135,7 @@ def _data(name: str) -> Iterator[Path]:
     """The files beside the code that a module reads."""
     package = ROOT / "attention_limits"
     if name == LEDGER:
-        yield package / "claims.yml"
+        yield from package.glob("*.yml")
     elif name.startswith(RECORDS):
         record = package / "results" / f"{name.removeprefix(RECORDS).split('.')[0]}.json"
         if record.is_file():

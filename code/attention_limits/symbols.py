@@ -21,12 +21,6 @@ class Meaning:
 MEANING: dict[sp.Symbol, Meaning] = {}
 
 
-def latex(expr: sp.Basic) -> str:
-    """An expression as the book prints it."""
-    names = {symbol: meaning.tex for symbol, meaning in MEANING.items() if meaning.tex}
-    return sp.latex(expr, symbol_names=names, mul_symbol=r" \, ", fold_short_frac=True)
-
-
 def _symbol(name: str, words: str, unit: str = "", tex: str = "", **assumptions: bool) -> sp.Symbol:
     symbol = sp.Symbol(name, **assumptions)
     MEANING[symbol] = Meaning(words, unit, tex)
