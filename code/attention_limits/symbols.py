@@ -64,6 +64,20 @@ d_k = _count("d_k", "width of a query or key", tex="d_k")
 d_v = _count("d_v", "width of a value", tex="d_v")
 steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
 
+# Inference: what is served, on what. A prompt of n_in tokens is answered by n_out.
+prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
+output = _count("output", "output", "tokens", r"n_\text{out}")
+batch = _count("batch", "batch", "sequences", "S")
+weights = _count("weights", "weights of all layers", tex="P")
+table = _count("table", "weights of one embedding table", tex="T")
+kappa = _count("kappa", "numbers that a token leaves in the cache", tex=r"\kappa")
+peak = _symbol("peak", "peak of the accelerator", "FLOPs/s", r"\text{peak}", positive=True)
+bandwidth = _symbol(
+    "bandwidth", "bandwidth of its memory", "B/s", r"\text{bandwidth}", positive=True
+)
+model = _count("model", "model")  # which of a list
+accelerator = _count("accelerator", "accelerator")  # likewise
+
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
 alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
