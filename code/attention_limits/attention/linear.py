@@ -248,7 +248,7 @@ def _scan(
         return _normalised(phi_q @ new).to(q.dtype), sums + new
     surplus = k.shape[-2] - q.shape[-2]
     if surplus > 0:
-        # Keys before the first query are old news to all of them: one product takes them all.
+        # Keys before the first query are seen by all of them: one product takes them all.
         (old_k, k), (old_v, v) = (x.tensor_split([surplus], dim=-2) for x in (k, v))
         _, phi_k, v_1 = _prepared(q[..., :0, :], old_k, old_v, feature_map=feature_map)
         sums = sums + phi_k.mT @ v_1

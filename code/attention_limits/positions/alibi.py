@@ -24,7 +24,7 @@ of a causal softmax, however large n becomes, where without the slope it keeps 1
 It costs 2Hn² additions and multiplications, and has H parameters where slopes are learned (the
 paper's are not).  The price: a key at the distance D has to be better by mD in its score, and
 distance is all that counts: neither the key three tokens back nor the first of all can be singled
-out.  Use it where what is recent matters, on texts longer than those of training.
+out.  Use it where what is recent matters, on sequences longer than those of training.
 
 Source: :cite:t:`press2022train`.  Taught in: "Positional encodings".
 """

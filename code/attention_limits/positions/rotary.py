@@ -8,7 +8,7 @@ r"""Rotary encoding: queries and keys are turned, pair by pair, by angles that g
     \begin{pmatrix} x_{2i} \\ x_{2i+1} \end{pmatrix}, \qquad
     \theta_i = b^{-2i/d}
 
-Lengths stay, and a score hangs on the distance alone, since a rotation by θp undoes one by θq but
+Lengths stay, and a score depends only on the distance, since a rotation by θp undoes one by θq but
 for θ(p − q):
 
 .. math::
@@ -17,7 +17,7 @@ for θ(p − q):
 
 Nothing makes it fall with distance: for k = R(Δ) q it is largest at the distance Δ.  That holds
 for exact angles.  With the 8 significant bits of bfloat16 an angle of 1000 may be wrong by 2, and
-the score hangs on the position again.
+the score depends on the position again.
 
 It costs 3nd FLOPs for the queries, as many for the keys, and has no parameters.  The price: beyond
 the trained length, slow pairs reach angles that no training has shown.  Use it in decoders, as most
@@ -154,7 +154,7 @@ def to_half(x: torch.Tensor) -> torch.Tensor:
 
 
 def to_interleaved(x: torch.Tensor) -> torch.Tensor:
-    """The way back: the last axis, in the order of halves, with its pairs interleaved."""
+    """The reverse: the last axis, in the order of halves, with its pairs interleaved."""
     check_kind("x", x)
     check_pairs(x)
     return x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)

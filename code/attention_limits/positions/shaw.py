@@ -10,7 +10,7 @@ r"""Relative vectors: keys and values are displaced by a vector learned for thei
 
     c(\delta) = \max(-r, \min(r, \delta))
 
-Other than a number on top of a score, q_i · a hangs on the query, which can ask for a place: the
+Unlike a number on top of a score, q_i · a depends on the query, which can ask for a place: the
 key three back, say.  And the values are displaced, too, so that the output tells from where.  This
 is why the interface is that of a whole attention, and not only those of its scores: the first needs
 the queries, the second the weights.  ``bias`` is the first half alone, on top of the scores of any

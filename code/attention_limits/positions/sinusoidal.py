@@ -11,7 +11,7 @@ r"""Sinusoidal encoding: each position is added as a row of sines and cosines.
 
 Positions are read off d/2 clock hands of wavelengths 2π to 2πb^(1 − 2/d), b = 10000 unless told.
 A shift turns each hand by an angle that does not depend on where it stood, so that PE(p + k) is a
-rotation of PE(p), and the inner product of two encodings hangs on their distance alone:
+rotation of PE(p), and the inner product of two encodings depends only on their distance:
 
 .. math::
 

@@ -1,4 +1,4 @@
-r"""Time-aware encoding: scores hang on the time between two events, not on how many came between.
+r"""Time-aware encoding: scores depend on the time between two events, not on how many came between.
 
 .. math::
 

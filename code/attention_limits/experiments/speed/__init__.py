@@ -163,7 +163,7 @@ def _verified(name: str, contestant: Contestant, config: Config) -> Iterator[dic
 
 
 def _resident(config: Config, progress: Progress) -> Iterator[dict]:
-    """What a process of its own holds for a very long text; who does not fit is named."""
+    """What a process of its own holds for a very long sequence; who does not fit is named."""
     for name in resident.MECHANISMS if config.million else ():
         progress(0.0, f"{name}, n = {config.million:,}")
         try:
