@@ -35,7 +35,7 @@ NO_PROSE = (
     nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.table,
     nodes.field_list, nodes.citation, addnodes.desc, addnodes.pending_xref,
 )  # fmt: skip
-NO_CLASSES = {"cell", "claim", "claim-row", "admonition-title"}
+NO_CLASSES = {"cell", "claim", "claim-row", "exercise", "solution", "dropdown"}
 
 
 def setup(app: Sphinx) -> None:
