@@ -208,7 +208,7 @@ def _plain(name: str) -> str:
 def _by_name() -> Mapping[str, Term]:
     """The terms that pages link to, by all of their names, and those in the plural."""
     names = {_plain(name): term for term in terms.book().values() for name in term.names}
-    return {**{f"{name}s": term for name, term in names.items()}, **names}
+    return {f"{name}{ending}": names[name] for ending in ("es", "s", "") for name in names}
 
 
 @functools.cache
@@ -218,7 +218,7 @@ def _pattern() -> re.Pattern:
     names = [name for term in linked for name in term.names if len(name) >= SHORTEST]
     names = [name for name in names if name[-1].isalpha()]
     alternatives = "|".join(map(_as_written, sorted(names, key=len, reverse=True)))
-    return re.compile(rf"(?<![\w–-])(?:{alternatives})s?(?![\w–-])")
+    return re.compile(rf"(?<![\w–-])(?:{alternatives})(?:e?s)?(?![\w–-])")
 
 
 def _as_written(name: str) -> str:
