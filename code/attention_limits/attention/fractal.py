@@ -23,7 +23,7 @@ next to each other:
     2 (\lfloor a / 2 \rfloor - 1) \le c \le a - 2, \qquad \ell = 0, 1, 2, \dots
 
 one if a is even, two if a is odd.  So a block of size S lies between S and 4S behind the query,
-at every scale alike: hence the name.  Blocks stand still, so the past never changes.
+at every scale alike: hence the name.  Blocks do not move, so the past never changes.
 
 This is dense attention, exactly, where the keys of a far block agree, whatever their values.
 Where they differ by ε, the error is of the order ε: the mean of e^s v is not e^(mean of s) times
