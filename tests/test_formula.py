@@ -301,5 +301,5 @@ def test_symbols_are_sorted_by_name_and_bound_ones_are_not_asked_for():
 def test_latex_is_written_as_the_book_writes_it():
     """The model's width was printed as d times model."""
     assert r"d_\text{model}" in Formula(4 * n * d_model**2).latex
-    assert Formula(4 * n * d_model).latex == r"4 \, d_\text{model} \, n"
-    assert Formula(4 * n * d_model)._repr_latex_() == r"$\displaystyle 4 \, d_\text{model} \, n$"
+    assert Formula(4 * n * d_model).latex == r"4 \, n \, d_\text{model}"
+    assert Formula(4 * n * d_model)._repr_latex_() == r"$\displaystyle 4 \, n \, d_\text{model}$"

@@ -18,7 +18,7 @@ MODULES = {name.relative_to(PACKAGE.name).as_posix(): CODE / name for name in mo
 # A module imports from its own line and from those above it.
 LAYERS = [
     ["symbols", "shapes", "devices", "meters", "checks", "style", "closure", "notebook"],
-    ["vega", "tensors", "store", "labels", "lab", "panel", "processes", "progress"],
+    ["tex", "vega", "tensors", "store", "labels", "lab", "panel", "processes", "progress"],
     ["evidence"],
     ["claims", "terms"],
     ["formula"],

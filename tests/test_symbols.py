@@ -8,7 +8,7 @@ from helpers.sources import modules
 
 import attention_limits
 from attention_limits import symbols
-from attention_limits.symbols import MEANING, d, d_model, h, n, n_star, p_soft, tau
+from attention_limits.symbols import MEANING
 
 PACKAGE = Path(attention_limits.__file__).parent
 ELSEWHERE = [PACKAGE.parent / name for name in modules(PACKAGE.name) if name.stem != "symbols"]
@@ -45,19 +45,3 @@ def test_no_other_module_makes_symbols(path):
     assert not names & MAKERS
     imports = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert "sympy.abc" not in imports
-
-
-@pytest.mark.parametrize(
-    ("expr", "printed"),
-    [
-        (d_model, r"d_\text{model}"),
-        (4 * n**2 * d_model, r"4 \, d_\text{model} \, n^{2}"),
-        (d_model / h, r"d_\text{model} / h"),
-        (n_star + 1, "n^* + 1"),
-        (p_soft[1], r"\hat{p}_2"),
-        (sp.exp(-d / tau), r"e^{- d / \tau}"),
-    ],
-)
-def test_latex(expr, printed):
-    """A name was split into factors, or a star lost its superscript."""
-    assert symbols.latex(expr) == printed

@@ -14,7 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]  # of both packages
 PACKAGES = ("attention_limits", "attention_limits_book")
 LEDGER, RECORDS = "attention_limits.claims", "attention_limits.experiments."
-BESIDE = {LEDGER: "claims.yml", "attention_limits.terms": "terms.yml"}  # what modules read
+BESIDE = {  # the data that modules read
+    LEDGER: ("claims.yml", "without_rivals.yml"),
+    "attention_limits.terms": ("terms.yml",),
+}
 
 
 def files(source: str) -> list[Path]:
@@ -136,7 +139,7 @@ def _data(name: str) -> Iterator[Path]:
     """The files beside the code that a module reads."""
     package = ROOT / "attention_limits"
     if name in BESIDE:
-        yield package / BESIDE[name]
+        yield from (package / file for file in BESIDE[name])
     elif name.startswith(RECORDS):
         record = package / "results" / f"{name.removeprefix(RECORDS).split('.')[0]}.json"
         if record.is_file():

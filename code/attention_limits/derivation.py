@@ -4,20 +4,22 @@ A :class:`Derivation` is an ordered list of steps, each with a left side, a righ
 Displaying one proves it first, so a chapter cannot print an equation that does not hold.
 """
 
+import functools
 import hashlib
 import random
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
 
-from attention_limits import store, symbols
+from attention_limits import store
 from attention_limits.formula import Formula
+from attention_limits.tex import latex, lines, printed_length
 
 POINTS = 5  # random points at which the two sides of a step must agree
 DIGITS = 30  # to which they are evaluated there
 LINE = 48  # characters, about; a longer equation is printed on two lines
+LONGEST = 52  # and a longer side of it on several
 LARGEST = 400  # operations; beyond this, simplify may not come back
 
 
@@ -64,11 +66,12 @@ class Step:
 
     @property
     def latex(self) -> str:
-        """The equation as TeX, on two lines if it is long."""
-        left, right = (symbols.latex(_plain(side)) for side in (self.lhs, self.rhs))
-        if _printed_length(left) + _printed_length(right) < LINE:
-            return f"{left} = {right}"
-        return rf"\begin{{aligned}} & {left} \\ & = {right} \end{{aligned}}"
+        """The equation as TeX, on as many lines as it needs."""
+        left, right = (lines(_plain(side), LONGEST) for side in (self.lhs, self.rhs))
+        if sum(map(printed_length, (*left, *right))) < LINE:
+            return f"{left[0]} = {right[0]}"
+        above, below = r" \\ & \quad ".join(left), r" \\ & \qquad ".join(right)
+        return rf"\begin{{aligned}} & {above} \\ & = {below} \end{{aligned}}"
 
     def _entries(self, where: Mapping) -> Iterator[tuple[sp.Expr, sp.Expr]]:
         left, right = (_written_out(_plain(side), where) for side in (self.lhs, self.rhs))
@@ -81,9 +84,9 @@ class Step:
         drawn = random.Random(self.name)
         free = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: symbol.name)
         for _ in range(POINTS):
-            point = {symbol: _draw(symbol, drawn) for symbol in free}
-            a, b = (side.subs(point).doit().evalf(DIGITS) for side in (left, right))
-            at = "".join(f", {symbol} = {value}" for symbol, value in point.items())
+            point = tuple((symbol, _draw(symbol, drawn)) for symbol in free)
+            a, b = (_value(side, point) for side in (left, right))
+            at = "".join(f", {symbol} = {value}" for symbol, value in point)
             if not (a.is_finite and b.is_finite):
                 raise NotProven(f"step {self.name!r}: a side is not a finite number{at}")
             if abs(a - b) > 10 ** (10 - DIGITS) * max(1, abs(a)):
@@ -128,7 +131,7 @@ class Derivation:
         self.prove()
         blocks = [f"**{s.name}.** {s.why}\n\n$$\n{s.latex}\n$$" for s in self.steps]
         if self.where:
-            let = (f"{symbols.latex(s)} &:= {symbols.latex(e)}" for s, e in self.where.items())
+            let = (f"{latex(s)} &:= {latex(e)}" for s, e in self.where.items())
             lines = r" \\ ".join(let)
             blocks.insert(0, f"**Let**\n\n$$\n\\begin{{aligned}} {lines} \\end{{aligned}}\n$$")
         count = "1 step" if len(self.steps) == 1 else f"{len(self.steps)} steps"
@@ -144,12 +147,6 @@ def ratio(above: sp.Expr, below: sp.Expr) -> sp.Expr:
     return sp.Mul(above, sp.Pow(below, -1, evaluate=False), evaluate=False)
 
 
-def _printed_length(tex: str) -> int:
-    """About how many characters wide TeX prints: a command is one, and braces are none."""
-    above = re.sub(r"\\frac\{(.*?)\}\{.*?\}", r"\1", tex)  # the denominator stands underneath
-    return len(re.sub(r"\\[a-z]+\*?|[{}\s]|\\,", "", above.replace(r"\text", "")))
-
-
 def _written_out(side: sp.Expr | sp.MatrixBase, where: Mapping) -> sp.Expr | sp.MatrixBase:
     """Without abbreviations, whose definitions may use one another."""
     for _ in where:
@@ -159,6 +156,11 @@ def _written_out(side: sp.Expr | sp.MatrixBase, where: Mapping) -> sp.Expr | sp.
 
 def _plain(side: sp.Expr | sp.MatrixBase | Formula) -> sp.Expr | sp.MatrixBase:
     return side.expr if isinstance(side, Formula) else sp.sympify(side)
+
+
+@functools.lru_cache(maxsize=2 * POINTS)  # who looks for slips tries one left side many times
+def _value(side: sp.Expr, point: tuple[tuple[sp.Symbol, sp.Number], ...]) -> sp.Expr:
+    return side.subs(dict(point)).doit().evalf(DIGITS)
 
 
 def _normal_forms(difference: sp.Expr) -> Iterator[sp.Expr]:

@@ -15,6 +15,7 @@ import numpy as np
 import sympy as sp
 
 from attention_limits import symbols, vega
+from attention_limits.tex import latex
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +91,7 @@ class Formula:
     @property
     def latex(self) -> str:
         """The expression as TeX."""
-        return symbols.latex(self.expr)
+        return latex(self.expr)
 
     def subs(self, replacements: Mapping[sp.Symbol, sp.Expr | float]) -> "Formula":
         """The same formula with symbols replaced, all at once."""

@@ -24,12 +24,6 @@ MEANING: dict[sp.Symbol, Meaning] = {}
 TABLE: dict[str, list[Meaning]] = {}
 
 
-def latex(expr: sp.Basic) -> str:
-    """An expression as the book prints it."""
-    names = {symbol: meaning.tex for symbol, meaning in MEANING.items() if meaning.tex}
-    return sp.latex(expr, symbol_names=names, mul_symbol=r" \, ", fold_short_frac=True)
-
-
 def _section(heading: str) -> None:
     """Begin a part of the table: what is made below stands in it."""
     TABLE[heading] = []

@@ -9,13 +9,14 @@ STATIC = Path(__file__).parent / "static"
 
 
 def setup(app: Sphinx) -> None:
-    """Register the style sheet, the script and Vega, and keep everything else out."""
+    """Register the style sheet, the scripts and Vega, and keep everything else out."""
     # Sphinx copies assets only with pages that it writes; a new style sheet writes them all again.
     app.add_config_value("assets_fingerprint", "", "html", [str])
     app.connect("config-inited", _note_assets)
     app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
     app.add_css_file("book.css")
     app.add_js_file("explorables.js", loading_method="defer")
+    app.add_js_file("beliefs.js", loading_method="defer")
     app.add_js_file("terms.js", loading_method="defer")
     app.connect("html-page-context", _without_thebe, priority=900)
     app.connect("html-page-context", _with_plain_citations)

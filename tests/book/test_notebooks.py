@@ -19,6 +19,7 @@ CLAIMS = {
         "statement": "attention costs $O(n^2)$, says {cite:t}`vaswani2017attention`",
         "verdict": "holds",
         "reason": "Scores are $|Q||K|$ long.",
+        "assumes": ["no mask"],
     },
     "cost-backward": {"statement": "back-propagation is a|cubic", "verdict": "false"},
 }
@@ -258,7 +259,8 @@ class TestBlocks:
         """The card in the book shows the ledger's words; so must the notebook."""
         assert markdown("```{claim} cost-time\nArgued.\n```") == (
             "> **Claim.** attention costs $O(n^2)$, says Vaswani et al. (2017)\n>\n"
-            "> **Verdict: holds.** Scores are $|Q||K|$ long.\n>\n> Argued."
+            "> **Verdict: holds.** Scores are $|Q||K|$ long.\n>\n"
+            "> **Assumes:** no mask.\n>\n> Argued."
         )
 
     def test_claim_without_a_reason(self):
@@ -268,7 +270,7 @@ class TestBlocks:
         """A bar inside a cell, in mathematics or not, would split it in two."""
         assert markdown("```{verdict-table}\n```").splitlines()[2:] == [
             "| attention costs $O(n^2)$, says Vaswani et al. (2017) | holds | "
-            r"Scores are $\vert Q\vert \vert K\vert $ long. |",
+            r"Scores are $\vert Q\vert \vert K\vert $ long. **Assumes:** no mask. |",
             r"| back-propagation is a\|cubic | false |  |",
         ]
 

@@ -33,7 +33,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "verify",
         help="prove a claim's derivations and gather its evidence",
         description="Prove the derivations of the book's claims, gather their evidence, and say "
-        "whether it bears the verdicts out.",
+        "whether it bears the verdicts out. Each piece of evidence is tried on its rivals, too: "
+        "programs or worlds that are wrong in just the way that the claim denies. It passes if it "
+        "holds, and refuses all of them.",
         epilog="Exit status: 0 if every check passes, 1 if not, 2 if no claim matches.",
     )
     parser.add_argument(
@@ -123,7 +125,8 @@ def _report(claim: Claim, results: list[Result]) -> dict:
     """One claim with its results. A claim with nothing to show for itself has not held."""
     own = [result.to_dict() for result in results if result.claim == claim.id]
     ok = bool(own) and all(result["ok"] for result in own)
-    return {"id": claim.id, "verdict": claim.verdict, "ok": ok, "results": own}
+    assumes = list(claim.assumes)
+    return {"id": claim.id, "verdict": claim.verdict, "assumes": assumes, "ok": ok, "results": own}
 
 
 def _with_progress(chosen: list[Claim], results: Iterator[Result]) -> Iterator[Result]:
@@ -162,6 +165,7 @@ def _print_claim(claim: Claim) -> None:
     print(claim.id)
     verdict = f"{claim.verdict} ({VERDICTS[claim.verdict]})"
     parts = {"claim": claim.statement, "verdict": verdict, "reason": claim.reason}
+    parts["assumes"] = "; ".join(claim.assumes)
     for name, words in parts.items():
         if words:
             print(filled(words, margin=f"  {name:<9}"))
@@ -172,6 +176,8 @@ def _print_check(result: Result) -> None:
     mark = "✓" if result.ok else "✗"
     detail = " ".join(result.detail.split())
     print(f"  {mark} {result.kind} {result.name} ({result.seconds:.2f} s): {detail}", flush=True)
+    for rival in result.rivals:
+        print(filled(claims.would_read(rival), margin="      ", hang=8), flush=True)
 
 
 def _print_summary(chosen: list[Claim], failed: dict[str, int]) -> None:
