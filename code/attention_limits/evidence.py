@@ -97,7 +97,8 @@ class Evidence:
         return f"{self.found} {self._source}"
 
     def _repr_markdown_(self) -> str:
-        return f"{'✓' if self.holds else '✗'} **{self.found}** {self._source}"
+        found = f"{'✓' if self.holds else '✗'} **{self.found}**"
+        return f"{found if self.holds else _in_red(found)} {self._source}"
 
     @property
     def found(self) -> str:
@@ -181,6 +182,10 @@ def _fields(found: Evidence) -> dict[str, object]:
     if not isinstance(found, Evidence):
         raise TypeError(f"evidence must be an Evidence, got {type(found).__name__}")
     return {k: v.item() if hasattr(v, "item") else v for k, v in asdict(found).items()}
+
+
+def _in_red(words: str) -> str:
+    return f'<span class="refused">{words}</span>'
 
 
 def _finite(number: float) -> float | None:
