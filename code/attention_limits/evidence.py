@@ -198,4 +198,4 @@ def _readable(number: float) -> str:
         return f"{float(number):.4g}"
     if number == int(number):
         return f"{int(number):,}"
-    return f"{float(number):,.0f}" if abs(number) >= 10_000 else f"{float(number):.4g}"
+    return f"{float(number):,.0f}" if abs(number) >= 1_000 else f"{float(number):.4g}"
