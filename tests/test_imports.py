@@ -20,7 +20,7 @@ LAYERS = [
     ["symbols", "shapes", "devices", "meters", "checks", "style", "closure", "notebook"],
     ["tex", "vega", "tensors", "store", "labels", "lab", "panel", "processes", "progress"],
     ["evidence"],
-    ["claims"],
+    ["claims", "terms"],
     ["formula"],
     ["derivation", "layer", "explorable"],
     ["attention", "positions", "baselines"],
