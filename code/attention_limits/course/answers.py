@@ -9,9 +9,9 @@
 
     NotYet: halved(3) gave 6, and 1.5 is right: that is twice as much, not half
 
-:func:`check` is for what a function returns, :func:`work` counts what it does, and :func:`demand`
-is for all else that one may ask of it.  All of them raise :class:`NotYet`, of which a notebook
-shows the sentence and no traceback; what the student's own code raises is passed on as it is.
+Ask for a value with :func:`check`, for the order of the work with :func:`work`, for anything else
+with :func:`called` and :func:`demand`.  Each raises :class:`NotYet`, of which a notebook shows the
+sentence and no traceback; what the student's own code raises is passed on as it is.
 """
 
 import copy
@@ -56,22 +56,29 @@ def check(
         NotYet: with a sentence, if the function returns nothing, or what has another type, shape
             or value, or if it changes its arguments.
     """
-    used, call = copy.deepcopy(given), f"{_name(function)}({', '.join(map(_shown, given))})"
+    answer = called(function, *given)
+    if problem := _problem(answer, expected, within):
+        for hint, mistaken in (hints or {}).items():
+            if not _problem(answer, mistaken, within):
+                problem += f": {hint}"
+        raise NotYet(f"{_call(function, given)} {problem}.")
+    return answer
+
+
+def called(function: Callable, *given: Any) -> Any:
+    """What a student's function returns, which is something, and leaves its arguments as they are.
+
+    Raises:
+        NotYet: with a sentence, if it does not.
+    """
+    used = copy.deepcopy(given)
     answer = function(*used)
     if answer is None:
         problem = "put your code in the place of the dots, and end it with a return"
         raise NotYet(f"{_name(function)} returns nothing yet: {problem}.")
     for number, (before, after) in enumerate(zip(given, used, strict=True), 1):
-        demand(
-            _same(before, after),
-            f"{call} changes its argument {number} in place, which its caller may still need: "
-            "work on a copy.",
-        )
-    if problem := _problem(answer, expected, within):
-        for hint, mistaken in (hints or {}).items():
-            if not _problem(answer, mistaken, within):
-                problem += f": {hint}"
-        raise NotYet(f"{call} {problem}.")
+        problem = f"changes its argument {number} in place, which its caller may still need"
+        demand(_same(before, after), f"{_call(function, given)} {problem}: work on a copy.")
     return answer
 
 
@@ -149,6 +156,10 @@ def _tensors_touched() -> Any:
 
 def _name(function: Callable) -> str:
     return getattr(function, "__name__", "your function")
+
+
+def _call(function: Callable, given: tuple) -> str:
+    return f"{_name(function)}({', '.join(map(_shown, given))})"
 
 
 def _shown(x: Any) -> str:
