@@ -37,7 +37,7 @@ def turning_batch(n, weights, kappa, r, peak, bandwidth):
     return peak / bandwidth
 
 
-# %% wrong: a batch that is negative -> With 4096 tokens no batch is large enough
+# %% wrong: a batch that is negative -> No batch is large enough at 4096, not -
 def turning_batch(n, weights, kappa, r, peak, bandwidth):
     computing, reading = (2 * weights + 2 * r * kappa * n) / peak, 2 * kappa * n / bandwidth
     return 2 * weights / bandwidth / (computing - reading)
@@ -48,13 +48,13 @@ def turning_batch(n, weights, kappa, r, peak, bandwidth):
     return 2 * weights / bandwidth / ((2 * weights + 2 * r * kappa * n) / peak)
 
 
-# %% wrong: weights are read for each sequence -> and 333.333 is right
+# %% wrong: weights are read for each sequence -> is right
 def turning_batch(n, weights, kappa, r, peak, bandwidth):
     computing = (2 * weights + 2 * r * kappa * n) / peak
     return 1.0 if computing >= 2 * (weights + kappa * n) / bandwidth else np.inf
 
 
-# %% wrong: a whole number of sequences -> and 333.333 is right
+# %% wrong: a whole number of sequences -> is right
 def turning_batch(n, weights, kappa, r, peak, bandwidth):
     computing, reading = (2 * weights + 2 * r * kappa * n) / peak, 2 * kappa * n / bandwidth
     found = 2 * weights / bandwidth / (computing - reading) if computing > reading else np.inf
