@@ -26,7 +26,7 @@ LAYERS = [
     ["attention", "positions", "baselines"],
     ["tasks"],
     ["models", "training"],
-    ["runs"],
+    ["runs", "course"],
     ["experiments", "contract"],
     ["gallery"],
     ["chapters"],

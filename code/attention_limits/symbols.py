@@ -79,6 +79,25 @@ vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
 n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
 
+full = _count("full", "layers with full attention", tex=r"L_\text{full}")
+d_k = _count("d_k", "width of a query or key", tex="d_k")
+d_v = _count("d_v", "width of a value", tex="d_v")
+steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
+
+# Inference: what is served, on what. A prompt of n_in tokens is answered by n_out.
+prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
+output = _count("output", "output", "tokens", r"n_\text{out}")
+batch = _count("batch", "batch", "sequences", "S")
+weights = _count("weights", "weights of all layers", tex="P")
+table = _count("table", "weights of one embedding table", tex="T")
+kappa = _count("kappa", "numbers that a token leaves in the cache", tex=r"\kappa")
+peak = _symbol("peak", "peak of the accelerator", "FLOPs/s", r"\text{peak}", positive=True)
+bandwidth = _symbol(
+    "bandwidth", "bandwidth of its memory", "B/s", r"\text{bandwidth}", positive=True
+)
+model = _count("model", "model")  # which of a list
+accelerator = _count("accelerator", "accelerator")  # likewise
+
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
 alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
@@ -92,6 +111,8 @@ i = _symbol("i", "position of the query", integer=True, nonnegative=True)
 j = _symbol("j", "position of the key", integer=True, nonnegative=True)
 l = _symbol("l", "a position that a sum runs over", integer=True, nonnegative=True)  # noqa: E741
 
+step = _symbol("step", "step of the kernel", integer=True, nonnegative=True)
+
 _section("Numbers")
 x = _symbol("x", "query", real=True)
 dot = _symbol("dot", "inner product of query and key", tex=r"q \cdot k", real=True)
@@ -100,8 +121,15 @@ q_sq = _symbol("q_sq", "squared length of the query", tex=r"\|q\|^2", nonnegativ
 k_sq = _symbol("k_sq", "squared length of the key", tex=r"\|k\|^2", nonnegative=True)
 tau = _symbol("tau", "temperature", positive=True)
 beta = _symbol("beta", "largest size of a score", tex=r"\beta", positive=True)
-lam = _symbol("lam", "recurrent weight", tex=r"\lambda", real=True)
+w_h = _symbol("w_h", "recurrent weight", tex="w_h", positive=True)
 h_0 = _symbol("h_0", "first state", real=True)
+back = _symbol("Δ", "distance", "steps", r"\Delta", positive=True)
+tanh_slope = _symbol("tanh_slope", "typical slope of the tanh", tex=r"\tanh'", positive=True)
+forget = _symbol("forget", "forget gate", tex="f", positive=True)
+cell = _symbol("cell", "cell", tex="c", real=True)
+fresh = _symbol("fresh", "what is written into the cell", tex="u", real=True)
+forget_bias = _symbol("forget_bias", "bias of the forget gate", tex="b_f", real=True)
+share = _symbol("share", "share of the weight", tex="p", positive=True)
 
 _section("Vectors")
 q = _vector("q", "query, entry", real=True)
@@ -111,6 +139,7 @@ a = _vector("a", "unnormalised weight", positive=True)
 p = _vector("p", "weight", positive=True)
 u = _vector("u", "incoming gradient, entry", real=True)
 p_soft = _vector("p_soft", "softmax weight", tex=r"\hat{p}", positive=True)
+p_sparse = _vector("p_sparse", "sparsemax weight", tex="p^*", real=True)
 v = _vector("v", "value", real=True)
 inputs = _vector("x", "input of step", real=True)
 states = _vector("h", "state after step", real=True)
@@ -127,6 +156,7 @@ _section("Features of a query and of two keys")
 phi_q = _vector("phi_q", "feature of the query, entry", r"\varphi(q)", entries=2, positive=True)
 phi_1 = _vector("phi_1", "feature of key 1, entry", r"\varphi(k_1)", entries=2, positive=True)
 phi_2 = _vector("phi_2", "feature of key 2, entry", r"\varphi(k_2)", entries=2, positive=True)
+z = _vector("z", "sum over all keys of feature", entries=2, positive=True)
 Z = _symbol("Z", "sum of the exponentials", positive=True)
 
 _section("Positions, frequencies and slopes")

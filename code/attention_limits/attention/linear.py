@@ -22,9 +22,10 @@ The normaliser is part of the definition.  Where it is 0 (no key is seen, or wit
 that shares a positive entry with the query), o_i = 0 with zero gradients.  There is no 1/√d: for
 "relu" any scale cancels, and for "elu" the definition has none.
 
-It needs 4nd(d + 1) FLOPs, causal or not: linear in n, and fewer than dense attention from n = d + 2
-on, causal from n = 2d + 2 on.  Memory is linear, and that of a stream constant.  The price is that
-constant: a state of d features can tell no more than d keys apart.
+It needs 4nd(d + 1) FLOPs, causal or not: linear in n, and fewer than dense attention from
+n = d + 2 on, causal from n = 2d + 2 on.  Memory is linear, and that of a stream constant.  The
+price is sharpness: the weights on keys of their own, added up over all queries, are at most d, so
+no more than d/p queries can each put a share p of their weight on a key of its own.
 
 Source: :cite:t:`katharopoulos2020transformers`.  Taught in: "Quadratic cost".
 """

@@ -140,6 +140,14 @@ def counted_bytes(name: str, n: int, config: Config) -> int:
     return memory.peak
 
 
+def computations(
+    names: Sequence[str], n: int, config: Config
+) -> dict[str, Callable[[], torch.Tensor]]:
+    """What is timed at one length, by name, ready to be called."""
+    inputs = _draw(n, config, config.device)
+    return {name: _computation(name, inputs, config) for name in names}
+
+
 def series(run: Run, mechanism: str, quantity: str) -> tuple[list[int], list[float]]:
     """Lengths and values of one mechanism, one of each a measurement, the shortest first."""
     rows = [r for r in run.records if (r["mechanism"], r["quantity"]) == (mechanism, quantity)]
