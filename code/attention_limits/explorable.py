@@ -36,15 +36,17 @@ class Slider:
         symbol: one of the book's symbols; its meaning is the slider's label.
         values: what it can be, ascending; at least two.
         start: where it starts; one of the values.
+        names: what its values are called, if each stands for something, as 1 may for a model.
 
     Raises:
-        ValueError: naming the symbol, for an empty range, a start outside it, or a value outside
-            the symbol's domain.
+        ValueError: naming the symbol, for an empty range, a start outside it, a value outside the
+            symbol's domain, or more or fewer names than values.
     """
 
     symbol: sp.Symbol
     values: tuple[float, ...]
     start: float
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.symbol not in MEANING:
@@ -55,6 +57,10 @@ class Slider:
             )
         if self.start not in self.values:
             raise ValueError(f"{self.symbol} must start at one of its values, got {self.start}")
+        if self.names and len(self.names) != len(self.values):
+            raise ValueError(
+                f"{self.symbol} must have a name for each value or none, got {self.names}"
+            )
         check_domain(self.symbol, self.values)
 
     @classmethod
@@ -91,6 +97,11 @@ class Slider:
     def label(self) -> str:
         """What it moves, in words."""
         return MEANING[self.symbol].words
+
+    @property
+    def labels(self) -> list[str]:
+        """Its values as a reader would write them, or their names."""
+        return list(self.names) or [_words(value) for value in self.values]
 
     @property
     def unit(self) -> str:
@@ -214,7 +225,7 @@ class Explorable:
                     "label": slider.label,
                     "unit": slider.unit,
                     "values": list(slider.values),
-                    "labels": [_words(value) for value in slider.values],
+                    "labels": slider.labels,
                     "start": slider.values.index(slider.start),
                 }
                 for slider in self.sliders
@@ -248,12 +259,7 @@ class Explorable:
             alt.param(
                 name=slider.symbol.name,
                 value=slider.start,
-                bind=alt.binding_range(
-                    name=f"{slider.label} ",
-                    min=slider.values[0],
-                    max=slider.values[-1],
-                    step=_plain(min(np.diff(slider.values))),
-                ),
+                bind=_input(slider),
             )
             for slider in self.sliders
         ]
@@ -419,6 +425,16 @@ def _table(
         spec = y_format if y_format.endswith("%") else ",.4g"
         table[formula.name] = [f"{value:{spec}}" for value in column]
     return table
+
+
+def _input(slider: Slider) -> alt.Binding:
+    """What moves a slider's signal in a notebook: a range, or a list of names."""
+    if slider.names:
+        options = [_plain(value) for value in slider.values]
+        return alt.binding_select(name=f"{slider.label} ", options=options, labels=slider.labels)
+    step = _plain(min(np.diff(slider.values)))
+    low, *_, high = slider.values
+    return alt.binding_range(name=f"{slider.label} ", min=low, max=high, step=step)
 
 
 def _axis_title(symbol: sp.Symbol) -> str:

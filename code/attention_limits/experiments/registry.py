@@ -7,6 +7,8 @@ from attention_limits.checks import check_choice
 
 EXPERIMENTS = (
     "scaling",
+    "crossover",
+    "allocator",
     "roofline",
     "speed",
     "throughput",
