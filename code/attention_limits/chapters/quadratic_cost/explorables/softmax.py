@@ -54,7 +54,7 @@ LONGEST_BAR = MATERIALISED.numpy(n=QUERIES, d=WIDTH, B=QUERIES // MOST_BLOCKS)
 
 
 def tiles_step_by_step() -> Explorable:
-    """One head of FlashAttention: which blocks are on the chip, and what has moved, step by step."""
+    """One head of FlashAttention: which blocks are on the chip now, and the traffic so far."""
     sliders = [
         Slider(step, tuple(range(STEPS + 1)), 9),
         Slider(B, (QUERIES // MOST_BLOCKS, 2 * QUERIES // MOST_BLOCKS), QUERIES // MOST_BLOCKS),
@@ -295,14 +295,17 @@ def _bar(
     bar = bar.transform_calculate(
         left="0",
         right=f"100 * datum.{trace.field} / {LONGEST_BAR:.0f}",
+        end="100",
         top=f"{top}",
         bottom=f"{top + 5}",
         y=f"{top - 2.5}",
-        words=f"'{name}: ' + format(datum.{trace.field}, ',.0f') + ' numbers'",
     )
+    text: dict[str, Any] = {"baseline": "middle"}
+    number_moved = alt.Text(f"{trace.field}:Q", format=",.0f")
     return [
         _box(bar, color=colour),
-        bar.mark_text(align="left", baseline="middle").encode(*_at("left", "y"), text="words:N"),
+        bar.mark_text(align="left", text=f"{name}, in numbers", **text).encode(*_at("left", "y")),
+        bar.mark_text(align="right", **text).encode(*_at("end", "y"), text=number_moved),
     ]
 
 

@@ -37,6 +37,6 @@ def maximum_changes(rows: int = 128, seeds: int = 8) -> style.Figure:
         f"row's grow like a logarithm, to about ten at 8,192 keys. A tile of {rows} rows changes "
         "at nearly every key at first, and hundreds of times in all.",
         caption="How often a running maximum changes. Lines: derived, for independent scores in "
-        f"random order. Dots: scores of {rows} random queries against the same random keys, d = 64, "
+        f"random order. Dots: scores of {rows} random queries on the same random keys, d = 64, "
         f"{seeds} seeds, a dot each (for one row, the mean over the tile).",
     )
