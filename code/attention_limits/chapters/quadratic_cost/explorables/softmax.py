@@ -79,15 +79,15 @@ def tiles_step_by_step() -> Explorable:
         _pairs(pairs, sliders),
         *_on_chip(["Q", "O", "max", "sum"], queries, sliders),
         *_on_chip(["K", "V", "scores"], keys, sliders),
-        *_bar(tiles, sliders, 0, style.BLUE, "traffic in tiles"),
-        *_bar(plain, sliders, 1, style.VERMILLION, "traffic of plain kernels"),
+        *_bar(tiles, sliders, 0, style.VERMILLION, "traffic in tiles"),
+        *_bar(plain, sliders, 1, style.BLUE, "traffic of plain kernels"),
         _now(),
     ]
     return Explorable(
         name="tiles-step-by-step",
         title="FlashAttention, step by step",
         caption=f"One head, n = {QUERIES}, d = {WIDTH}. Each step moves blocks between HBM and the "
-        "chip; blue is what is on the chip now. Take the steps one at a time (arrow keys work). "
+        "chip; coloured blocks are on the chip now. Take one step at a time (arrow keys help). "
         "How often does each block of keys pass before the last output is stored? All scores get "
         "computed: where are they kept? Then double the rows in a tile, and go to the end again. "
         "Plain kernels compute the same scores, but store, load, store and load each of them.",
@@ -122,7 +122,7 @@ def tiled_traffic() -> Explorable:
     plain, tiled = MATERIALISED.subs({B: PLAIN_ROWS.expr}), TILED.subs({B: TILE_ROWS.expr})
     saved = Formula((plain.expr / tiled.expr).subs(n, 65536), "×")
     return explore(
-        [tiled, plain],
+        [plain, tiled],
         x=n,
         over=(256, 2**20),
         sliders=[
@@ -138,7 +138,7 @@ def tiled_traffic() -> Explorable:
         "sequence length, both of slope two. In tiles the line lies lower, the more so the "
         "larger the chip, and is flatter where all queries fit on the chip.",
         log="xy",
-        y_title="numbers moved by one head",
+        y_title="memory traffic of one head (numbers)",
         y_format=".0e",
         readouts=[
             Readout("rows in a tile", TILE_ROWS),
@@ -225,7 +225,7 @@ def _cut(rows: alt.Chart) -> alt.Chart:
 def _blocks(
     name: str, trace: Trace, sliders: Sequence[Slider], shades: tuple[float, ...] = (0.2, 0.75)
 ) -> list[alt.Chart]:
-    """A matrix in HBM, block by block, blue where the trace is 1."""
+    """A matrix in HBM, block by block, coloured where the trace is 1."""
     left, right = COLUMNS[name]
     rows = _cut(alt.Chart(alt.sequence(0, MOST_BLOCKS, as_="row")))
     rows = with_transforms(rows, trace.transforms(sliders))
@@ -240,11 +240,11 @@ def _blocks(
 
 
 def _shaded(rows: alt.Chart, trace: Trace, shades: tuple[float, ...]) -> alt.Chart:
-    """Boxes, grey where the trace is 0 and blue from 1 on, as opaque as ``shades`` says."""
+    """Boxes, grey where the trace is 0 and coloured from 1 on, as opaque as ``shades`` says."""
     colour = alt.Color(f"{trace.field}:Q", legend=None)
     shade = alt.Opacity(f"{trace.field}:Q", legend=None)
     return _box(rows).encode(
-        color=colour.scale(type="threshold", domain=[0.5], range=[style.GREY, style.BLUE]),
+        color=colour.scale(type="threshold", domain=[0.5], range=[style.GREY, style.VERMILLION]),
         opacity=shade.scale(domain=list(range(len(shades))), range=list(shades)),
     )
 
@@ -273,7 +273,7 @@ def _on_chip(names: Sequence[str], trace: Trace, sliders: Sequence[Slider]) -> l
     layers = []
     for name in names:
         here = _place(held, name)
-        layers.append(_box(here, color=style.BLUE, opacity=1 if name == "scores" else 0.75))
+        layers.append(_box(here, color=style.VERMILLION, opacity=1 if name == "scores" else 0.75))
         if name in ("Q", "K", "V"):
             here = here.transform_calculate(
                 words=f"'{name}' + (datum.row + 1)",
