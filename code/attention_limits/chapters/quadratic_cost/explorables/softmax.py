@@ -47,8 +47,8 @@ DRAWN = {n: QUERIES, d: WIDTH}
 # Where things lie, in percent of the drawing: left and right of each column, top and bottom of each
 # row. What is on the chip lies under what it comes from or goes to.
 COLUMNS = {"Q": (3, 14), "K": (20, 31), "V": (37, 48), "O": (54, 65), "scores": (74, 97)}
-CHIP_COLUMNS = COLUMNS | {"scores": (71, 94), "max": (85, 88), "sum": (94, 97)}
-HBM, CHIP, BARS = (8, 38), (52, 67), (82, 93)
+CHIP_COLUMNS = COLUMNS | {"scores": (71, 82), "max": (85, 88), "sum": (94, 97)}
+HBM, CHIP, BARS = (8, 36), (48, 68), (82, 94)
 SHARE = f"({B} / {QUERIES})"  # of a block, of all rows
 LONGEST_BAR = MATERIALISED.numpy(n=QUERIES, d=WIDTH, B=QUERIES // MOST_BLOCKS)
 
@@ -57,7 +57,7 @@ def tiles_step_by_step() -> Explorable:
     """One head of FlashAttention: which blocks are on the chip now, and the traffic so far."""
     sliders = [
         Slider(step, tuple(range(STEPS + 1)), 9),
-        Slider(B, (QUERIES // MOST_BLOCKS, 2 * QUERIES // MOST_BLOCKS), QUERIES // MOST_BLOCKS),
+        Slider(B, (QUERIES // 4, QUERIES // 2, QUERIES), QUERIES // MOST_BLOCKS),
     ]
 
     def trace(field: str, formula: Formula, columns: dict[sp.Symbol, str]) -> Trace:
@@ -89,7 +89,7 @@ def tiles_step_by_step() -> Explorable:
         caption=f"One head, n = {QUERIES}, d = {WIDTH}. Each step moves blocks between HBM and the "
         "chip; coloured blocks are on the chip now. Take one step at a time (arrow keys help). "
         "How often does each block of keys pass before the last output is stored? All scores get "
-        "computed: where are they kept? Then double the rows in a tile, and go to the end again. "
+        "computed: where are they kept? Then double the rows in a tile, twice, and go to the end. "
         "Plain kernels compute the same scores, but store, load, store and load each of them.",
         alt="Above, HBM: queries Q, keys K, values V and outputs O, each a column of four blocks, "
         "and beside it a square of four by four cells, the scores computed so far. Below, the "
@@ -99,7 +99,7 @@ def tiles_step_by_step() -> Explorable:
         "of tiles grows slowly, that of plain kernels about four times as fast.",
         chart=alt.layer(*layers)
         .resolve_scale(color="independent", opacity="independent")
-        .properties(width="container", height=430),
+        .properties(width="container", height=480),
         sliders=sliders,
         traces=[queries, keys, outputs, pairs, tiles, plain],
         table=_table([tiles, plain], sliders),
@@ -178,8 +178,8 @@ def _frames() -> list[alt.Chart]:
         {"x": 0, "y": CHIP[0] - 5, "words": "on-chip memory"},
     ]
     names = [
-        {"x": x, "y": CHIP[1] + 3.5, "words": "mix" if name == "O" else name}
-        for name, x in {**_middles(CHIP_COLUMNS), "scores": 76}.items()
+        {"x": x, "y": CHIP[0] + 1, "words": "mix" if name == "O" else name}
+        for name, x in _middles(CHIP_COLUMNS).items()
     ]
     text: dict[str, Any] = {"baseline": "middle"}
     return [
@@ -202,14 +202,14 @@ def _middles(columns: dict[str, tuple[int, int]]) -> dict[str, float]:
 
 
 def _place(rows: alt.Chart, name: str) -> alt.Chart:
-    """Rows with the place of something on the chip, as high as its block in HBM."""
+    """Rows with the place of something on the chip, the higher the more rows a tile has."""
     left, right = CHIP_COLUMNS[name]
     width = f"{right - left} * {SHARE}" if name == "scores" else f"{right - left}"
     return rows.transform_calculate(
         left=f"{left}",
         right=f"{left} + {width}",
-        top=f"{CHIP[0]}",
-        bottom=f"{CHIP[0]} + {HBM[1] - HBM[0]} * {SHARE}",
+        top=f"{CHIP[0] + 4}",
+        bottom=f"{CHIP[0] + 4} + {CHIP[1] - CHIP[0]} * {SHARE}",
     )
 
 

@@ -18,9 +18,9 @@ NAMES = {
 }
 # Where a name stands from its mark, in points, and how it is aligned: none meets another's.
 PLACES = {
-    "scores": ((-9, 5), "right"),
+    "scores": ((-9, 1), "right"),
     "softmax": ((9, -4), "left"),
-    "mixing": ((-9, -5), "right"),
+    "mixing": ((-9, -8), "right"),
     "written out": ((9, -8), "left"),
     "fused": ((9, -15), "right"),
 }
