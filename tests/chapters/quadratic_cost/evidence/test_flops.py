@@ -14,9 +14,7 @@ from attention_limits.chapters.quadratic_cost.evidence import flops
 from attention_limits.evidence import rivals
 from attention_limits.shapes import MODELS, SHAPES
 
-EVIDENCE = {
-    name: piece for name, piece in vars(flops).items() if name in evidence_of("flops")
-}
+EVIDENCE = {name: piece for name, piece in vars(flops).items() if name in evidence_of("flops")}
 RIVALS = {
     f"{name}: {words}": gather
     for name, piece in EVIDENCE.items()
