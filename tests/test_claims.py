@@ -1,5 +1,6 @@
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -9,7 +10,7 @@ from helpers.sources import pages
 
 from attention_limits import chapters, claims
 from attention_limits.claims import Claim, Result
-from attention_limits.evidence import Evidence
+from attention_limits.evidence import Evidence, evidence, rivals
 
 ROOT = Path(__file__).parents[1]
 LEDGER = claims.load()
@@ -67,6 +68,30 @@ def test_evidence_is_marked_as_such(claim):
     """Without ``@evidence`` a build gathers it as often as pages show it."""
     pieces = {name: claims.resolve(claim, "evidence", name) for name in claim.evidence}
     assert [name for name, piece in pieces.items() if not hasattr(piece, "__wrapped__")] == []
+
+
+@pytest.mark.parametrize("claim", LEDGER.values(), ids=LEDGER)
+def test_evidence_names_a_rival_or_is_on_the_list_that_shrinks(claim):
+    """Evidence that nothing could fail is no evidence.
+
+    A new piece gets a rival: CONTRIBUTING, "A claim". Nothing joins ``without_rivals.yml``.
+    """
+    listed = claims.without_rivals().get(claim.chapter, [])
+    pieces = {name: claims.resolve(claim, "evidence", name) for name in claim.evidence}
+    lacking = {name for name, piece in pieces.items() if not rivals(piece)}
+    assert lacking <= set(listed), "these name no rival"
+    done = set(listed) & pieces.keys() - lacking
+    assert done == set(), "these have a rival by now: take them off without_rivals.yml"
+
+
+def test_what_waits_for_a_rival_is_still_there():
+    """A piece that has left the ledger stayed on the list, and its name was free to use."""
+    named: dict[str, set[str]] = {}
+    for claim in LEDGER.values():
+        named.setdefault(claim.chapter, set()).update(claim.evidence)
+    for chapter, listed in claims.without_rivals().items():
+        assert len(listed) == len(set(listed))
+        assert set(listed) <= named[chapter], "gone: take them off without_rivals.yml"
 
 
 @pytest.mark.parametrize("claim", LEDGER.values(), ids=LEDGER)
@@ -230,13 +255,18 @@ def fake(monkeypatch):
     derivations = ModuleType("attention_limits.chapters.locality.derivations")
     derivations.right = lambda: Proof()
     derivations.wrong = lambda: Proof(AssertionError("step 'sum': 4 is not 5"))
-    evidence = ModuleType("attention_limits.chapters.locality.evidence.fake")
-    evidence.true = lambda: Evidence(4, 4, 0, "apples", "counted")
-    evidence.untrue = lambda: Evidence(5, 4, 0, "apples", "counted")
-    evidence.broken = lambda: 1 / 0
-    evidence.boasting = lambda: ModuleType("holds")
-    evidence.CONSTANT = 4
-    for module in (derivations, evidence):
+    pieces = ModuleType("attention_limits.chapters.locality.evidence.fake")
+    marked = evidence(rivals={"a basket with a pear in it": {"pears": 1}})
+    pieces.true = marked(lambda pears=0: Evidence(4 + pears, 4, 0, "apples", "counted"))
+    pieces.untrue = marked(lambda pears=0: Evidence(5, 4, 0, "apples", "counted"))
+    pieces.broken = marked(lambda pears=0: 1 / 0)
+    pieces.fragile = marked(lambda pears=0: Evidence(4 / (1 - pears), 4, 0, "apples", "counted"))
+    pieces.boasting = marked(lambda pears=0: ModuleType("holds"))
+    pieces.gullible = marked(lambda pears=0: Evidence(4, 4, 0, "apples", "counted"))
+    pieces.lonely = evidence()(lambda: Evidence(4, 4, 0, "apples", "counted"))
+    pieces.unmarked = lambda: Evidence(4, 4, 0, "apples", "counted")
+    pieces.CONSTANT = 4
+    for module in (derivations, pieces):
         monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
@@ -269,6 +299,39 @@ def test_what_holds_is_reported_with_its_numbers(fake):
     assert evidence.detail == "4 apples (expected 4, exactly) · counted"
     assert evidence.evidence["value"] == 4
     assert evidence.seconds >= 0
+    [rival] = evidence.rivals
+    assert (rival["words"], rival["value"]) == ("a basket with a pear in it", 5)
+    assert claims.would_read(rival) == (
+        "would have read 5 apples (expected 4) for a basket with a pear in it"
+    )
+
+
+def test_a_listed_piece_may_have_no_rival_yet(fake, monkeypatch):
+    """The chapters from before the rule could not be built; or one of them freed another's."""
+    monkeypatch.setattr(claims, "without_rivals", lambda: {"locality": ["fake.lonely"]})
+    [listed] = claims.verify(claim_of(evidence=["fake.lonely"]))
+    assert (listed.ok, listed.rivals) == (True, ())
+    monkeypatch.setattr(claims, "without_rivals", lambda: {"attention": ["fake.lonely"]})
+    [other] = claims.verify(claim_of(evidence=["fake.lonely"]))
+    assert not other.ok
+
+
+def test_a_shared_piece_and_its_rivals_run_once(fake, monkeypatch):
+    """Each card that shows a piece had its rivals run once more."""
+    ran = []
+
+    @evidence(rivals={"a basket with a pear in it": {"pears": 1}})
+    def counted(pears=0):
+        ran.append(pears)
+        return Evidence(4 + pears, 4, 0, "apples", "counted")
+
+    monkeypatch.setattr(
+        sys.modules[f"{chapters.__name__}.locality.evidence.fake"], "x", counted, raising=False
+    )
+    twice = [replace(claim_of(evidence=["fake.x"]), id=name) for name in ("one", "two")]
+    results = list(claims.verify_all(twice, jobs=1))
+    assert ran == [0, 1]
+    assert [(result.claim, len(result.rivals)) for result in results] == [("one", 1), ("two", 1)]
 
 
 @pytest.mark.parametrize(
@@ -279,6 +342,18 @@ def test_what_holds_is_reported_with_its_numbers(fake):
         ([], ["fake.broken"], "ZeroDivisionError: division by zero"),
         ([], ["fake.boasting"], "TypeError: evidence must be an Evidence, got module"),
         ([], ["fake.gone"], "'fake.gone', which is no function"),
+        (
+            [],
+            ["fake.lonely"],
+            "4 apples (expected 4, exactly) · counted; but it names no rival: give",
+        ),
+        ([], ["fake.unmarked"], "must be marked with @evidence"),
+        ([], ["fake.fragile"], "rival 'a basket with a pear in it': ZeroDivisionError"),
+        (
+            [],
+            ["fake.gullible"],
+            "but a rival passes as well: it would have read 4 apples (expected 4) for a basket",
+        ),
     ],
 )
 def test_what_does_not_hold_says_why(fake, derivations, evidence, detail):

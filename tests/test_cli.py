@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import ModuleType
 
 import pytest
@@ -12,8 +12,8 @@ import pytest
 from attention_limits import claims
 from attention_limits.claims import Claim
 from attention_limits.cli import main
-from attention_limits.cli.verify import DEAR, STARTING, expected_seconds
-from attention_limits.evidence import Evidence
+from attention_limits.cli.verify import SLOW, STARTING, expected_seconds
+from attention_limits.evidence import Evidence, evidence
 from attention_limits.experiments import registry
 from attention_limits.experiments.registry import EXPERIMENTS
 
@@ -24,15 +24,17 @@ STATEMENTS = {
     "fake-broken": "Layers of $d_\\text{model}$ numbers break.",
     "later-open": "Nobody knows yet.",
 }
+ASSUMES = ("whole numbers", "$n < 5$")
 
 
 @pytest.fixture(autouse=True)
 def ledger(monkeypatch):
     """Four claims: one that holds, one that does not, one that crashes, one still open."""
     module = ModuleType("attention_limits.chapters.locality.evidence.fake")
-    module.true = lambda: Evidence(4, 4, 0, "apples", "counted")
-    module.untrue = lambda: Evidence(float("nan"), 4, 0, "apples", "counted")
-    module.broken = lambda: 1 / 0
+    marked = evidence(rivals={"a basket with a pear in it": {"pears": 1}})
+    module.true = marked(lambda pears=0: Evidence(4 + pears, 4, 0, "apples", "counted"))
+    module.untrue = marked(lambda pears=0: Evidence(float("nan"), 4, 0, "apples", "counted"))
+    module.broken = marked(lambda pears=0: 1 / 0)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     fakes = {
         "fake-true": ("false", ("fake.true",)),
@@ -41,7 +43,9 @@ def ledger(monkeypatch):
         "later-open": ("open", ()),
     }
     found = {
-        id: Claim(id, "locality", "article", STATEMENTS[id], verdict, (), names, (), "Counted.")
+        id: Claim(
+            id, "locality", "article", STATEMENTS[id], verdict, (), names, (), "Counted.", ASSUMES
+        )
         for id, (verdict, names) in fakes.items()
     }
     monkeypatch.setattr(claims, "load", lambda: found)
@@ -150,11 +154,16 @@ def test_json_is_a_list_that_machines_can_rely_on(capsys):
     verify("fake-untrue", "later-open", "--json")
     untrue, later = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert (untrue["id"], untrue["verdict"], untrue["ok"]) == ("fake-untrue", "qualified", False)
+    assert untrue["assumes"] == list(ASSUMES)
     assert [result["ok"] for result in untrue["results"]] == [False, True]
     for result in untrue["results"]:
-        assert set(result) == {"claim", "kind", "name", "ok", "detail", "evidence", "seconds"}
+        assert set(result) == {field.name for field in fields(claims.Result)}
         assert result["evidence"]["holds"] is result["ok"]
-    assert later == {"id": "later-open", "verdict": "open", "ok": False, "results": []}
+        [rival] = result["rivals"]
+        assert (rival["words"], rival["unit"]) == ("a basket with a pear in it", "apples")
+        assert rival["holds"] is False
+    assert (rival["value"], rival["found"], rival["expectation"]) == (5, "5 apples", "4")
+    assert (later["id"], later["ok"], later["results"]) == ("later-open", False, [])
 
 
 def test_a_claim_is_stated_and_judged_before_its_checks(capsys):
@@ -165,7 +174,9 @@ def test_a_claim_is_stated_and_judged_before_its_checks(capsys):
         "  claim    The softmax’s cost is cubic in $n$.\n"
         "  verdict  false (refuted)\n"
         "  reason   Counted.\n"
+        "  assumes  whole numbers; $n < 5$\n"
         "  ✓ evidence fake.true (0.00 s): 4 apples (expected 4, exactly) · counted\n"
+        "      would have read 5 apples (expected 4) for a basket with a pear in it\n"
         "\n"
         "1 check of 1 claim: all passed\n"
         '  the verdict "false" stands: fake-true\n'
@@ -221,9 +232,9 @@ def test_more_processes_are_expected_to_take_less_time(ledger):
 
 
 def test_what_takes_long_is_still_there():
-    """A dear piece was renamed, and the announcement forgot it."""
+    """A slow piece was renamed, and the announcement forgot it."""
     named = {name for claim in LEDGER.values() for _, name in claim.pieces}
-    assert named >= DEAR.keys()
+    assert named >= SLOW.keys()
 
 
 def test_an_interrupt_ends_without_a_traceback(monkeypatch, capsys):

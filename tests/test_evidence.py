@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attention_limits import claims
-from attention_limits.evidence import Evidence
+from attention_limits.evidence import Evidence, evidence, rivals
 from attention_limits.store import STORE
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e9, max_value=1e9)
@@ -150,6 +150,10 @@ def test_slack_above_one_is_what_fails(deviation, tolerance):
     assert evidence.holds == (evidence.slack <= 1)
 
 
+def red(words):
+    return f'<span class="refused">✗ **{words}**</span>'
+
+
 # --- how it reads -----------------------------------------------------------------------
 
 
@@ -157,13 +161,15 @@ def test_slack_above_one_is_what_fails(deviation, tolerance):
     ("evidence", "line"),
     [
         (found(2), "✓ **2 × forward** (expected 2, exactly) · FlopCounterMode, n = 256"),
-        (found(3), "✗ **3 × forward** (expected 2, exactly) · FlopCounterMode, n = 256"),
+        (found(3), red("3 × forward") + " (expected 2, exactly) · FlopCounterMode, n = 256"),
         (found(2.05, tolerance=0.1), "✓ **2.05 × forward** (expected 2 ± 0.1) · FlopCounterMode,"),
-        (found(math.nan), "✗ **nan × forward** (expected 2, exactly)"),
+        (found(math.nan), red("nan × forward") + " (expected 2, exactly)"),
         (found(2.5, tolerance=0.1, relation=">"), "(expected > 2 by more than 0.1)"),
         (found(1, relation="<"), "(expected < 2)"),
         (found(2, unit=""), "✓ **2** (expected"),
-        (found(25_769_803_776, unit="FLOPs"), "✗ **25,769,803,776 FLOPs**"),
+        (found(25_769_803_776, unit="FLOPs"), red("25,769,803,776 FLOPs")),
+        (found(4_102.4, unit="numbers"), red("4,102 numbers")),
+        (found(3.14159e-7), red("3.142e-07 × forward")),
     ],
 )
 def test_reads_as_one_line_of_markdown(evidence, line):
@@ -225,6 +231,39 @@ def test_the_books_evidence_holds_and_its_tolerance_tests_something(claim, name,
     assert evidence.slack is None or evidence.slack > 0.1, f"too wide a tolerance: {evidence}"
 
 
+RIVALS = {
+    f"{claim.id}-{name}-{words}": (function, read)
+    for claim in LEDGER.values()
+    for name in claim.evidence
+    for function in [claims.resolve(claim, "evidence", name)]
+    for words, read in rivals(function).items()
+}
+
+
+@pytest.mark.parametrize(("piece", "read"), RIVALS.values(), ids=RIVALS)
+def test_the_books_evidence_refuses_its_rivals(piece, read, monkeypatch):
+    """A program that is wrong in just the way that the claim denies would pass for right.
+
+    It is refused by a number of the same kind, not by an exception, or by a measure that breaks
+    down: anything would refuse that.
+    """
+    if RESULTS:
+        monkeypatch.setenv(STORE, str(RESULTS[0]))
+    rival, honest = read(), piece()
+    assert not rival.holds, f"passes as well: {rival}"
+    assert math.isfinite(rival.value), f"refused without a number: {rival}"
+    assert (rival.unit, rival.relation) == (honest.unit, honest.relation)
+
+
+def test_rivals_are_named_in_words_that_end_a_sentence():
+    """The card said "would have read 8 × for A softmax that writes out its Jacobians.."."""
+    for words in {words for function, _ in RIVALS.values() for words in rivals(function)}:
+        assert words == " ".join(words.split())
+        assert not words.endswith((".", ",", ";"))
+        assert not words.startswith(("A ", "An ", "The ", "for "))
+        assert words.count("$") % 2 == 0
+
+
 @pytest.mark.parametrize("odd", [5, 3, math.nan])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_count_that_differs_is_enough(odd, place):
@@ -245,3 +284,41 @@ def test_no_counts_are_no_evidence():
     """A sweep over nothing would hold of anything."""
     with pytest.raises(ValueError, match="values"):
         Evidence.exactly([], expected=4, unit="×", how="counted")
+
+
+# --- rivals -----------------------------------------------------------------------------
+
+
+def basket(rivals):
+    """A piece of evidence that counts apples, and a list of what it was called with."""
+    called = []
+
+    @evidence(rivals=rivals)
+    def four_apples(pears=0):
+        called.append(pears)
+        return Evidence(4 + pears, 4, 0, "apples", "counted")
+
+    return four_apples, called
+
+
+def test_a_rival_takes_the_place_of_what_is_claimed():
+    """A rival was never run, or the wrong one under its words."""
+    piece, _ = basket({"a pear": {"pears": 1}, "two pears": {"pears": 2}})
+    read = {words: read().value for words, read in rivals(piece).items()}
+    assert (piece().value, read) == (4, {"a pear": 5, "two pears": 6})
+
+
+def test_in_a_build_each_rival_runs_once(tmp_path, monkeypatch):
+    """The card ran each rival again that a cell, or another card, had run; or mixed them up."""
+    monkeypatch.setenv(STORE, str(tmp_path))
+    for _ in range(2):
+        piece, called = basket({"a pear": {"pears": 1}, "two pears": {"pears": 2}})
+        assert [read().value for read in rivals(piece).values()] == [5, 6]
+        assert piece().value == 4
+    assert called == []
+
+
+def test_a_rival_of_something_else_than_evidence_is_refused():
+    """A plain function was taken for evidence without rivals."""
+    with pytest.raises(ValueError, match="must be marked with @evidence"):
+        rivals(basket)

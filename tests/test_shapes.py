@@ -8,8 +8,8 @@ from attention_limits.chapters.quadratic_cost.derivations.flops import (
     CROSSOVER,
     MODEL_CROSSOVER,
 )
-from attention_limits.chapters.quadratic_cost.derivations.inference import WEIGHTS
-from attention_limits.shapes import MODELS, ROTARY, SHAPES
+from attention_limits.chapters.quadratic_cost.derivations.inference import CACHE, WEIGHTS
+from attention_limits.shapes import MEMORY, MODELS, ROTARY, SHAPES
 
 REFERENCES = Path(__file__).parents[1] / "references.bib"
 
@@ -37,6 +37,29 @@ def test_crossovers_that_the_text_quotes(name, tokens):
 def test_the_weights_add_up_to_what_the_models_are_named_after(name, billions):
     """A wrong number of layers, words or tables: the 8B's second table alone is half a billion."""
     assert WEIGHTS(b=1, **SHAPES[name].whole) / 1e9 == pytest.approx(billions, rel=0.04)
+
+
+def test_every_model_has_its_memory():
+    """A figure of caches left a model out."""
+    assert MEMORY.keys() == MODELS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [("DeepSeek-V3", 671), ("Kimi Linear", 49), ("Qwen3-32B", 32.8), ("Gemma-3 27B", 27)],
+)
+def test_the_parameters_add_up_to_what_was_published(name, billions):
+    """Experts that a token does not visit have to be held all the same."""
+    assert MEMORY[name].parameters / 1e9 == pytest.approx(billions, rel=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.keys() & SHAPES.keys()))
+def test_one_model_has_one_cache(name):
+    """The formula of a shape and the facts of a model told two stories of its memory."""
+    shape, memory = SHAPES[name], MEMORY[name]
+    sizes = {s: shape.whole[s] for s in ("layers", "d_model", "h", "g")}
+    assert CACHE(n=1, b=1, **sizes) == memory.kappa
+    assert WEIGHTS(b=1, **shape.whole) == memory.parameters
 
 
 @pytest.mark.parametrize("name", sorted(MODELS.keys() & SHAPES.keys()))

@@ -12,7 +12,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields, replace
@@ -24,7 +24,7 @@ import yaml
 
 from attention_limits import store
 from attention_limits.checks import check_count
-from attention_limits.evidence import Evidence
+from attention_limits.evidence import Evidence, rivals
 
 VERDICTS = {
     "holds": "true as stated",
@@ -73,7 +73,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of running one derivation or one piece of evidence."""
+    """What came of running one derivation or one piece of evidence.
+
+    Each of ``rivals`` is what the piece would have read for one: its ``words``, all that
+    ``Evidence.to_dict`` has, and ``found`` and ``expectation`` as they are printed.
+    """
 
     claim: str
     kind: str
@@ -82,6 +86,7 @@ class Result:
     detail: str
     evidence: dict[str, object] | None
     seconds: float
+    rivals: tuple[dict[str, object], ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Every field, ready for JSON."""
@@ -190,6 +195,7 @@ def home(claim: Claim, kind: str, name: str) -> tuple[str, str]:
 def verify(claim: Claim) -> Generator[Result, None, None]:
     """Prove each derivation of a claim and gather each piece of its evidence, one result each.
 
+    A piece passes if it holds and refuses each of its rivals, of which it has at least one.
     Whatever goes wrong with one of them, it is a result that is not ok and says what went wrong,
     and the next one has its turn.
     """
@@ -225,31 +231,63 @@ def verify_all(chosen: Iterable[Claim], jobs: int | None = None) -> Generator[Re
             yield replace(_result(futures[home(*piece)], piece), claim=piece[0].id)
 
 
-_Outcome = tuple[bool, str, dict[str, object] | None]
-
-
 def _checked(claim: Claim, kind: str, name: str) -> Result:
     """The result of one piece; whatever goes wrong is part of it."""
     start = time.perf_counter()
     try:
-        function = resolve(claim, kind, name)
-        module, own = home(claim, kind, name)
-        outcome: _Outcome = store.kept(module, f"{own}.{kind}", lambda: _RUN[kind](function))
+        outcome = _RUN[kind](claim, name)
     except Exception as error:
-        outcome = False, f"{type(error).__name__}: {error}", None
-    return Result(claim.id, kind, name, *outcome, time.perf_counter() - start)
+        outcome = {"ok": False, "detail": f"{type(error).__name__}: {error}", "evidence": None}
+    return Result(claim.id, kind, name, **outcome, seconds=time.perf_counter() - start)
 
 
-def _prove(derivation: Callable) -> _Outcome:
-    derivation().prove()
-    return True, "every step proven", None
+def _prove(claim: Claim, name: str) -> dict[str, Any]:
+    derivation: Callable = resolve(claim, "derivation", name)
+    module, own = home(claim, "derivation", name)
+    store.kept(module, f"{own}.proof", lambda: bool(derivation().prove()))
+    return {"ok": True, "detail": "every step proven", "evidence": None}
 
 
-def _gather(evidence: Callable) -> _Outcome:
-    found = evidence()
-    if not isinstance(found, Evidence):
-        raise TypeError(f"evidence must be an Evidence, got {type(found).__name__}")
-    return found.holds, str(found), found.to_dict()
+def _gather(claim: Claim, name: str) -> dict[str, Any]:
+    """What a piece finds, and would have found of its rivals, none of which may pass."""
+    piece: Callable = resolve(claim, "evidence", name)
+    found = piece()
+    against = tuple(_against(words, read) for words, read in rivals(piece).items())
+    passing = [would_read(rival) for rival in against if rival["holds"]]
+    ok, detail = found.holds and not passing, str(found)
+    if passing:
+        detail += f"; but a rival passes as well: it {passing[0]}"
+    if not against and name not in without_rivals().get(claim.chapter, ()):
+        ok, detail = False, f"{detail}; but {NO_RIVAL}"
+    return {"ok": ok, "detail": detail, "evidence": found.to_dict(), "rivals": against}
+
+
+NO_RIVAL = (
+    "it names no rival: give it @evidence(rivals={words: arguments}) with a small program, or a "
+    "world, that is wrong in just the way that the claim denies (CONTRIBUTING, A claim)"
+)
+
+
+def _against(words: str, read: Callable[[], Evidence]) -> dict[str, object]:
+    try:
+        found = read()
+    except Exception as error:
+        raise ValueError(f"rival {words!r}: {type(error).__name__}: {error}") from error
+    reading = {"found": found.found, "expectation": found.expectation}
+    return {"words": words} | reading | found.to_dict()
+
+
+def would_read(rival: Mapping) -> str:
+    """What a piece would have found of a rival, in words that follow its name; Markdown."""
+    expected = f"(expected {rival['expectation']})"
+    return f"would have read {rival['found']} {expected} for {rival['words']}"
+
+
+@functools.cache
+def without_rivals() -> dict[str, list[str]]:
+    """The pieces that are older than the rule that each has a rival, by chapter."""
+    path = resources.files("attention_limits") / "without_rivals.yml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 _RUN = {"derivation": _prove, "evidence": _gather}

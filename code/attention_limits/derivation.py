@@ -4,6 +4,7 @@ A :class:`Derivation` is an ordered list of steps, each with a left side, a righ
 Displaying one proves it first, so a chapter cannot print an equation that does not hold.
 """
 
+import functools
 import hashlib
 import random
 from collections.abc import Iterator, Mapping
@@ -83,9 +84,9 @@ class Step:
         drawn = random.Random(self.name)
         free = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: symbol.name)
         for _ in range(POINTS):
-            point = {symbol: _draw(symbol, drawn) for symbol in free}
-            a, b = (side.subs(point).doit().evalf(DIGITS) for side in (left, right))
-            at = "".join(f", {symbol} = {value}" for symbol, value in point.items())
+            point = tuple((symbol, _draw(symbol, drawn)) for symbol in free)
+            a, b = (_value(side, point) for side in (left, right))
+            at = "".join(f", {symbol} = {value}" for symbol, value in point)
             if not (a.is_finite and b.is_finite):
                 raise NotProven(f"step {self.name!r}: a side is not a finite number{at}")
             if abs(a - b) > 10 ** (10 - DIGITS) * max(1, abs(a)):
@@ -141,6 +142,34 @@ class Derivation:
         return "\n".join(f"{s.name}: {_plain(s.lhs)} = {_plain(s.rhs)}" for s in self.steps)
 
 
+@dataclass(frozen=True)
+class Caught:
+    """What the proof of a step says against it; false if that is nothing."""
+
+    step: Step
+    message: str
+
+    def __bool__(self) -> bool:
+        return bool(self.message)
+
+    def __str__(self) -> str:
+        return self.message or f"step {self.step.name!r}: nothing to be said against it"
+
+    def _repr_markdown_(self) -> str:
+        left, right = (latex(_plain(side)) for side in (self.step.lhs, self.step.rhs))
+        sign, mark = ("\\neq", '<span class="refused">✗</span>') if self else ("=", "✓")
+        return f"$$\n{left} {sign} {right}\n$$\n\n{mark} {self}"
+
+
+def caught(step: Step, where: Mapping[sp.Symbol, sp.Expr] | None = None) -> Caught:
+    """Try to prove a step, and show what comes of it: a slip is a result here, and no error."""
+    try:
+        step.prove(where)
+    except NotProven as error:
+        return Caught(step, str(error))
+    return Caught(step, "")
+
+
 def ratio(above: sp.Expr, below: sp.Expr) -> sp.Expr:
     """A fraction that prints as it is, before anything cancels."""
     return sp.Mul(above, sp.Pow(below, -1, evaluate=False), evaluate=False)
@@ -155,6 +184,11 @@ def _written_out(side: sp.Expr | sp.MatrixBase, where: Mapping) -> sp.Expr | sp.
 
 def _plain(side: sp.Expr | sp.MatrixBase | Formula) -> sp.Expr | sp.MatrixBase:
     return side.expr if isinstance(side, Formula) else sp.sympify(side)
+
+
+@functools.lru_cache(maxsize=2 * POINTS)  # who looks for slips tries one left side many times
+def _value(side: sp.Expr, point: tuple[tuple[sp.Symbol, sp.Number], ...]) -> sp.Expr:
+    return side.subs(dict(point)).doit().evalf(DIGITS)
 
 
 def _normal_forms(difference: sp.Expr) -> Iterator[sp.Expr]:

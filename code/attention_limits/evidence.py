@@ -94,26 +94,30 @@ class Evidence:
         return asdict(self) | numbers | {"tolerance": float(self.tolerance), "holds": self.holds}
 
     def __str__(self) -> str:
-        return f"{self._found} {self._source}"
+        return f"{self.found} {self._source}"
 
     def _repr_markdown_(self) -> str:
-        return f"{'✓' if self.holds else '✗'} **{self._found}** {self._source}"
+        found = f"{'✓' if self.holds else '✗'} **{self.found}**"
+        return f"{found if self.holds else _in_red(found)} {self._source}"
 
     @property
-    def _found(self) -> str:
+    def found(self) -> str:
+        """The number with its unit, as in "2 × forward"."""
         return f"{_readable(self.value)} {self.unit}".strip()
 
     @property
-    def _source(self) -> str:
-        return f"(expected {self._expectation}) · {' '.join(self.how.split())}"
-
-    @property
-    def _expectation(self) -> str:
+    def expectation(self) -> str:
+        """What the number was to be, as in "4 ± 0.1" or "> 4 by more than 0.1"."""
         expected, tolerance = _readable(self.expected), _readable(self.tolerance)
         if self.relation == "=":
-            return f"{expected} ± {tolerance}" if self.tolerance else f"{expected}, exactly"
+            return f"{expected} ± {tolerance}" if self.tolerance else expected
         margin = f" by more than {tolerance}" if self.tolerance else ""
         return f"{self.relation} {expected}{margin}"
+
+    @property
+    def _source(self) -> str:
+        exactly = ", exactly" if self.relation == "=" and not self.tolerance else ""
+        return f"(expected {self.expectation}{exactly}) · {' '.join(self.how.split())}"
 
 
 def evidence(
@@ -124,8 +128,9 @@ def evidence(
         @evidence(rivals={"a softmax that writes out its Jacobians": dict(softmax=cubic_softmax)})
         def backward_grows_with_the_square(softmax=torch.softmax) -> Evidence: ...
 
-    Within a build of the book it runs once: called without arguments, it is looked up in the
-    build's ``store`` first; with some, or outside a build, it is always gathered.
+    Within a build of the book it runs once, and once for each rival: called without arguments, it
+    is looked up in the build's ``store`` first; with some, or outside a build, it is always
+    gathered.
 
     Args:
         rivals: what a **rival** is, in words that follow "it would have read 3 for", and the
@@ -139,8 +144,7 @@ def evidence(
         def gathered(*args: Any, **kwargs: Any) -> Evidence:
             if args or kwargs:
                 return function(*args, **kwargs)
-            module, name = function.__module__, function.__name__
-            return Evidence(**store.kept(module, name, lambda: _fields(function())))
+            return _kept(function, function.__name__)
 
         setattr(gathered, _RIVALS, rivals)
         return gathered
@@ -160,12 +164,28 @@ def rivals(function: Callable[..., Evidence]) -> dict[str, Callable[[], Evidence
     given = getattr(function, _RIVALS, None)
     if given is None:
         raise ValueError(f"function must be marked with @evidence, got {function!r}")
-    return {words: functools.partial(function, **given[words]) for words in given}
+    names = {words: f"{function.__name__}.rival{k}" for k, words in enumerate(given)}
+    return {
+        words: functools.partial(_kept, function, names[words], **arguments)
+        for words, arguments in given.items()
+    }
+
+
+def _kept(function: Callable[..., Evidence], name: str, /, **arguments: Any) -> Evidence:
+    """What a function finds, from the build's store if it is there under this name."""
+    found = store.kept(function.__module__, name, lambda: _fields(function(**arguments)))
+    return Evidence(**found)
 
 
 def _fields(found: Evidence) -> dict[str, object]:
     """As JSON keeps them, and gives them back: NumPy's numbers are no numbers to it."""
+    if not isinstance(found, Evidence):
+        raise TypeError(f"evidence must be an Evidence, got {type(found).__name__}")
     return {k: v.item() if hasattr(v, "item") else v for k, v in asdict(found).items()}
+
+
+def _in_red(words: str) -> str:
+    return f'<span class="refused">{words}</span>'
 
 
 def _finite(number: float) -> float | None:
@@ -174,5 +194,8 @@ def _finite(number: float) -> float | None:
 
 def _readable(number: float) -> str:
     """A count with all its digits in groups of three, anything else to four significant ones."""
-    whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15
-    return f"{int(number):,}" if whole else f"{float(number):.4g}"
+    if not math.isfinite(number) or abs(number) >= 1e15:
+        return f"{float(number):.4g}"
+    if number == int(number):
+        return f"{int(number):,}"
+    return f"{float(number):,.0f}" if abs(number) >= 1_000 else f"{float(number):.4g}"

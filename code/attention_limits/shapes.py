@@ -27,7 +27,7 @@ class Shape:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What a layer's formulas take, the length of the text aside."""
+        """What a layer's formulas take, the sequence length aside."""
         return {k: v for k, v in asdict(self).items() if k in ("d_model", "h", "g", "f", "c")}
 
     @property
@@ -209,5 +209,67 @@ ROTARY = {
         Rotary("Llama-2 7B", 10_000, 128, 4096, LLAMA2),
         Rotary("Llama-3 8B", 500_000, 128, 8192, LLAMA3),
         Rotary("Qwen3-32B", 1_000_000, 128, 32768, QWEN3),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One of ``MODELS`` as inference sees it: what has to be held, and read for each token."""
+
+    name: str
+    kappa: int  # numbers that each token leaves in the cache, in all layers together
+    weights: int  # of all layers, experts that a token does not visit included
+    table: int  # numbers in one embedding table
+    tables: int  # 1 if the output shares the input's
+    steady: int = 0  # numbers in full windows and in states, which do not grow
+
+    @classmethod
+    def of(cls, shape: Shape) -> "Memory":
+        """A model whose layers are all the same and attend to everything."""
+        kappa = shape.layers * shape.g * 2 * (shape.d_model // shape.h)
+        weights, table = MODELS[shape.name].weights, shape.vocabulary * shape.d_model
+        return cls(shape.name, kappa, weights, table, shape.tables)
+
+    @property
+    def parameters(self) -> int:
+        """All weights, those of the embeddings included."""
+        return self.weights + self.tables * self.table
+
+
+MEMORY = {
+    memory.name: memory
+    for memory in (
+        *(Memory.of(SHAPES[name]) for name in MODELS if name in SHAPES),
+        # Latent attention keeps 512 numbers and 64 with positions, whatever the number of heads.
+        Memory(
+            "DeepSeek-V3",
+            61 * (512 + 64),
+            61 * _latent(7168, 128, 1536)
+            + 3 * 3 * 7168 * 18432
+            + 58 * 7168 * (256 + 257 * 3 * 2048),
+            129280 * 7168,
+            2,
+        ),
+        Memory("Qwen3-32B", 64 * 8 * 2 * 128, MODELS["Qwen3-32B"].weights, 151936 * 5120, 2),
+        Memory(
+            "Gemma-3 27B",
+            10 * 16 * 2 * 128,
+            MODELS["Gemma-3 27B"].weights,
+            262144 * 5376,
+            1,
+            steady=52 * 1024 * 16 * 2 * 128,
+        ),
+        Memory(
+            "Kimi Linear",
+            7 * (512 + 64),
+            7 * _latent(2304, 32, 0)
+            + 20 * _delta(2304, 32, 128)
+            + 3 * 2304 * 9216
+            + 26 * 2304 * (256 + 257 * 3 * 1024),
+            163840 * 2304,
+            2,
+            steady=20 * 32 * 128 * 128,
+        ),
     )
 }

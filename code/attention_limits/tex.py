@@ -46,9 +46,10 @@ def lines(expr: sp.Basic, width: int) -> list[str]:
 
 
 def printed_length(tex: str) -> int:
-    """About how many characters wide TeX prints: a command is one, and braces are none."""
+    """About how many characters wide TeX prints: a function's name, else a command is one."""
     above = re.sub(r"\\frac\{(.*?)\}\{.*?\}", r"\1", tex)  # the denominator stands underneath
-    return len(re.sub(r"\\[a-z]+\*?|[{}\s]|\\,", "", above.replace(r"\text", "")))
+    named = re.sub(r"\\(sin|cos|tanh|log|lim)", r"\1", above.replace(r"\text", ""))
+    return len(re.sub(r"\\[a-z]+\*?|[{}\s]|\\,", "", named))
 
 
 class _Printer(LatexPrinter):

@@ -8,7 +8,7 @@ import functools
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from attention_limits import claims, closure
 from attention_limits_book.directive import Faces
-from attention_limits_book.notebooks.blocks import body, quote
+from attention_limits_book.notebooks.blocks import body, details, quote
 from attention_limits_book.notebooks.inline import inline
 from attention_limits_book.notebooks.page import Page, look_up
 from attention_limits_book.notebooks.syntax import Directive, error_at
@@ -86,7 +86,7 @@ def _results(env, claim: claims.Claim) -> list[dict]:
 
 
 class ClaimCard(SphinxDirective):
-    """``{claim} id``: the claim, its verdict, the reason and what was measured just now."""
+    """``{claim} id``: the claim, its verdict, the reason, what it assumes and what it refuses."""
 
     required_arguments = 1
     has_content = True
@@ -102,11 +102,22 @@ class ClaimCard(SphinxDirective):
         standard = cast(StandardDomain, self.env.get_domain("std"))
         standard.note_hyperlink_target(label, self.env.docname, label, claim.statement)
         card += self.parse_text_to_nodes(_headline(claim))
-        card += self.parse_text_to_nodes(claim.reason)
-        card += _folded(_results(self.env, claim))
+        for text in (claim.reason, _assumes(claim.assumes)):
+            card += self.parse_text_to_nodes(text)
+        card += self._folded(_results(self.env, claim))
         card += self.parse_text_to_nodes(_sources(claim))
         self.state.nested_parse(self.content, self.content_offset, card)
         return [card]
+
+    def _folded(self, results: list[dict]) -> list[nodes.Node]:
+        """The pieces behind one line: the chapter around the card has shown what they found."""
+        before = f'<details class="checks"><summary>{_summary(results)}</summary>'
+        pieces = self.parse_text_to_nodes(_pieces(results, found=False))
+        return [
+            nodes.raw("", before, format="html"),
+            nodes.container("", *pieces, classes=["pieces"]),
+            nodes.raw("", "</details>", format="html"),
+        ]
 
 
 class VerdictTable(SphinxDirective):
@@ -133,7 +144,9 @@ class VerdictTable(SphinxDirective):
             # The reference fails the build, should no chapter show the claim.
             link = f"{claim.reason} {{ref}}`Argued here <claim-{claim.id}>`."
             row += self.parse_text_to_nodes(link)
-            row += _pieces(_results(self.env, claim))
+            row += self.parse_text_to_nodes(_assumes(claim.assumes))
+            pieces = self.parse_text_to_nodes(_pieces(_results(self.env, claim), found=True))
+            row += nodes.container("", *pieces, classes=["pieces"])
         row += self.parse_text_to_nodes(_sources(claim))
         return row
 
@@ -146,29 +159,36 @@ def _sources(claim: claims.Claim) -> str:
     return f"Sources: {{cite:t}}`{','.join(claim.citations)}`" if claim.citations else ""
 
 
-def _folded(results: list[dict]) -> list[nodes.Node]:
-    """The same list behind one line: the chapter around the card has shown most of it already."""
+def _assumes(assumptions: Sequence[str]) -> str:
+    return f"**Assumes:** {'; '.join(assumptions)}." if assumptions else ""
+
+
+def _summary(results: Sequence[Mapping]) -> str:
+    """How many pieces passed, and how many of those that measure have a rival to refuse."""
     passed = sum(result["ok"] for result in results)
     count = "1 check" if len(results) == 1 else f"{len(results)} checks"
-    summary = f"{count}, {'all passed' if passed == len(results) else f'{passed} passed'}"
-    before = f'<details class="checks"><summary>{summary}</summary>'
-    return [
-        nodes.raw("", before, format="html"),
-        _pieces(results),
-        nodes.raw("", "</details>", format="html"),
-    ]
+    measured = [result for result in results if result["kind"] == "evidence"]
+    severe = sum(bool(result["rivals"]) for result in measured)
+    each = {
+        len(measured): "each piece of evidence refuses its rivals",
+        0: "no piece of evidence names a rival yet",
+    }
+    refusing = each.get(severe, f"{severe} of {len(measured)} pieces of evidence refuse a rival")
+    return f"{count}, {'all passed' if passed == len(results) else f'{passed} passed'}; {refusing}"
 
 
-def _pieces(results: list[dict]) -> nodes.Node:
-    """What the claim stands on: each derivation and piece of evidence, as it came out."""
-    items = nodes.bullet_list(classes=["pieces"])
+def _pieces(results: Sequence[Mapping], *, found: bool) -> str:
+    """A list of pieces: what each would have read for its rivals and, if asked, what it found.
+
+    A chapter has shown on the same page what was found.
+    """
+    lines = []
     for result in results:
-        mark = "✓" if result["ok"] else "✗"
-        line = nodes.paragraph("", f"{mark} ")
-        line += nodes.literal("", result["name"])
-        line += nodes.Text(f" {result['detail']}")
-        items += nodes.list_item("", line)
-    return items
+        shown = found or not result["ok"] or result["kind"] == "derivation"
+        detail = " ".join(result["detail"].split()) if shown else ""
+        lines.append(f"- {'✓' if result['ok'] else '✗'} `{result['name']}` {detail}".rstrip())
+        lines += [f"  - {claims.would_read(rival)}" for rival in result["rivals"]]
+    return "\n".join(lines)
 
 
 # --- In notebooks -------------------------------------------------------------------------------
@@ -179,9 +199,14 @@ def _claim_in_notebook(directive: Directive, page: Page) -> str:
     statement, reason = (
         _claim_text(claim, part, directive.line, page) for part in ("statement", "reason")
     )
+    results = claim.get("results", ())
+    listed = _pieces(results, found=False).split("\n")
+    pieces = "\n".join(inline(line, directive.line, page) for line in listed)
     return quote(
         f"**Claim.** {statement}",
         f"**Verdict: {claim['verdict']}.** {reason}".rstrip(),
+        inline(_assumes(claim.get("assumes", ())), directive.line, page),
+        details(_summary(results), pieces) if results else "",
         body(directive, page),
     )
 
@@ -199,7 +224,8 @@ def _verdicts_in_notebook(directive: Directive, page: Page) -> str:
             _table_cell(_claim_text(claim, part, directive.line, page))
             for part in ("statement", "reason")
         )
-        rows.append(f"| {statement} | {claim['verdict']} | {reason} |")
+        assumes = _table_cell(inline(_assumes(claim.get("assumes", ())), directive.line, page))
+        rows.append(f"| {statement} | {claim['verdict']} | {f'{reason} {assumes}'.strip()} |")
     return "\n".join(rows)
 
 

@@ -43,13 +43,16 @@ def _offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict
 def _write(app: Sphinx, pagename: str, source: Path) -> str:
     (bibliography,) = app.config.bibtex_bibfiles
     short, long = _references(Path(app.srcdir, bibliography))
-    env: Any = app.env  # where ``claims`` has put the ledger
+    env: Any = app.env  # where ``claims`` has put the ledger and what came of it
     labels = cast(StandardDomain, env.get_domain("std")).labels
     try:
         notebook = notebooks.convert(
             source.read_text(encoding="utf-8"),
             faces=faces.IN_NOTEBOOKS,
-            claims={claim.id: asdict(claim) for claim in env.claims.values()},
+            claims={
+                claim.id: asdict(claim) | {"results": env.claim_results[claim.id]}
+                for claim in env.claims.values()
+            },
             references=short,
             bibliography=long,
             page_titles={name: title.astext() for name, title in env.titles.items()},

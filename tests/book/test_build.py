@@ -88,7 +88,7 @@ def test_a_rebuild_repeats_what_has_changed_and_no_more(book):
     """A reader of the book would see old numbers, or its author would wait for nothing."""
     first = book.build()
     assert first.status == 0, first.output
-    assert first.ran == ["evidence", "first", "second"]
+    assert first.ran == ["evidence", "first", "rival", "rival", "second"]
 
     unchanged = book.build()
     assert unchanged.status == 0, unchanged.output
@@ -111,7 +111,7 @@ def test_a_rebuild_repeats_what_has_changed_and_no_more(book):
     book.write("constraints.txt", "numpy==2.1\n")
     new_versions = book.build()
     assert new_versions.status == 0, new_versions.output
-    assert new_versions.ran == ["evidence", "first", "second"]
+    assert new_versions.ran == ["evidence", "first", "rival", "rival", "second"]
 
 
 def test_a_page_that_was_executed_stays_in_the_cache(tmp_path, monkeypatch):
@@ -146,6 +146,25 @@ def test_evidence_that_does_not_hold_fails_every_build(book):
         assert built.status != 0
         assert "claim two-and-two: tiny.five: 5 apples (expected 4, exactly)" in built.output
     assert built.ran == [], "evidence that was gathered is gathered again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("piece", "complaint"),
+    [
+        ("lonely", "it names no rival: give it @evidence"),
+        ("gullible", "a rival passes as well: it would have read 4 apples (expected 4) for a bask"),
+    ],
+)
+def test_evidence_that_nothing_could_fail_fails_the_build(book, piece, complaint):
+    """A verdict was published that stands on evidence which a wrong program passes, too."""
+    book.write("chapters/first.md", "# First\n\n```{claim} two-and-two\n```\n")
+    book.contents("chapters/first")
+    book.claim({**CLAIM, "evidence": [f"tiny.{piece}"]}, OPEN)
+    built = book.build()
+    assert built.status != 0
+    assert f"claim two-and-two: tiny.{piece}: 4 apples" in built.output
+    assert complaint in built.output
 
 
 # --- the same book twice ------------------------------------------------------------------------

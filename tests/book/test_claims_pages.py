@@ -1,5 +1,6 @@
 """Claim cards and the table of verdicts, as the reader's browser gets them."""
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from helpers.small_book import CLAIM, OPEN, Book
@@ -49,12 +50,31 @@ def test_a_card_typesets_its_mathematics(card):
     assert "$" not in words(card)
 
 
-def test_a_card_lists_each_piece_with_the_number_just_measured(card):
-    """A verdict is shown without what it stands on, or with numbers of another day."""
-    assert [words(piece) for piece in card.select("li")] == [
-        "✓ addition every step proven",
-        "✓ tiny.four 4 apples (expected 4, exactly) · counted by hand",
-    ]
+RIVALS = [
+    r"would have read 5 apples (expected 4) for a basket with \(1\) pear",
+    "would have read 0 apples (expected 4) for an empty basket",
+]
+
+
+def pieces(part):
+    """The pieces of a card or a row, each with what it would have read for its rivals."""
+    for piece in part.select(".pieces > ul > li"):
+        rivals = [words(rival.extract()) for rival in piece.select("li")]
+        yield words(piece), rivals
+
+
+def test_a_card_says_what_a_verdict_assumes(card):
+    """A verdict under conditions was read as one without."""
+    assert r"Assumes: whole numbers; \(n < 5\)." in words(card)
+
+
+def test_a_card_lists_each_piece_with_what_it_refuses(card):
+    """A verdict is shown without what it stands on, or what its chapter shows is shown again."""
+    checks = BeautifulSoup(str(card.select_one("details.checks")), "html.parser")
+    assert (
+        words(checks.summary) == "2 checks, all passed; each piece of evidence refuses its rivals"
+    )
+    assert list(pieces(checks)) == [("✓ addition every step proven", []), ("✓ tiny.four", RIVALS)]
 
 
 def test_a_card_keeps_what_the_chapter_adds(card):
@@ -74,12 +94,16 @@ def test_the_table_is_grouped_by_chapter(verdicts):
     assert [words(title) for title in verdicts.select(".rubric")] == ["Locality", "Attention"]
 
 
-def test_a_row_says_what_its_card_says(verdicts, card):
-    """Table and chapter tell the reader different things."""
-    argued = verdicts.select(".claim-row")[0]
+def test_a_row_says_what_its_card_says_and_what_was_found(verdicts):
+    """Table and chapter tell the reader different things, or the number just measured is lost."""
+    argued = BeautifulSoup(str(verdicts.select(".claim-row")[0]), "html.parser")
     assert "Two and two make four" in words(argued)
     assert "They were counted." in words(argued)
-    assert [words(li) for li in argued.select("li")] == [words(li) for li in card.select("li")]
+    assert r"Assumes: whole numbers; \(n < 5\)." in words(argued)
+    assert list(pieces(argued)) == [
+        ("✓ addition every step proven", []),
+        ("✓ tiny.four 4 apples (expected 4, exactly) · counted by hand", RIVALS),
+    ]
 
 
 def test_a_row_links_to_the_card_that_argues_it(verdicts, card):
@@ -95,3 +119,20 @@ def test_an_open_claim_shows_neither_pieces_nor_a_link(verdicts):
     assert "Three and three make seven." in words(waiting)
     assert waiting.a is None
     assert waiting.li is None
+
+
+def test_the_notebook_says_what_the_card_says(tmp_path):
+    """Who downloads the chapter gets a verdict without what it assumes and refuses."""
+    book = Book(tmp_path)
+    built = book.build()
+    assert built.status == 0, built.output
+    path = book.file("_build/html/notebooks/chapters/first.ipynb")
+    card = next(c.source for c in nbformat.read(path, 4).cells if "**Claim.**" in c.source)
+    assert "> **Assumes:** whole numbers; $n < 5$." in card
+    assert card.endswith("""\
+> - ✓ `addition` every step proven
+> - ✓ `tiny.four`
+>   - would have read 5 apples (expected 4) for a basket with $1$ pear
+>   - would have read 0 apples (expected 4) for an empty basket
+>
+> </details>""")

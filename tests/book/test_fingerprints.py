@@ -23,6 +23,7 @@ def house(tmp_path, monkeypatch):
         "cli.py": "",
         "claims.py": "",
         "claims.yml": "[]",
+        "without_rivals.yml": "",
         "results/length.json": "{}",
         "experiments/__init__.py": "",
         "experiments/length.py": "",
@@ -103,7 +104,9 @@ def test_a_printed_docstring_reads_the_page_again_and_runs_nothing(house, page):
     assert before[1] != after[1]
 
 
-@pytest.mark.parametrize("name", ["claims.yml", "chapters/locality/evidence/cost.py"])
+@pytest.mark.parametrize(
+    "name", ["claims.yml", "without_rivals.yml", "chapters/locality/evidence/cost.py"]
+)
 def test_a_card_is_read_again_when_its_claim_or_evidence_changes(house, page, name):
     """A card showed a verdict, or a number, that the ledger no longer has."""
     card = "```{claim} two-and-two\n```"

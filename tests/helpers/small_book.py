@@ -28,15 +28,16 @@ import signal
 import sys
 from types import ModuleType, SimpleNamespace
 
-from attention_limits.evidence import Evidence
+from attention_limits.evidence import Evidence, evidence
 
 
-def counted(value):
-    def gather():
-        record("evidence")
-        return Evidence(value, 4, 0, "apples", "counted by hand")
+def counted(name, value, **rivals):
+    def gather(found=value):
+        record("evidence" if found == value else "rival")
+        return Evidence(found, 4, 0, "apples", "counted by hand")
 
-    return gather
+    gather.__name__ = name  # the store's name for it
+    return evidence(rivals={words: {"found": found} for words, found in rivals.items()})(gather)
 
 
 def record(line):
@@ -50,13 +51,16 @@ def die(*_):
 
 
 def setup(app):
-    evidence = ModuleType("attention_limits.chapters.locality.evidence.tiny")
-    evidence.four, evidence.five = counted(4), counted(5)
+    tiny = ModuleType("attention_limits.chapters.locality.evidence.tiny")
+    tiny.four = counted("four", 4, **{"a basket with $1$ pear": 5, "an empty basket": 0})
+    tiny.five = counted("five", 5, **{"an empty basket": 0})
+    tiny.gullible = counted("gullible", 4.0, **{"a basket that was counted twice": 4})
+    tiny.lonely = counted("lonely", 4)
     derivations = ModuleType("attention_limits.chapters.locality.derivations")
     derivations.addition = lambda: SimpleNamespace(prove=lambda: None)
     vega = ModuleType("vl_convert")
     vega.javascript_bundle = lambda code: code
-    for module in (evidence, derivations, vega):
+    for module in (tiny, derivations, vega):
         sys.modules[module.__name__] = module
     app.connect("html-page-context", die)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

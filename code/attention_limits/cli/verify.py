@@ -16,7 +16,7 @@ from attention_limits.cli.reporting import filled, refuse
 # How long a piece takes on a quiet core, in seconds, and those that take much longer.
 TYPICAL = 0.4
 STARTING = 4.0  # until each process has imported what it needs
-DEAR = {
+SLOW = {
     "alibi_nearest": 2.0,
     "commutant": 3.0,
     "commutant.slow_training_finds_the_offset": 12.0,
@@ -33,7 +33,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "verify",
         help="prove a claim's derivations and gather its evidence",
         description="Prove the derivations of the book's claims, gather their evidence, and say "
-        "whether it bears the verdicts out.",
+        "whether it bears the verdicts out. Each piece of evidence is tried on its rivals, too: "
+        "programs or worlds that are wrong in just the way that the claim denies. It passes if it "
+        "holds, and refuses all of them.",
         epilog="Exit status: 0 if every check passes, 1 if not, 2 if no claim matches.",
     )
     parser.add_argument(
@@ -88,7 +90,7 @@ def _list(chosen: list[Claim]) -> int:
 def expected_seconds(chosen: list[Claim], jobs: int) -> float:
     """How long these claims take on so many quiet cores, roughly."""
     pieces = {claims.home(claim, *piece): piece[1] for claim in chosen for piece in claim.pieces}
-    each = [DEAR.get(name, TYPICAL) for name in pieces.values()]
+    each = [SLOW.get(name, TYPICAL) for name in pieces.values()]
     return STARTING + max([sum(each) / jobs, *each])
 
 
@@ -123,7 +125,8 @@ def _report(claim: Claim, results: list[Result]) -> dict:
     """One claim with its results. A claim with nothing to show for itself has not held."""
     own = [result.to_dict() for result in results if result.claim == claim.id]
     ok = bool(own) and all(result["ok"] for result in own)
-    return {"id": claim.id, "verdict": claim.verdict, "ok": ok, "results": own}
+    assumes = list(claim.assumes)
+    return {"id": claim.id, "verdict": claim.verdict, "assumes": assumes, "ok": ok, "results": own}
 
 
 def _with_progress(chosen: list[Claim], results: Iterator[Result]) -> Iterator[Result]:
@@ -162,6 +165,7 @@ def _print_claim(claim: Claim) -> None:
     print(claim.id)
     verdict = f"{claim.verdict} ({VERDICTS[claim.verdict]})"
     parts = {"claim": claim.statement, "verdict": verdict, "reason": claim.reason}
+    parts["assumes"] = "; ".join(claim.assumes)
     for name, words in parts.items():
         if words:
             print(filled(words, margin=f"  {name:<9}"))
@@ -172,6 +176,8 @@ def _print_check(result: Result) -> None:
     mark = "✓" if result.ok else "✗"
     detail = " ".join(result.detail.split())
     print(f"  {mark} {result.kind} {result.name} ({result.seconds:.2f} s): {detail}", flush=True)
+    for rival in result.rivals:
+        print(filled(claims.would_read(rival), margin="      ", hang=8), flush=True)
 
 
 def _print_summary(chosen: list[Claim], failed: dict[str, int]) -> None:

@@ -38,7 +38,8 @@ def convert(
     Args:
         source: the text notebook, jupytext header included.
         faces: directive → what it becomes; see ``attention_limits_book.faces``.
-        claims: claim id → its ``statement``, ``verdict`` and ``reason`` (MyST text).
+        claims: claim id → its ``statement``, ``verdict``, ``reason`` and ``assumes`` (MyST
+            text), and the ``results`` of its pieces.
         references: bib key → how prose names it; see ``references.short``.
         page_titles: page, as Sphinx names it ("chapters/locality") → its title.
         bibliography: bib key → its line in the list of references; see ``references.long``.
