@@ -14,11 +14,9 @@ PAGES = pages("chapters")
 # Pages that are being rewritten. The list only shrinks: whoever finishes one takes it off, and from
 # then on each of its terms stands there in bold.
 STILL_BEING_WRITTEN = {
-    "chapters/attention",
     "chapters/positional-encodings",
     "chapters/quadratic-cost/backward-pass",
     "chapters/quadratic-cost/flashattention",
-    "chapters/quadratic-cost/flops",
     "chapters/quadratic-cost/inference",
     "chapters/quadratic-cost/linear-time",
 }
