@@ -167,6 +167,15 @@ def test_axes_are_logarithmic_where_asked(log):
         assert (encoding[axis]["scale"].get("type") == "log") == (axis in log)
 
 
+def test_logarithmic_axes_write_powers_of_ten():
+    """A reader met 100m and 10E on one axis, and 0.01 beside 10k."""
+    small = Formula(WORK.expr / 10**10, "GB", "small")
+    svg = vl_convert.vegalite_to_svg(explore(**GIVEN | {"formulas": small}, log="xy").spec)
+    shown = re.findall(r">(10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|[\d,.]+[a-zA-Zµ]?)</text>", svg)
+    assert {"10²", "10³", "10⁻²", "10⁻⁴"} <= set(shown)
+    assert [label for label in shown if not label.startswith("10")] == []
+
+
 def test_several_lines_are_named():
     """Two lines, and nobody could say which was which."""
     both = [WORK, Formula(n * d**2, "FLOPs", "other work")]

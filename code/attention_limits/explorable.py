@@ -21,6 +21,10 @@ from attention_limits.notebook import MIME
 from attention_limits.symbols import MEANING
 
 HEIGHT = 300  # of the plot, in pixels
+LOWEST = -12  # power of ten that a logarithmic axis can write
+POWERS = [
+    f"10{str(e).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" for e in range(LOWEST, 31)
+]
 POINTS = 200  # along the x axis: smooth to the eye, and a move takes a few milliseconds
 
 
@@ -310,13 +314,14 @@ def explore(
         raise ValueError(f"sliders must set {wanted} and nothing else, got {given}")
 
     traces = [Trace(f"y_{k}", formula, {x: "x"}) for k, formula in enumerate(formulas)]
-    axis = alt.X("x:Q", title=_axis_title(x)).axis(format="~s", grid=False)
+    axis = alt.X("x:Q", title=_axis_title(x)).axis(grid=False, **_labels("x" in log, "~s"))
     kind: Any = "log" if "x" in log else alt.Undefined
     axis = axis.scale(domain=list(over), nice=False, type=kind)
     scale = alt.Scale(type="log") if "y" in log else alt.Scale(zero=True)
     layers = []
     for number, trace in enumerate(traces):
-        height = alt.Y(f"{trace.field}:Q", title=y_title).axis(format=y_format).scale(scale)
+        labels = _labels("y" in log, y_format)
+        height = alt.Y(f"{trace.field}:Q", title=y_title).axis(**labels).scale(scale)
         chart = _along(x, over, "x" in log).encode(axis, height)
         layers += _labelled_line(chart, trace, number, sliders, lines=len(traces))
     if rule is not None:
@@ -333,6 +338,15 @@ def explore(
         readouts=readouts,
         presets=presets or {},
     )
+
+
+def _labels(log: bool, spec: str) -> dict[str, Any]:
+    """How an axis writes its numbers: a logarithmic one its powers of ten, if "~s" is asked for."""
+    if not log or spec != "~s":
+        return {"format": spec}
+    power = "log(datum.value) / LN10"
+    whole = f"abs({power} - round({power})) < 1e-9"
+    return {"labelExpr": f"{whole} ? {POWERS}[round({power}) - {LOWEST}] : ''"}
 
 
 def with_transforms(chart: alt.Chart, transforms: Sequence[dict]) -> alt.Chart:
