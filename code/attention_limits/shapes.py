@@ -27,7 +27,7 @@ class Shape:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What a layer's formulas take, the length of the text aside."""
+        """What a layer's formulas take, the sequence length aside."""
         return {k: v for k, v in asdict(self).items() if k in ("d_model", "h", "g", "f", "c")}
 
     @property

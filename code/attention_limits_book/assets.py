@@ -17,6 +17,7 @@ def setup(app: Sphinx) -> None:
     app.add_css_file("book.css")
     app.add_js_file("explorables.js", loading_method="defer")
     app.add_js_file("beliefs.js", loading_method="defer")
+    app.add_js_file("terms.js", loading_method="defer")
     app.connect("html-page-context", _without_thebe, priority=900)
     app.connect("html-page-context", _with_plain_citations)
     app.connect("build-finished", _write_vega)
@@ -30,6 +31,7 @@ def fingerprint(folder: Path) -> str:
 
 def _note_assets(app: Sphinx, config) -> None:
     config.assets_fingerprint = fingerprint(STATIC)
+    config.html_search_scorer = str(STATIC / "scorer.js")  # Sphinx puts it into its own script
 
 
 def _without_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:

@@ -3,8 +3,9 @@
 The C library gives large tensors back to the operating system as soon as they are freed, and asks
 for the same memory again at the next call. The system hands it out page by page, each at the first
 touch, filled with zeros: a page fault. Told to keep what it has, the library asks for nothing.
+What it gives back depends on what else has run, so mechanisms take turns, as in ``scaling``.
 
-Each mechanism is timed both ways, in processes of their own, since the library reads its settings
+They are timed both ways, in processes of their own, since the library reads its settings
 when it starts. Only glibc has these settings; elsewhere both ways are the same.
 """
 
@@ -48,7 +49,7 @@ class Config(Plain):
         seed: of the numbers that go in.
     """
 
-    mechanisms: tuple[str, ...] = ("dense", "linear")
+    mechanisms: tuple[str, ...] = ("dense", "recurrent", "linear")
     lengths: tuple[int, ...] = tuple(2**power for power in range(10, 16))
     longest_dense: int = 8192
     d: int = 64

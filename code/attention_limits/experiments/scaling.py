@@ -1,4 +1,4 @@
-"""How FLOPs, memory and time grow with the length of a text, mechanism by mechanism.
+"""How FLOPs, memory and time grow with sequence length, mechanism by mechanism.
 
 FLOPs and bytes are counted, and are the same on every machine; seconds are measured. What the
 counts leave out:

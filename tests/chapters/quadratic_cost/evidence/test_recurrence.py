@@ -50,6 +50,69 @@ def test_the_rate_is_that_of_the_jacobians():
     assert np.ptp(recurrence.rates(1.0, distance=50)) > 0
 
 
+@pytest.mark.parametrize("rival", [recurrence.by_index, recurrence.by_copies])
+def test_a_rival_of_cost_has_the_same_states_and_gradients(rival):
+    """A rival with wrong results would be refused for another reason."""
+    found = {}
+    for apply in (rival, recurrent.apply):
+        inputs = [x.requires_grad_() for x in recurrence.network(0, n=20, d=4, gain=1.5)]
+        states = apply(*inputs)
+        states.square().sum().backward()
+        found[apply] = [states.detach(), *(x.grad for x in inputs)]
+    for one, other in zip(*found.values(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_without_tangents_the_states_are_the_same():
+    """It is slow, not wrong."""
+    inputs = recurrence.network(0, n=50, d=4, gain=1.0)
+    states, taken = recurrence.without_tangents(*inputs, tolerance=1e-12)
+    torch.testing.assert_close(states, recurrent.apply(*inputs))
+    assert taken > recurrent.newton(*inputs)[1]
+
+
+def test_the_worlds_that_obey_a_power_law_are_what_they_are_called():
+    """The logarithm of a product of their steps, which is easy to get wrong by a factor."""
+    decays = (np.arange(64) + 0.5) / 64
+    product = np.linalg.matrix_power(np.diag(decays), 7)
+    expected = np.log(np.linalg.norm(product) / 8)
+    assert recurrence.many_time_scales(1, distance=7)[0, -1] == pytest.approx(expected)
+    product = np.linalg.matrix_power(np.array([[1, 1], [0, 1]]), 7)
+    expected = np.log(np.linalg.norm(product) / 2**0.5)
+    assert recurrence.integrated_twice(1, distance=7)[0, -1] == pytest.approx(expected)
+
+
+def test_a_carry_is_the_counterexample():
+    """Newton's method was fast, but to other states; or λ was not near zero."""
+    for seed in recurrence.SEEDS:
+        network = recurrence.carry(seed)
+        states = recurrent.apply(*network)
+        found, taken = recurrent.newton(*network, tolerance=1e-8)
+        assert taken == 6
+        assert (found - states).abs().max() < 1e-14
+        assert abs(recurrent.lyapunov(states, network[2]).item()) < 0.01
+
+
+def test_newton_is_exact_where_steps_are_nearly_linear():
+    """An orthogonal W_h and inputs so weak that the tanh is straight: gradients stay, too."""
+    x, w_x, w_h, bias = recurrence.network(0, n=256, d=16, gain=1, strength=1e-4)
+    w_h = torch.linalg.qr(w_h).Q
+    states = recurrent.apply(x, w_x, w_h, bias)
+    assert recurrent.log_gradients(states, w_h)[-1].exp().item() > 0.99
+    assert recurrent.newton(x, w_x, w_h, bias, tolerance=1e-8)[1] <= 3
+
+
+@pytest.mark.slow
+def test_seed_3_is_the_only_stable_one_of_twelve():
+    """Its card and its page say so."""
+    stable = []
+    for seed in range(12):
+        inputs = recurrence.network(seed, n=5 * 128, d=16, gain=5, strength=0.3)
+        if recurrent.lyapunov(recurrent.apply(*inputs), inputs[2]) < 0:
+            stable.append(seed)
+    assert stable == [3]
+
+
 def test_the_stable_network_stays_with_what_it_started_in():
     """What its evidence says of it: starts meet, or stay apart for ever; none is chaotic."""
     x, w_x, w_h, bias = recurrence.network(3, n=5 * 256, d=16, gain=5, strength=0.3)

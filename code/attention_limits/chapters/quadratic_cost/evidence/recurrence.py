@@ -3,10 +3,12 @@
 The networks are random: W_h of independent normal entries with the standard deviation g/√d, g
 being the gain, W_x likewise with 1/√d, no bias, inputs independent normal with the standard
 deviation ``strength``.  Inputs drive the units towards saturation, where they pass on little: at
-strength 1, chaos sets in at about g = 2, and earlier where inputs are weaker.
+strength 1, chaos sets in at about g = 2, earlier where inputs are weaker, later where they are
+stronger.  Nothing here is trained.
 """
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -15,13 +17,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.baselines import recurrent
 from attention_limits.evidence import Evidence, evidence
+from attention_limits.meters import Touched
 
 SEEDS = range(5)
+FLOAT32_KEEPS = 2.0**-24  # what a float32 of size one still notices, if it is added
+
+Network = tuple[torch.Tensor, ...]  # x, w_x, w_h and bias, as ``recurrent.apply`` takes them
 
 
-def network(
-    seed: int, *, n: int, d: int, gain: float, strength: float = 1.0
-) -> tuple[torch.Tensor, ...]:
+def network(seed: int, *, n: int, d: int, gain: float, strength: float = 1.0) -> Network:
     """A random network and its inputs: x, w_x, w_h and bias, as ``recurrent.apply`` takes them."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -35,43 +39,81 @@ def network(
 # --- what n steps cost --------------------------------------------------------------------------
 
 
-def counted_both_ways(n: int, d: int = 32) -> tuple[int, int]:
-    """FLOPs of n steps forward and backward, with all gradients, as PyTorch counts them."""
+def by_index(
+    x: torch.Tensor,
+    w_x: torch.Tensor,
+    w_h: torch.Tensor,
+    bias: torch.Tensor,
+    *,
+    start: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """A rival whose states, gradients and FLOPs are right and whose backward pass is quadratic.
+
+    It takes x[t] inside the loop: each step's gradient is written into n × d zeros.
+    """
+    h, states = torch.zeros_like(bias) if start is None else start, []
+    for t in range(len(x)):
+        h = (x[t] @ w_x.mT + w_h @ h + bias).tanh()
+        states.append(h)
+    return torch.stack(states)
+
+
+def by_copies(
+    x: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """A rival whose states and gradients are right and which keeps W_h once for each step."""
+    h, states = torch.zeros_like(bias)[None], []
+    for now in (x @ w_x.mT + bias).split(1):
+        h = (now + h @ w_h.mT.clone()).tanh()
+        states.append(h)
+    return torch.cat(states)
+
+
+def counted(n: int, apply: Callable = recurrent.apply, d: int = 32) -> tuple[int, ...]:
+    """FLOPs and touched numbers of n steps, forward, and of all their gradients, backward."""
     shapes = (n, d), (d, d), (d, d), (d,)
     inputs = [torch.empty(shape, device="meta", requires_grad=True) for shape in shapes]
     start = torch.empty(d, device="meta", requires_grad=True)
-    with FlopCounterMode(display=False) as forward:
-        states = recurrent.apply(*inputs, start=start)
-    with FlopCounterMode(display=False) as backward:
+    with FlopCounterMode(display=False) as flops, Touched() as touched:
+        states = apply(*inputs, start=start)
+    with FlopCounterMode(display=False) as flops_back, Touched() as touched_back:
         states.backward(torch.empty_like(states))
-    return forward.get_total_flops(), backward.get_total_flops()
-
-
-@evidence()
-def flops_double_when_n_doubles() -> Evidence:
-    """FLOPs of a recurrent network at 2n over those at n: two, on the way there and back."""
-    counts = [counted_both_ways(2**power) for power in range(4, 8)]
-    ratios = [
-        at_2n / at_n
-        for once, twice in pairwise(counts)
-        for at_n, at_2n in zip(once, twice, strict=True)
-    ]
-    return Evidence.exactly(
-        ratios,
-        expected=2,
-        unit="× for each doubling",
-        how=f"FlopCounterMode, n = {2**4} to {2**7}, forward and backward",
+    return (
+        flops.get_total_flops(),
+        flops_back.get_total_flops(),
+        touched.count,
+        touched_back.count,
     )
 
 
-@evidence()
-def bptt_keeps_the_same_for_every_step(longest: int = 64, d: int = 32) -> Evidence:
-    """Numbers that PyTorch keeps for the way back, by how many they grow with each step.
+@evidence(rivals={"a loop that indexes x, whose backward pass is quadratic": dict(apply=by_index)})
+def the_work_doubles_when_n_doubles(apply: Callable = recurrent.apply) -> Evidence:
+    """By how much the work added by a doubling of n grows at the next: two, forward and backward.
+
+    FLOPs of the matrix products, and the numbers that every operation reads and writes.  What is
+    paid once and not for each step cancels.
+    """
+    counts = np.array([counted(2**power, apply) for power in range(3, 7)])
+    added = np.diff(counts, axis=0)
+    return Evidence.exactly(
+        (added[1:] / added[:-1]).ravel(),
+        expected=2,
+        unit="× for each doubling",
+        how=f"FlopCounterMode and numbers touched by all operations, n = {2**3} to {2**6}, "
+        "forward and backward",
+    )
+
+
+@evidence(rivals={"a loop that copies W_h at each step": dict(apply=by_copies)})
+def bptt_keeps_the_same_for_every_step(
+    apply: Callable = recurrent.apply, longest: int = 64, d: int = 32
+) -> Evidence:
+    """Numbers that PyTorch keeps for the backward pass, by how many they grow with each step.
 
     One input and one state, 2d numbers: back-propagation through time is linear in memory too.
     """
-    # From the second step on: the first hangs on W_h by h_0 = 0 alone, so W_h is not kept.
-    kept = [_numbers_kept(n, d) for n in range(2, longest + 1)]
+    # From the second step on: the first depends on W_h by h_0 = 0 alone, so W_h is not kept.
+    kept = [_numbers_kept(apply, n, d) for n in range(2, longest + 1)]
     return Evidence.exactly(
         [later - earlier for earlier, later in pairwise(kept)],
         expected=2 * d,
@@ -80,7 +122,7 @@ def bptt_keeps_the_same_for_every_step(longest: int = 64, d: int = 32) -> Eviden
     )
 
 
-def _numbers_kept(n: int, d: int) -> int:
+def _numbers_kept(apply: Callable, n: int, d: int) -> int:
     kept = {}  # by address: what two operations keep is kept once
 
     def keep(saved: torch.Tensor) -> torch.Tensor:
@@ -90,128 +132,296 @@ def _numbers_kept(n: int, d: int) -> int:
 
     inputs = [x.requires_grad_() for x in network(0, n=n, d=d, gain=1.0)]
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
-        states = recurrent.apply(*inputs)  # noqa: F841 - holds on to what was kept
+        states = apply(*inputs)  # noqa: F841 - holds on to what was kept
     return sum(kept.values())
 
 
 # --- how far gradients reach --------------------------------------------------------------------
 
 
-def log_gradients(gain: float, *, distance: int, d: int = 64) -> np.ndarray:
+def log_gradients(gain: float, *, distance: int, d: int = 64, strength: float = 1.0) -> np.ndarray:
     """The sizes of ∂h_n/∂h_{n−Δ} as logarithms, Δ from 0 to ``distance``, one network a row.
 
     The first ``distance`` steps are left out: a network that starts at 0 has to warm up.
     """
     rows = []
     for seed in SEEDS:
-        x, w_x, w_h, bias = network(seed, n=2 * distance, d=d, gain=gain)
+        x, w_x, w_h, bias = network(seed, n=2 * distance, d=d, gain=gain, strength=strength)
         states = recurrent.apply(x, w_x, w_h, bias)
         rows.append(recurrent.log_gradients(states[distance:], w_h))
     return torch.stack(rows).numpy()
 
 
-def rates(gain: float, *, distance: int = 200) -> np.ndarray:
+def rates(gain: float, *, distance: int = 200, strength: float = 1.0) -> np.ndarray:
     """By how much the logarithm of the gradient changes a step: the slope of a straight line."""
-    return np.polyfit(np.arange(distance + 1), log_gradients(gain, distance=distance).T, 1)[0]
+    logs = log_gradients(gain, distance=distance, strength=strength)
+    return np.polyfit(np.arange(distance + 1), logs.T, 1)[0]
 
 
-@evidence()
+@evidence(
+    rivals={
+        "the same networks at a gain of 1.9": dict(gain=1.9),
+        "the same networks at a gain of 4": dict(gain=4.0),
+    }
+)
 def gradient_vanishes_with_distance(gain: float = 1.0) -> Evidence:
     """The rate at which gradients change with distance, where the network contracts: below 0."""
-    return _rate(gain, "<")
+    return _rate(gain, 1.0, "<")
 
 
-@evidence()
-def gradient_explodes_where_the_network_is_chaotic(gain: float = 4.0) -> Evidence:
+@evidence(
+    rivals={
+        "the same networks at a gain of 1.9": dict(gain=1.9),
+        "the same networks with inputs ten times as strong": dict(strength=10.0),
+    }
+)
+def gradient_explodes_where_the_network_is_chaotic(
+    gain: float = 4.0, strength: float = 1.0
+) -> Evidence:
     """The rate at which gradients change with distance, where the network is chaotic: above 0."""
-    return _rate(gain, ">")
+    return _rate(gain, strength, ">")
 
 
-def _rate(gain: float, relation: str) -> Evidence:
-    found = rates(gain)
+def _rate(gain: float, strength: float, relation: str) -> Evidence:
+    found = rates(gain, strength=strength)
     return Evidence(
         value=found.mean(),
         expected=0,
         tolerance=np.ptp(found),
         unit="in ln |∂h_n/∂h_{n−Δ}| for each step",
-        how=f"fitted over 200 steps, d = 64, gain {gain:g}, inputs of strength 1; the mean of "
-        f"{len(found)} networks, ± their range",
+        how=f"fitted over 200 steps, d = 64, gain {gain:g}, inputs of strength {strength:g}; the "
+        f"mean of {len(found)} networks, ± their range",
         relation=relation,
     )
+
+
+def many_time_scales(gain: float, *, distance: int) -> np.ndarray:
+    """A rival: units without a tanh, each with a decay of its own, spread evenly over (0, 1).
+
+    Each unit forgets exponentially.  The whole forgets by a power law, about Δ to the −½.
+    """
+    decays = (np.arange(64) + 0.5) / 64
+    left = decays ** np.arange(distance + 1)[:, None]
+    return 0.5 * np.log((left**2).mean(-1))[None]
+
+
+def integrated_twice(gain: float, *, distance: int) -> np.ndarray:
+    """A rival: a sum of sums, h ← [[1, 1], [0, 1]] h, whose gradient grows like Δ."""
+    steps = np.arange(distance + 1.0)
+    return 0.5 * np.log((2 + steps**2) / 2)[None]
+
+
+@evidence(
+    rivals={
+        "units with many time scales, which forget by a power law": dict(logs=many_time_scales),
+        "a sum of sums, whose gradient grows like Δ": dict(logs=integrated_twice),
+    }
+)
+def gradients_change_exponentially(
+    logs: Callable[..., np.ndarray] = log_gradients, distance: int = 200
+) -> Evidence:
+    """How much better a straight line fits ln(gradient) than a power law: R² minus R².
+
+    A line in Δ is an exponential, a line in ln Δ a power law.
+    """
+    steps = np.arange(1, distance + 1)
+    fits = [
+        (explained(steps, row), explained(np.log(steps), row))
+        for gain in (1.0, 4.0)
+        for row in logs(gain, distance=distance)[:, 1:]
+    ]
+    better = [line - power for line, power in fits]
+    return Evidence(
+        value=min(better),
+        expected=0,
+        tolerance=max(better) - min(better),
+        unit="more of the variance explained by an exponential than by a power law",
+        how=f"least squares over Δ = 1 to {distance}, d = 64, gains 1 and 4, strength 1; the "
+        f"least of {len(better)} networks, ± their range; R² of the line at least "
+        f"{min(line for line, _ in fits):.4f}",
+        relation=">",
+    )
+
+
+def explained(x: np.ndarray, y: np.ndarray) -> float:
+    """R², the share of the variance of y that a straight line in x explains."""
+    return float(np.corrcoef(x, y)[0, 1] ** 2)
+
+
+# --- a carry: a gradient that lasts, between units that saturate ---------------------------------
+
+
+CARRY = "W_h = [[1, 0], [2000, 0.9]], W_x = diag(1e-4, 1)"
+
+
+def carry(seed: int, *, n: int = 1024, strength: float = 1.0) -> Network:
+    """Two units: one adds up small inputs and hardly bends, the other reads it 2000-fold and does.
+
+    It is the pattern of an LSTM: a linear carry, and units around it that saturate.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = strength * torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    w_x = torch.diag(torch.tensor([1e-4, 1.0], dtype=torch.float64))
+    w_h = torch.tensor([[1.0, 0.0], [2000.0, 0.9]], dtype=torch.float64)
+    return x, w_x, w_h, torch.zeros(2, dtype=torch.float64)
+
+
+def straight(seed: int, *, n: int = 1024) -> Network:
+    """A rival: it keeps its gradient as well, but no unit bends."""
+    return carry(seed, n=n, strength=1e-4)
+
+
+def contracting(seed: int, *, n: int = 1024) -> Network:
+    """A rival: a random network of gain 1, whose units bend, and which forgets."""
+    return network(seed, n=n, d=2, gain=1.0, strength=10.0)
+
+
+def chaotic(seed: int, *, n: int = 1024) -> Network:
+    """A rival: a random network of gain 4, in which errors grow."""
+    return network(seed, n=n, d=16, gain=4.0)
+
+
+@evidence(rivals={"the same network with weak inputs": dict(make=straight)})
+def beside_a_carry_a_unit_saturates(make: Callable[..., Network] = carry) -> Evidence:
+    """On which share of all steps the second unit is beyond ±0.9, where it passes on little."""
+    bent = []
+    for seed in SEEDS:
+        x, w_x, w_h, bias = make(seed)
+        states = recurrent.apply(x, w_x, w_h, bias)
+        bent.append((states[:, 1].abs() > 0.9).double().mean().item())
+    return Evidence(
+        value=float(np.mean(bent)),
+        expected=0.5,
+        tolerance=float(np.ptp(bent)),
+        unit="of all steps have |h₂| > 0.9",
+        how=f"{CARRY}, inputs of strength 1, n = 1024; the mean of {len(bent)} runs, from "
+        f"{min(bent):.2f} to {max(bent):.2f}, ± their range",
+        relation=">",
+    )
+
+
+@evidence(rivals={"a random network of gain 1 whose units saturate": dict(make=contracting)})
+def a_carry_keeps_its_gradient(make: Callable[..., Network] = carry) -> Evidence:
+    """What is left of ∂h₁(n)/∂h₁(0) in the same network after 1024 steps."""
+    left = []
+    for seed in SEEDS:
+        x, w_x, w_h, bias = make(seed)
+        product = torch.eye(len(w_h), dtype=w_h.dtype)
+        for factor in recurrent.jacobians(recurrent.apply(x, w_x, w_h, bias), w_h):
+            product = factor @ product
+        left.append(product[0, 0].abs().item())
+    return Evidence(
+        value=min(left),
+        expected=0.5,
+        tolerance=float(np.ptp(left)),
+        unit="of the gradient is left",
+        how=f"{CARRY}, inputs of strength 1, n = 1024; the least of {len(left)} runs, ± their "
+        "range",
+        relation=">",
+    )
+
+
+@evidence(rivals={"a random network of gain 4": dict(n=128, make=chaotic)})
+def newton_reads_a_carry_in_few_iterations(
+    n: int = 1024, make: Callable[..., Network] = carry
+) -> Evidence:
+    """The most iterations that Newton's method takes for the same network."""
+    return _few([make(seed, n=n) for seed in SEEDS], n=n, what=CARRY)
 
 
 # --- all steps at once --------------------------------------------------------------------------
 
 
 def run_newton(
-    x: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, bias: torch.Tensor
+    x: torch.Tensor,
+    w_x: torch.Tensor,
+    w_h: torch.Tensor,
+    bias: torch.Tensor,
+    newton: Callable = recurrent.newton,
 ) -> tuple[float, int]:
     """A network's Lyapunov exponent, and the iterations that Newton's method takes to 1e-8."""
     exponent = recurrent.lyapunov(recurrent.apply(x, w_x, w_h, bias), w_h)
-    return exponent.item(), recurrent.newton(x, w_x, w_h, bias, tolerance=1e-8)[1]
+    return exponent.item(), newton(x, w_x, w_h, bias, tolerance=1e-8)[1]
 
 
-@evidence()
-def newton_needs_few_iterations_if_contracting(n: int = 1024) -> Evidence:
+def without_tangents(
+    x: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, bias: torch.Tensor, *, tolerance: float
+) -> tuple[torch.Tensor, int]:
+    """A rival: all steps at once from the last guess, no tangent.  Its states are right.
+
+    An iteration carries what a state knows one step further, so it takes as many as are remembered.
+    """
+    driven, path, iterations = x @ w_x.mT + bias, x.new_zeros(len(x) + 1, len(w_h)), 0
+    while iterations < len(x):
+        iterations += 1
+        better = (driven + path[:-1] @ w_h.mT).tanh()
+        moved = (better - path[1:]).abs().max()
+        path = torch.cat([path[:1], better])
+        if moved <= tolerance:
+            break
+    return path[1:], iterations
+
+
+@evidence(
+    rivals={
+        "substitution, which does the same without tangents": dict(newton=without_tangents),
+        "networks of gain 1.9, nearer to the edge": dict(gains=(1.9,)),
+    }
+)
+def newton_needs_few_iterations_if_contracting(
+    n: int = 512,
+    newton: Callable = recurrent.newton,
+    gains: tuple[float, ...] = (0.5, 1.0),
+) -> Evidence:
     """The most iterations that any contracting network takes: fewer than a scan has rounds."""
-    networks = [network(s, n=n, d=16, gain=gain) for gain in (0.5, 1) for s in SEEDS]
-    return _few(networks, n=n, what="d = 16, gains 0.5 and 1, inputs of strength 1")
+    networks = [network(s, n=n, d=16, gain=gain) for gain in gains for s in SEEDS]
+    named = " and ".join(f"{gain:g}" for gain in gains)
+    what = f"d = 16, gains {named}, inputs of strength 1"
+    return _few(networks, n=n, what=what, newton=newton)
 
 
-@evidence()
-def newton_needs_a_share_of_n_if_chaotic() -> Evidence:
+@evidence(
+    rivals={
+        "networks of gain 2, whose share falls as n grows": dict(gain=2.0),
+        "networks of gain 1": dict(gain=1.0),
+    }
+)
+def newton_needs_a_share_of_n_if_chaotic(gain: float = 4.0) -> Evidence:
     """The iterations that chaotic networks take over n, at two lengths: more than half of it."""
-    networks = [network(s, n=n, d=16, gain=4) for n in (128, 256) for s in SEEDS]
-    return _share(networks, more_than=1 / 2, what="n = 128 and 256, gain 4, inputs of strength 1")
+    networks = [network(s, n=n, d=16, gain=gain) for n in (64, 128) for s in SEEDS]
+    what = f"n = 64 and 128, gain {gain:g}, inputs of strength 1"
+    return _share(networks, more_than=1 / 2, what=what)
 
 
-@evidence()
-def newton_can_be_slow_where_the_trajectory_is_stable(n: int = 256) -> Evidence:
+@evidence(
+    rivals={
+        "a network of gain 1, stable as well": dict(seed=0, gain=1.0, strength=1.0),
+        "a chaotic network of gain 5": dict(seed=0),
+    }
+)
+def newton_can_be_slow_where_the_trajectory_is_stable(
+    n: int = 128, seed: int = 3, gain: float = 5.0, strength: float = 0.3
+) -> Evidence:
     """Iterations over n of one network with λ < 0: λ is a mean, and some stretches of it grow.
 
-    The network swings between saturated states in one of several ways, and keeps to it for ever.
+    It is there, no more is claimed: of the seeds 0 to 11 it is the only one with λ < 0.  It swings
+    between saturated states in one of several ways, and keeps to it for ever.  Stretches with
+    λ ≥ 0 are not stable and do not count; where all are of that kind, it reads 0.
     """
-    x, *weights = network(3, n=5 * n, d=16, gain=5, strength=0.3)
+    x, *weights = network(seed, n=5 * n, d=16, gain=gain, strength=strength)
     stretches = [(stretch, *weights) for stretch in x.split(n)]
-    what = f"n = {n}, one network of gain 5, five inputs of strength 0.3"
-    return _share(stretches, more_than=1 / 4, what=what)
-
-
-def orthogonal(seed: int, *, n: int = 1024, d: int = 16) -> tuple[torch.Tensor, ...]:
-    """A network whose W_h is orthogonal, with inputs so weak that its tanh is nearly straight."""
-    x, w_x, w_h, bias = network(seed, n=n, d=d, gain=1, strength=1e-4)
-    return x, w_x, torch.linalg.qr(w_h).Q, bias
-
-
-@evidence()
-def a_nearly_linear_network_keeps_its_gradient() -> Evidence:
-    """What is left of a gradient after 1024 steps, with W_h orthogonal and the tanh straight."""
-    left = []
-    for seed in SEEDS:
-        x, w_x, w_h, bias = orthogonal(seed)
-        states = recurrent.apply(x, w_x, w_h, bias)
-        left.append(recurrent.log_gradients(states, w_h)[-1].exp().item())
-    return Evidence(
-        value=min(left),
-        expected=0.9,
-        tolerance=np.ptp(left),
-        unit="of the gradient is left after 1024 steps",
-        how=f"orthogonal W_h, d = 16, inputs of strength 1e-4; the least of {len(left)} networks, "
-        "± their range",
-        relation=">",
+    what = (
+        f"n = {n}, one network (seed {seed}, the only one of 0 to 11 with λ < 0) of gain "
+        f"{gain:g}, five inputs of strength {strength:g}"
     )
+    return _share(stretches, more_than=1 / 4, what=what, only_stable=True)
 
 
-@evidence()
-def newton_reads_a_nearly_linear_network_in_few_iterations(n: int = 1024) -> Evidence:
-    """The most iterations for the same networks: tangents are all but the steps themselves."""
-    networks = [orthogonal(seed, n=n) for seed in SEEDS]
-    return _few(networks, n=n, what="orthogonal W_h, d = 16, inputs of strength 1e-4")
-
-
-def _few(networks: list[tuple[torch.Tensor, ...]], *, n: int, what: str) -> Evidence:
+def _few(
+    networks: list[Network], *, n: int, what: str, newton: Callable = recurrent.newton
+) -> Evidence:
     """The most iterations that any of some networks takes, against the rounds of one scan."""
-    runs = [run_newton(*network) for network in networks]
+    runs = [run_newton(*network, newton=newton) for network in networks]
     taken = [iterations for _, iterations in runs]
     return Evidence(
         value=max(taken),
@@ -224,15 +434,21 @@ def _few(networks: list[tuple[torch.Tensor, ...]], *, n: int, what: str) -> Evid
     )
 
 
-def _share(networks: list[tuple[torch.Tensor, ...]], *, more_than: float, what: str) -> Evidence:
+def _share(
+    networks: list[Network], *, more_than: float, what: str, only_stable: bool = False
+) -> Evidence:
     runs = [run_newton(*network) for network in networks]
-    shares = [iterations / len(x) for (_, iterations), (x, *_) in zip(runs, networks, strict=True)]
+    shares = [
+        iterations / len(x)
+        for (exponent, iterations), (x, *_) in zip(runs, networks, strict=True)
+        if exponent < 0 or not only_stable
+    ] or [0.0]
     return Evidence(
         value=float(np.mean(shares)),
         expected=more_than,
         tolerance=float(np.ptp(shares)),
         unit="× n iterations",
-        how=f"Newton's method to 1e-8, d = 16, {what}; the mean of {len(runs)} runs with "
+        how=f"Newton's method to 1e-8, d = 16, {what}; the mean of {len(shares)} runs with "
         f"{_exponents(runs)}, ± their range",
         relation=">",
     )
@@ -246,55 +462,73 @@ def _exponents(runs: list[tuple[float, int]]) -> str:
 # --- a latch: memory without a gradient ---------------------------------------------------------
 
 
-def latch(seed: int, *, bit: int, n: int = 1024) -> tuple[torch.Tensor, ...]:
+def latch(
+    seed: int, *, bit: int, n: int = 1024, weight: float = 2.0, noise: float = 0.1
+) -> Network:
     """One unit that feeds itself twice its state: the first input writes ±1, the rest is noise."""
-    noise = torch.randn(n, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    x, one = 0.1 * noise, torch.ones(1, 1, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    x = noise * torch.randn(n, 1, generator=generator, dtype=torch.float64)
+    one = torch.ones(1, 1, dtype=torch.float64)
     x[0] = 3 * bit
-    return x, one, 2 * one, torch.zeros(1, dtype=torch.float64)
+    return x, one, weight * one, torch.zeros(1, dtype=torch.float64)
 
 
-@evidence()
-def a_latch_holds_its_bit() -> Evidence:
+def integrator(seed: int, *, bit: int, n: int = 1024) -> Network:
+    """A rival: it holds its bit as well, and its gradient, as a small sum that hardly bends."""
+    x, one, _, bias = latch(seed, bit=bit, n=n)
+    return x, 1e-3 * one, one, bias
+
+
+@evidence(
+    rivals={
+        "a unit that feeds itself nine tenths of its state": dict(weight=0.9),
+        "noise five times as strong": dict(noise=0.5),
+    }
+)
+def a_latch_holds_its_bit(weight: float = 2.0, noise: float = 0.1) -> Evidence:
     """How far apart the two bits still are after 1024 steps of noise; at most 2."""
-    ends = torch.stack(
-        [
-            torch.cat([recurrent.apply(*latch(seed, bit=bit))[-1] for bit in (-1, 1)])
-            for seed in SEEDS
-        ]
-    )
-    apart = (ends[:, 1] - ends[:, 0]).numpy()
+    apart = []
+    for seed in SEEDS:
+        low, high = (
+            recurrent.apply(*latch(seed, bit=bit, weight=weight, noise=noise))[-1].item()
+            for bit in (-1, 1)
+        )
+        apart.append(high - low)
     return Evidence(
-        value=apart.min(),
+        value=min(apart),
         expected=1,
         tolerance=np.ptp(apart),
         unit="between the two states",
-        how=f"h ← tanh(2h + x), n = 1024, noise of strength 0.1; the nearest of {len(apart)} "
-        "pairs, ± their range",
+        how=f"h ← tanh({weight:g}h + x), n = 1024, noise of strength {noise:g}; the nearest of "
+        f"{len(apart)} pairs, ± their range",
         relation=">",
     )
 
 
-@evidence()
-def a_latch_loses_its_gradient() -> Evidence:
-    """By how much the logarithm of the gradient falls a step in the same latch."""
-    runs = [latch(seed, bit=bit) for seed in SEEDS for bit in (-1, 1)]
-    found = [recurrent.lyapunov(recurrent.apply(*run), run[2]).item() for run in runs]
+@evidence(rivals={"a sum, which holds its bit as well": dict(make=integrator)})
+def a_latch_loses_its_gradient(make: Callable[..., Network] = latch) -> Evidence:
+    """What is left in the same latch of a gradient after 1024 steps: less than 32 bits can add."""
+    runs = [make(seed, bit=bit) for seed in SEEDS for bit in (-1, 1)]
+    found = [
+        len(x) * recurrent.lyapunov(recurrent.apply(x, w_x, w_h, bias), w_h).item()
+        for x, w_x, w_h, bias in runs
+    ]
     return Evidence(
         value=max(found),
-        expected=0,
+        expected=math.log(FLOAT32_KEEPS),
         tolerance=np.ptp(found),
-        unit="in ln |∂h_n/∂h_0| for each step",
+        unit="in ln |∂h_n/∂h_0|",
         how=f"h ← tanh(2h + x), n = 1024, noise of strength 0.1; the largest of {len(found)} runs, "
-        "± their range",
+        "± their range; expected: ln 2⁻²⁴",
         relation="<",
     )
 
 
-@evidence()
-def newton_reads_a_latch_in_few_iterations(n: int = 1024) -> Evidence:
+@evidence(rivals={"substitution, without tangents": dict(newton=without_tangents)})
+def newton_reads_a_latch_in_few_iterations(
+    n: int = 1024, newton: Callable = recurrent.newton
+) -> Evidence:
     """The most iterations for the same latch: what it keeps for ever does not slow Newton down."""
     latches = [latch(seed, bit=bit, n=n) for seed in SEEDS for bit in (-1, 1)]
-    return _few(
-        latches, n=n, what="h ← tanh(2h + x), noise of strength 0.1, guesses kept in [−1, 1]"
-    )
+    what = "h ← tanh(2h + x), noise of strength 0.1, guesses kept in [−1, 1]"
+    return _few(latches, n=n, what=what, newton=newton)

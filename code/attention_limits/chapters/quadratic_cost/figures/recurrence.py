@@ -1,13 +1,23 @@
 """The still figures on recurrent networks, of the chapter "Quadratic cost"."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from attention_limits import style
-from attention_limits.chapters.quadratic_cost.evidence import recurrence
+from attention_limits.chapters.quadratic_cost.evidence import gated, recurrence
 
-# Gains, what each is called, and how many points above its curve the name stands.
-GAINS = ((1.0, "contracting", -26), (1.9, "near critical", 16), (4.0, "chaotic", 24))
+# Gains, what each is called, its colour, and how many points above its curve the name stands.
+GAINS = (
+    (1.0, "tanh, gain 1", style.BLUE, -14),
+    (1.9, "tanh, gain 1.9", style.GREY, 14),
+    (4.0, "tanh, gain 4", style.VERMILLION, 14),
+)
+# Biases of the forget and the input gates, likewise.
+GATES = (
+    ((1.0, 0.0), "LSTM, bias 1", style.PURPLE, 12),
+    (gated.opened(100), "LSTM, open gates", style.GREEN, -14),
+)
 
 # Networks for Newton's method: gains, strength of the inputs, colour and filling of the dots.
 STRONG = ((0.5, 1, 1.5, 2, 2.5, 4), 1.0, style.BLUE, style.BLUE)
@@ -15,39 +25,50 @@ WEAK = ((4,), 0.3, style.VERMILLION, "none")
 
 
 def gradient_over_distance(distance: int = 100) -> style.Figure:
-    """The size of ∂h_n/∂h_{n−Δ} against Δ, for three gains."""
-    canvas, steps = Canvas(), np.arange(distance + 1)
+    """The size of ∂h_n/∂h_{n−Δ} against Δ, of tanh networks of three gains and of two LSTMs."""
+    canvas, steps = Canvas(figsize=(5.6, 4.2)), np.arange(distance + 1)
     axes = canvas.add_subplot(yscale="log", xlim=(0, distance))
     axes.set(xlabel="distance Δ (steps)", ylabel="size of the gradient")
-    for (gain, name, above), colour in zip(GAINS, style.PALETTE, strict=False):
+    for gain, name, colour, above in GAINS:
         sizes = np.exp(recurrence.log_gradients(gain, distance=distance))
-        middle = np.median(sizes, axis=0)
-        axes.fill_between(steps, sizes.min(0), sizes.max(0), color=colour, alpha=0.25, lw=0)
-        axes.plot(steps, middle, color=colour)
-        at = round(0.65 * distance)
-        axes.annotate(
-            f"{name}, gain {gain:g}",
-            (at, middle[at]),
-            xytext=(0, above),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-        )
+        _band(axes, steps, sizes, name, colour, above)
+    few = np.arange(1, distance + 1, 3)
+    for biases, name, colour, above in GATES:
+        sizes = gated.log_gradients(2 * distance, [*few], biases=biases).exp().numpy()
+        _band(axes, few, sizes, name, colour, above, ls="--")
     axes.set_yticks([10.0**power for power in range(-20, 16, 5)])
     return style.Figure(
         canvas,
-        alt="Three curves over the distance in steps, on a logarithmic axis, all from one at the "
-        "left. The contracting network's falls in a straight line to 10⁻²⁰ after a hundred steps, "
-        "the chaotic one's rises in a straight line, and the one near critical stays near one.",
-        caption="How large the gradient ∂hₙ/∂hₘ of a random recurrent network is, Δ = n − m steps "
-        "back; d = 64, inputs of strength 1. Lines are medians of "
-        f"{len(recurrence.SEEDS)} networks, bands their range.",
+        alt="Five curves over the distance in steps, on a logarithmic axis, all from about one at "
+        "the left. The tanh network of gain 1 falls in a straight line to 10⁻²⁰ after a hundred "
+        "steps, the LSTM with a bias of one to 10⁻¹¹. The tanh network of gain 4 rises in a "
+        "straight line. That of gain 1.9 and the LSTM with open gates stay near one.",
+        caption="How large the gradient ∂hₙ/∂hₘ of a random network is, Δ = n − m steps back. "
+        f"Solid: tanh networks, d = 64, inputs of strength 1, {len(recurrence.SEEDS)} each. "
+        f"Dashed: LSTMs of {gated.D} cells, {len(gated.SEEDS)} each. Lines are medians, bands "
+        "ranges.",
+    )
+
+
+def _band(
+    axes: Axes, x: np.ndarray, sizes: np.ndarray, name: str, colour: str, above: int, ls: str = "-"
+) -> None:
+    middle, at = np.median(sizes, axis=0), round(0.66 * len(x))
+    axes.fill_between(x, sizes.min(0), sizes.max(0), color=colour, alpha=0.25, lw=0)
+    axes.plot(x, middle, color=colour, ls=ls)
+    axes.annotate(
+        name,
+        (x[at], middle[at]),
+        xytext=(0, above),
+        textcoords="offset points",
+        ha="right" if abs(above) > 12 else "left",
+        va="center",
     )
 
 
 def newton_iterations(n: int = 256) -> style.Figure:
     """Iterations of Newton's method against the Lyapunov exponent, one dot a network."""
-    canvas = Canvas()
+    canvas = Canvas(figsize=(5.6, 4.2))
     axes = canvas.add_subplot(yscale="log", xlim=(-2, 0.5), ylim=(2, 2 * n))
     axes.set(xlabel="Lyapunov exponent λ", ylabel="iterations of Newton's method")
     axes.axhline(n, color=style.GREY, ls=":")
@@ -63,6 +84,11 @@ def newton_iterations(n: int = 256) -> style.Figure:
             axes.plot(*zip(*runs, strict=True), "o", color=colour, mfc=fill)
     latches = [recurrence.run_newton(*recurrence.latch(s, bit=1, n=n)) for s in recurrence.SEEDS]
     axes.plot(*zip(*latches, strict=True), "D", color=style.PURPLE, mfc="none")
+    carries = [recurrence.run_newton(*recurrence.carry(s, n=n)) for s in recurrence.SEEDS]
+    axes.plot(*zip(*carries, strict=True), "^", color=style.GREEN)
+    biases = gated.opened(n)
+    taken, _ = gated.newton(*gated.network(n, biases=biases))
+    axes.plot(gated.left_by_gates(n, biases) / n, taken, "s", color=style.GREEN, mfc="none")
     for x, y, words, side in (
         (-1.95, 1.15 * n, f"n = {n}: one step at a time", "left"),
         (-1.8, 6.5, "a latch", "center"),
@@ -71,6 +97,8 @@ def newton_iterations(n: int = 256) -> style.Figure:
         (-0.16, 25, "gain 2", "right"),
         (0.22, 0.4 * n, "gain 4", "left"),
         (-0.19, 0.55 * n, "gain 4, weak inputs", "right"),
+        (0.04, 5.6, "a carry", "left"),
+        (0.04, 3.6, "open gates", "left"),
         (-0.03, 2.3, "stable", "right"),
         (0.03, 2.3, "chaos", "left"),
     ):
@@ -78,9 +106,12 @@ def newton_iterations(n: int = 256) -> style.Figure:
     return style.Figure(
         canvas,
         alt="Dots on a logarithmic axis. Left of λ = −0.2 all need about ten iterations or fewer; "
-        "towards zero they climb steeply, and right of zero they come close to the dotted line at "
-        "n. One hollow dot lies as high as those of chaos, though its λ is negative.",
-        caption=f"Iterations until all {n} states stand still to 10⁻⁸, one dot a network: random "
-        "ones of width 16, filled where the inputs have strength 1, hollow where 0.3, and a latch "
-        "of one unit (diamonds), which keeps its bit for ever.",
+        "towards zero those of random tanh networks climb steeply, and right of zero they come "
+        "close to the dotted line at n. One hollow dot lies as high as those of chaos, though its "
+        "λ is negative. Triangles and squares at λ = 0, a carry and an LSTM with open gates, lie "
+        "at the bottom.",
+        caption=f"Iterations until all {n} states stand still to 10⁻⁸, one mark a network. Dots: "
+        "random tanh networks of width 16, filled where the inputs have strength 1, hollow where "
+        "0.3. Diamonds: a latch of one unit. Triangles: two units, one of them a carry. Squares: "
+        f"LSTMs of {gated.D} cells with open gates.",
     )

@@ -1,4 +1,4 @@
-"""Recurrent networks, and ways around the square. Taught in: "Quadratic cost"."""
+"""Linear attention and the ways around the square. Taught in: "Quadratic cost"."""
 
 import sympy as sp
 
@@ -8,18 +8,16 @@ from attention_limits.formula import Formula
 from attention_limits.symbols import (
     beta,
     d,
-    h_0,
     i,
-    inputs,
     j,
     l,
-    lam,
     n,
     phi_1,
     phi_2,
     phi_q,
-    states,
+    share,
     v,
+    z,
 )
 
 # The largest weight that n keys allow, if no score is larger than beta in size, and the length
@@ -28,8 +26,12 @@ LARGEST_WEIGHT = Formula(sp.exp(2 * beta) / (sp.exp(2 * beta) + n - 1), "", "lar
 
 HALF_WEIGHT = Formula(1 + sp.exp(2 * beta), "tokens", "half of all weight")
 
-# Attention with a product of features in place of the exponential, d features a head.
-LINEAR = Formula(4 * n * d**2, "FLOPs", "linear attention")
+# Attention with a product of features in place of the exponential, d features a head, the
+# normaliser included.
+LINEAR = Formula(4 * n * d * (d + 1), "FLOPs", "linear attention")
+
+# How many of n queries can have a share of their weight on a key of their own.
+SHARP = Formula(sp.Min(n, d / share), "queries", "linear attention, at most")
 
 
 def bounded_scores() -> Derivation:
@@ -73,39 +75,42 @@ def linear_attention() -> Derivation:
         ),
         Step(
             "Sums first",
-            sp.Sum(2, (l, 1, d), (i, 1, d), (j, 1, n)) + sp.Sum(2, (l, 1, d), (j, 1, d), (i, 1, n)),
+            sp.Sum(2, (l, 1, d), (i, 1, d + 1), (j, 1, n))
+            + sp.Sum(2, (l, 1, d), (j, 1, d + 1), (i, 1, n)),
             LINEAR,
-            "A key adds $d \\times d$ products to the sum, and a query reads it: linear in $n$; "
-            "the normaliser is one more column.",
+            "A key adds $d$ features times $d + 1$ numbers to the sums: its value, and a one for "
+            "the normaliser. A query reads as many.",
         ),
         Step(
             "What it saves",
             ratio(FORWARD.expr, LINEAR.expr),
-            n / d,
+            n / (d + 1),
             "From one head's width on, and then without end.",
         ),
     )
 
 
-def product_of_jacobians() -> Derivation:
-    """A gradient on its way back through a recurrent network, one factor a step."""
-    chain, state = [], h_0
-    for x in inputs:
-        state = sp.tanh(lam * state + x)
-        chain.append(state)
+def sharp_queries() -> Derivation:
+    """Why few queries can look at a key of their own, shown for two features and two keys."""
+    own = sum(x * y for x, y in zip(phi_q, phi_1, strict=True))
+    everything = sum(x * y for x, y in zip(phi_q, z, strict=True))
+    shares = phi_1[0] / z[0] + phi_1[1] / z[1]
+    crossed = phi_q[0] * z[0] * phi_1[1] / z[1] + phi_q[1] * z[1] * phi_1[0] / z[0]
     return Derivation(
         Step(
-            "One step",
-            sp.Derivative(chain[0], h_0),
-            lam * (1 - states[0] ** 2),
-            "The recurrent weight, times the slope of the tanh, which is at most one.",
+            "One query",
+            shares - own / everything,
+            crossed / everything,
+            "Let $z_f$ be the sum of feature $f$ over all keys. The right side is positive. So a "
+            "weight, whatever the query, is less than its key's shares of all features, added up.",
         ),
         Step(
-            "Three steps",
-            sp.Derivative(chain[2], h_0),
-            lam**3 * (1 - states[0] ** 2) * (1 - states[1] ** 2) * (1 - states[2] ** 2),
-            "Every step is one more factor. With many units the factors are matrices, and the "
-            "product is one of Jacobians.",
+            "All keys",
+            shares + phi_2[0] / z[0] + phi_2[1] / z[1],
+            sp.Integer(2),
+            "The shares of one feature add up to one over all keys, so those of two features add "
+            "up to two, and those of $d$ features to $d$. So $m$ queries that each put a share "
+            "$p$ of their weight on a key of their own need $mp \\le d$: they are at most $d/p$.",
         ),
-        where=dict(zip(states, chain, strict=True)),
+        where={feature: one + two for feature, one, two in zip(z, phi_1, phi_2, strict=True)},
     )

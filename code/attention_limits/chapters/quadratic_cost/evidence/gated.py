@@ -1,0 +1,213 @@
+r"""Evidence on a gated network, the LSTM, whose forget gates decide how far gradients reach.
+
+.. math::
+
+    c_t = f_t \odot c_{t-1} + i_t \odot g_t, \qquad h_t = o_t \odot \tanh c_t
+
+where i, f and o are sigmoids and g a tanh of W_h h_{t−1} + W_x x_t + b, in the order and with the
+weights of ``torch.nn.LSTMCell``.  The state is (h, c), 2d numbers.  The networks are random as in
+``recurrence``.  Only biases differ: ``opened(n)`` sets that of the forget gates to ln n and that of
+the input gates to −ln n, after :cite:t:`tallec2018can`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+from attention_limits.baselines import recurrent
+from attention_limits.chapters.quadratic_cost.evidence import recurrence
+from attention_limits.evidence import Evidence, evidence
+
+SEEDS = range(3)
+D = 8
+LONG = 10_000  # the steps that the claim names
+
+
+def opened(n: int) -> tuple[float, float]:
+    """Biases of the forget and the input gates that keep a state for about n steps."""
+    return math.log(n), -math.log(n)
+
+
+def network(
+    n: int, *, biases: tuple[float, float], gain: float = 1.0, d: int = D
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random cells, one a seed: their drives W_x x_t + b, (seeds, n, 4d), and W_h, (seeds, 4d, d).
+
+    Args:
+        n: how many steps, of independent normal inputs of strength 1.
+        biases: of the forget and of the input gates; the others have 0.
+        gain: the standard deviation of W_h, times √d.
+        d: how many cells.
+    """
+    drives, weights = [], []
+    for seed in SEEDS:
+        generator = torch.Generator().manual_seed(seed)
+        w_h, w_x, x = (
+            torch.randn(rows, d, generator=generator, dtype=torch.float64)
+            for rows in (4 * d, 4 * d, n)
+        )
+        bias = torch.zeros(4, d, dtype=torch.float64)
+        bias[1], bias[0] = biases
+        drives.append(x @ w_x.mT / d**0.5 + bias.flatten())
+        weights.append(gain * w_h / d**0.5)
+    return torch.stack(drives), torch.stack(weights)
+
+
+def apply(drive: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
+    """The states (h, c) of all steps, one after another from 0: (seeds, n, 2d)."""
+    state, states = drive.new_zeros(len(drive), 1, 2 * w_h.shape[-1]), []
+    for now in drive.split(1, dim=-2):
+        state = step(state, now, w_h)
+        states.append(state)
+    return torch.cat(states, dim=-2)
+
+
+def step(state: torch.Tensor, drive: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
+    """The states after those given, each on its own."""
+    h, c = state.chunk(2, dim=-1)
+    i, f, g, o = _gates(h, drive, w_h)
+    c = f * c + i * g
+    return torch.cat([o * c.tanh(), c], dim=-1)
+
+
+def jacobians(state: torch.Tensor, drive: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
+    """∂(h, c) after a step by ∂(h, c) before it, (seeds, n, 2d, 2d)."""
+    h, c = state.chunk(2, dim=-1)
+    i, f, g, o = _gates(h, drive, w_h)
+    after = (f * c + i * g).tanh()
+    w_i, w_f, w_g, w_o = (w.unsqueeze(-3) for w in w_h.chunk(4, dim=-2))
+    i, f, g, o, c, after = (x.unsqueeze(-1) for x in (i, f, g, o, c, after))
+    c_by_h = i * (1 - i) * g * w_i + f * (1 - f) * c * w_f + i * (1 - g**2) * w_g
+    c_by_c = torch.diag_embed(f.squeeze(-1))
+    slope = o * (1 - after**2)
+    h_by_h = slope * c_by_h + o * (1 - o) * after * w_o
+    rows = [torch.cat([h_by_h, slope * c_by_c], dim=-1), torch.cat([c_by_h, c_by_c], dim=-1)]
+    return torch.cat(rows, dim=-2)
+
+
+def newton(
+    drive: torch.Tensor, w_h: torch.Tensor, tolerance: float = 1e-8
+) -> tuple[list[int], float]:
+    """Iterations that each network takes, and the largest gap from the states that ``apply`` finds.
+
+    As ``recurrent.newton`` does it: from zero, by a scan over the tangents, h kept in [−1, 1].
+    """
+    taken, gaps = [], []
+    for now, w in zip(drive.split(1), w_h.split(1), strict=True):
+        n, d = now.shape[-2], w.shape[-1]
+        path, iterations = now.new_zeros(1, n + 1, 2 * d), 0
+        bound = torch.cat([now.new_ones(d), now.new_full((d,), n)])
+        while iterations < n:
+            iterations += 1
+            guess = path[..., :-1, :]
+            image = step(guess, now, w)
+            change = recurrent.scan(jacobians(guess, now, w), image - path[..., 1:, :])
+            better = torch.where(change.isfinite(), path[..., 1:, :] + change, image)
+            moved = (better.clamp(-bound, bound) - path[..., 1:, :]).abs().max()
+            path[..., 1:, :] = better.clamp(-bound, bound)
+            if moved <= tolerance:
+                break
+        taken.append(iterations)
+        gaps.append((path[..., 1:, :] - apply(now, w)).abs().max().item())
+    return taken, max(gaps)
+
+
+def factors(states: torch.Tensor, drive: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
+    """The Jacobian of every step, (seeds, n, 2d, 2d), from the states that ``apply`` found."""
+    before = torch.cat([torch.zeros_like(states[..., :1, :]), states[..., :-1, :]], dim=-2)
+    return jacobians(before, drive, w_h)
+
+
+def log_product(J: torch.Tensor) -> torch.Tensor:
+    """Ln ‖J_n … J_1‖ over the root of the width, one number a seed: neighbours are joined first."""
+    width, logs = J.shape[-1], J.new_zeros(J.shape[:2])
+    while J.shape[1] > 1:
+        if J.shape[1] % 2:  # an identity more changes nothing
+            one = torch.eye(width, dtype=J.dtype).expand(len(J), 1, width, width)
+            J, logs = torch.cat([J, one], 1), torch.cat([logs, logs.new_zeros(len(J), 1)], 1)
+        J, logs = J[:, 1::2] @ J[:, ::2], logs[:, 1::2] + logs[:, ::2]
+        norms = J.norm(dim=(-2, -1))
+        J, logs = J / norms[..., None, None], logs + norms.log()
+    return logs[:, 0] + (J[:, 0].norm(dim=(-2, -1)) / width**0.5).log()
+
+
+def log_gradients(n: int, distances: Sequence[int], **what) -> torch.Tensor:
+    """The sizes of ∂(h, c)_n/∂(h, c)_{n−Δ} as logarithms, for some Δ: (seeds, distances)."""
+    drive, w_h = network(n, **what)
+    J = factors(apply(drive, w_h), drive, w_h)
+    return torch.stack([log_product(J[:, n - distance :]) for distance in distances], dim=-1)
+
+
+def _gates(h: torch.Tensor, drive: torch.Tensor, w_h: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    i, f, g, o = (drive + h @ w_h.mT).chunk(4, dim=-1)
+    return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+
+
+# --- the evidence -------------------------------------------------------------------------------
+
+
+def left_by_gates(n: int, biases: tuple[float, float] | None = None) -> torch.Tensor:
+    """What is left of a gradient after n steps, one number a seed, as a logarithm."""
+    drive, w_h = network(n, biases=opened(n) if biases is None else biases)
+    return log_product(factors(apply(drive, w_h), drive, w_h))
+
+
+def left_by_tanh(n: int, gain: float = 1.0) -> torch.Tensor:
+    """The same of networks without gates."""
+    left = []
+    for seed in SEEDS:
+        x, w_x, w_h, bias = recurrence.network(seed, n=n, d=D, gain=gain)
+        states = recurrent.apply(x, w_x, w_h, bias)
+        left.append(n * recurrent.lyapunov(states, w_h))
+    return torch.stack(left)
+
+
+@evidence(
+    rivals={
+        "an LSTM whose forget gates have the usual bias of 1, after 1000 steps": dict(
+            n=1000, left=lambda n: left_by_gates(n, (1.0, 0.0))
+        ),
+        "a network of tanh units, after 1000 steps": dict(n=1000, left=left_by_tanh),
+    }
+)
+def open_gates_keep_a_gradient_over_ten_thousand_steps(
+    n: int = LONG, left: Callable[[int], torch.Tensor] = left_by_gates
+) -> Evidence:
+    """What is left of a gradient after 10,000 steps: enough for 32 bits to add it to one."""
+    found = left(n).numpy()
+    return Evidence(
+        value=found.min(),
+        expected=math.log(recurrence.FLOAT32_KEEPS),
+        tolerance=found.max() - found.min(),
+        unit="in ln |∂s_n/∂s_0|",
+        how=f"n = {n:,} steps run, LSTM of {D} cells, gain 1, biases ln n and −ln n, no "
+        f"training; the least of {len(found)} networks, ± their range; expected: ln 2⁻²⁴",
+        relation=">",
+    )
+
+
+@evidence(
+    rivals={
+        "forget gates that are open and input gates that are not closed, gain 4": dict(
+            biases=(math.log(512), 0.0), gain=4.0
+        ),
+        "gates without biases, gain 4": dict(biases=(0.0, 0.0), gain=4.0),
+    }
+)
+def newton_needs_few_iterations_if_gates_are_open(
+    n: int = 512, biases: tuple[float, float] | None = None, gain: float = 2.0
+) -> Evidence:
+    """The most iterations of Newton's method for the same LSTM: fewer than a scan has rounds."""
+    biases = opened(n) if biases is None else biases
+    taken, gap = newton(*network(n, biases=biases, gain=gain))
+    return Evidence(
+        value=max(taken),
+        expected=math.log2(n),
+        tolerance=max(taken) - min(taken),
+        unit="iterations",
+        how=f"Newton's method to 1e-8, n = {n}, LSTM of {D} cells, gain {gain:g}, biases "
+        f"{biases[0]:.1f} and {biases[1]:.1f}; the slowest of {len(taken)} networks, ± their "
+        f"range; off the states by {gap:.0e}",
+        relation="<",
+    )
