@@ -19,7 +19,6 @@ STILL_BEING_WRITTEN = {
     "chapters/quadratic-cost/backward-pass",
     "chapters/quadratic-cost/flashattention",
     "chapters/quadratic-cost/flops",
-    "chapters/quadratic-cost/inference",
     "chapters/quadratic-cost/linear-time",
 }
 
