@@ -1,61 +1,41 @@
-# %% right: solved for the batch, with the balance
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
-    balance = peak / bandwidth
-    room = weights + (r - balance) * kappa * n
-    return balance * weights / room if room > 0 else float("inf")
-
-
-# %% right: by halving an interval
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
-    def computes_longer(S):
-        computing = S * (2 * weights + 2 * r * kappa * n) / peak
-        return computing >= 2 * (weights + S * kappa * n) / bandwidth
-
-    low, high = 0.0, 1e9
-    if not computes_longer(high):
+# %% right: both are linear in the batch
+def turning_batch(n, kappa, weights, r, peak, bandwidth):
+    computing = (2 * weights + 2 * r * kappa * n) / peak
+    reading = 2 * kappa * n / bandwidth
+    if computing <= reading:
         return np.inf
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (low, middle) if computes_longer(middle) else (middle, high)
-    return high
-
-
-# %% wrong: one query head for each number -> r query heads use each number
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
-    computing, reading = (2 * weights + 2 * kappa * n) / peak, 2 * kappa * n / bandwidth
-    return 2 * weights / bandwidth / (computing - reading) if computing > reading else np.inf
-
-
-# %% wrong: one byte a number -> each number has two bytes
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
-    computing, reading = (2 * weights + 2 * r * kappa * n) / peak, kappa * n / bandwidth
-    return weights / bandwidth / (computing - reading) if computing > reading else np.inf
-
-
-# %% wrong: without a cache -> that is without a cache
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
-    return peak / bandwidth
-
-
-# %% wrong: a batch that is negative -> No batch is large enough at 4096, not -
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
-    computing, reading = (2 * weights + 2 * r * kappa * n) / peak, 2 * kappa * n / bandwidth
     return 2 * weights / bandwidth / (computing - reading)
 
 
-# %% wrong: the cache is computed with and never read -> is right
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
+# %% right: by the balance of the accelerator, and a number from NumPy
+def turning_batch(n, kappa, weights, r, peak, bandwidth):
+    balance = peak / bandwidth
+    last = weights / (kappa * (balance - r))
+    return np.float64(balance / (1 - n / last)) if n < last else float("inf")
+
+
+# %% wrong: no cache is read -> the cache has to be read, too
+def turning_batch(n, kappa, weights, r, peak, bandwidth):
     return 2 * weights / bandwidth / ((2 * weights + 2 * r * kappa * n) / peak)
 
 
-# %% wrong: weights are read for each sequence -> is right
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
+# %% wrong: no attention is computed -> the queries compute with the cache, too
+def turning_batch(n, kappa, weights, r, peak, bandwidth):
+    return 2 * weights / bandwidth / (2 * weights / peak - 2 * kappa * n / bandwidth)
+
+
+# %% wrong: no case for long contexts -> a negative batch is none
+def turning_batch(n, kappa, weights, r, peak, bandwidth):
     computing = (2 * weights + 2 * r * kappa * n) / peak
-    return 1.0 if computing >= 2 * (weights + kappa * n) / bandwidth else np.inf
+    return 2 * weights / bandwidth / (computing - 2 * kappa * n / bandwidth)
 
 
-# %% wrong: a whole number of sequences -> is right
-def turning_batch(n, weights, kappa, r, peak, bandwidth):
-    computing, reading = (2 * weights + 2 * r * kappa * n) / peak, 2 * kappa * n / bandwidth
-    found = 2 * weights / bandwidth / (computing - reading) if computing > reading else np.inf
-    return np.ceil(found)
+# %% wrong: one cache for the whole batch -> every sequence reads a cache of its own
+def turning_batch(n, kappa, weights, r, peak, bandwidth):
+    reading = 2 * (weights + kappa * n) / bandwidth
+    return reading / ((2 * weights + 2 * r * kappa * n) / peak)
+
+
+# %% wrong: the weights alone -> is right
+def turning_batch(n, kappa, weights, r, peak, bandwidth):
+    return peak / bandwidth
