@@ -38,7 +38,6 @@ from attention_limits.symbols import (
     vocabulary,
     weights,
 )
-from attention_limits.tex import latex
 
 # One layer's FLOPs to decode n tokens, one after another: reading the whole prefix again for each
 # of them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.
