@@ -84,7 +84,7 @@ d_k = _count("d_k", "width of a query or key", tex="d_k")
 d_v = _count("d_v", "width of a value", tex="d_v")
 steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
 
-# Inference: what is served, on what. A prompt of n_in tokens is answered by n_out.
+_section("Inference")  # what is served, on what: a prompt of n_in tokens is answered by n_out
 prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
 output = _count("output", "output", "tokens", r"n_\text{out}")
 batch = _count("batch", "batch", "sequences", "S")
