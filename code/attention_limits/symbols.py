@@ -84,6 +84,10 @@ d_k = _count("d_k", "width of a query or key", tex="d_k")
 d_v = _count("d_v", "width of a value", tex="d_v")
 steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
 
+n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
+
+alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
+
 _section("Inference")  # what is served, on what: a prompt of n_in tokens is answered by n_out
 prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
 output = _count("output", "output", "tokens", r"n_\text{out}")
@@ -97,10 +101,6 @@ bandwidth = _symbol(
 )
 model = _count("model", "model")  # which of a list
 accelerator = _count("accelerator", "accelerator")  # likewise
-
-n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
-
-alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
 
 _section("Ratios of sizes")  # a slider moves them more usefully than the sizes they come from
 group = _count("r", "query heads per key-value head")
