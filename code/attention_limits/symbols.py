@@ -84,7 +84,11 @@ d_k = _count("d_k", "width of a query or key", tex="d_k")
 d_v = _count("d_v", "width of a value", tex="d_v")
 steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
 
-# Inference: what is served, on what. A prompt of n_in tokens is answered by n_out.
+n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
+
+alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
+
+_section("Inference")  # what is served, on what: a prompt of n_in tokens is answered by n_out
 prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
 output = _count("output", "output", "tokens", r"n_\text{out}")
 batch = _count("batch", "batch", "sequences", "S")
@@ -100,10 +104,6 @@ S_n = _symbol("S_n", "the same, with n tokens of cache", tex="S^*_n", real=True)
 n_last = _symbol("n_last", "context that no batch is enough for", tex=r"n_\text{last}", real=True)
 model = _count("model", "model")  # which of a list
 accelerator = _count("accelerator", "accelerator")  # likewise
-
-n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
-
-alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
 
 _section("Ratios of sizes")  # a slider moves them more usefully than the sizes they come from
 group = _count("r", "query heads per key-value head")
