@@ -16,7 +16,6 @@ PAGES = pages("chapters")
 STILL_BEING_WRITTEN = {
     "chapters/attention",
     "chapters/positional-encodings",
-    "chapters/quadratic-cost/backward-pass",
     "chapters/quadratic-cost/flashattention",
     "chapters/quadratic-cost/flops",
     "chapters/quadratic-cost/inference",

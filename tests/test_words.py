@@ -39,7 +39,6 @@ BANNED = {
 STILL_BEING_WRITTEN = {
     "chapters/attention",
     "chapters/positional-encodings",
-    "chapters/quadratic-cost/backward-pass",
     "chapters/quadratic-cost/flashattention",
     "chapters/quadratic-cost/flops",
     "chapters/quadratic-cost/index",
