@@ -95,6 +95,9 @@ peak = _symbol("peak", "peak of the accelerator", "FLOPs/s", r"\text{peak}", pos
 bandwidth = _symbol(
     "bandwidth", "bandwidth of its memory", "B/s", r"\text{bandwidth}", positive=True
 )
+S_star = _symbol("S_star", "batch that computes as long as it reads", tex="S^*", positive=True)
+S_n = _symbol("S_n", "the same, with n tokens of cache", tex="S^*_n", real=True)
+n_last = _symbol("n_last", "context that no batch is enough for", tex=r"n_\text{last}", real=True)
 model = _count("model", "model")  # which of a list
 accelerator = _count("accelerator", "accelerator")  # likewise
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from attention_limits.checks import Plain
 from attention_limits.experiments import scaling
@@ -88,9 +89,9 @@ def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:
 
 def in_a_process(fields: str) -> None:
     """Print what is found with this process's memory."""
-    config = Config(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(fields).items()}
-    )
+    given: dict[str, Any] = json.loads(fields)
+    lists = {name: tuple(given[name]) for name in ("mechanisms", "lengths")}
+    config = Config(**given | lists)
     print(json.dumps([row for n in config.lengths for row in _at(n, config)]))
 
 

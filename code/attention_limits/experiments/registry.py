@@ -7,11 +7,11 @@ from attention_limits.checks import check_choice
 
 EXPERIMENTS = (
     "scaling",
-    "crossover",
-    "allocator",
     "roofline",
     "speed",
     "throughput",
+    "crossover",
+    "allocator",
     "learned",
     "length",
     "commutant",

@@ -140,8 +140,8 @@ def dot_product_is_a_kernel() -> Derivation:
             "Distance",
             gap_sq,
             q_sq + k_sq - 2 * dot,
-            "The squared distance is both squared lengths, less twice the inner product; with three "
-            "entries here, and with any number by the line above.",
+            "The squared distance is both squared lengths, less twice the inner product; with "
+            "three entries here, and with any number by the line above.",
         ),
         Step(
             "Tilted kernel",
