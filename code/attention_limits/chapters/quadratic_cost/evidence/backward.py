@@ -270,7 +270,7 @@ def recomputing_takes_a_fifth_product(attend: Attend = online_softmax.attend) ->
 # --- cost-cubic-where -----------------------------------------------------------------------------
 
 
-@evidence(rivals={"vector-Jacobian products": {"back": by_products_with_vectors}})
+@evidence(rivals={"vector–Jacobian products": {"back": by_products_with_vectors}})
 def jacobians_are_cubic(back: Callable[[Tensor, Tensor], Tensor] = through_jacobians) -> Evidence:
     """All work of PyTorch's own jacrev on each row of a softmax, at 2n over that at n."""
     counts = []
