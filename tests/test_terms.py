@@ -15,8 +15,6 @@ PAGES = pages("chapters")
 # then on each of its terms stands there in bold.
 STILL_BEING_WRITTEN = {
     "chapters/positional-encodings",
-    "chapters/quadratic-cost/flashattention",
-    "chapters/quadratic-cost/linear-attention",
 }
 
 

@@ -58,14 +58,14 @@ def _with_named_buttons(
     app: Sphinx, pagename: str, templatename: str, context: dict, doctree
 ) -> None:
     """In the list of pages, an arrow unfolds a chapter: whoever does not see it needs a name."""
-    make = context.get("generate_toctree_html")
+    if not (make := context.get("generate_toctree_html")):
+        return
 
     def named(*args: object, **options: object) -> str:
         name = '<summary aria-label="Pages of this chapter">'
         return str(make(*args, **options) or "").replace("<summary>", name)
 
-    if make is not None:
-        context["generate_toctree_html"] = named
+    context["generate_toctree_html"] = named
 
 
 def vega_script() -> str:

@@ -337,6 +337,7 @@ def run_newton(
     w_x: torch.Tensor,
     w_h: torch.Tensor,
     bias: torch.Tensor,
+    *,
     newton: Callable = recurrent.newton,
 ) -> tuple[float, int]:
     """A network's Lyapunov exponent, and the iterations that Newton's method takes to 1e-8."""

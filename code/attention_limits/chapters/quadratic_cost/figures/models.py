@@ -31,6 +31,6 @@ def by_model(lengths: dict[str, float], name: str, label: str) -> tuple[Canvas, 
         axes.plot(lengths[shape.name], row - APART, "D", color=style.BLUE, ms=7)
         axes.plot(shape.trained, row + APART, "o", color=style.VERMILLION, ms=7)
     first = next(iter(SHAPES.values()))
-    for text, x, row in (("trained", first.trained, APART), (name, lengths[first.name], -APART)):
-        axes.annotate(text, (x, row), xytext=(8, 0), textcoords="offset points", va="center")
+    for text, x, y in (("trained", first.trained, APART), (name, lengths[first.name], -APART)):
+        axes.annotate(text, (x, y), xytext=(8, 0), textcoords="offset points", va="center")
     return canvas, axes
