@@ -77,6 +77,10 @@ BAD_SLIDERS = {
     "one value": (lambda: Slider(d, (1,), 1), "d must have two ascending values"),
     "descending": (lambda: Slider(d, (2, 1), 1), "d must have two ascending values"),
     "twice the same": (lambda: Slider(d, (1, 1, 2), 1), "d must have two ascending values"),
+    "nameless": (
+        lambda: Slider(d, (1, 2), 1, names=("one",)),
+        "d must have a name for each value or none, got ('one',)",
+    ),
     "start between": (lambda: Slider(d, (1, 3), 2), "d must start at one of its values, got 2"),
     "zero": (lambda: Slider(d, (0, 1), 1), "d must be positive"),
     "fraction": (lambda: Slider(d, (1, 1.5), 1), "d must be an integer"),
@@ -245,7 +249,9 @@ def test_only_the_live_chart_has_inputs_of_its_own(name):
     for slider in chart.sliders:
         assert f'"name": "{slider.symbol.name}"' in html
         assert slider.label in html
-    assert html.count('"input": "range"') == len(chart.sliders)
+    named = sum(bool(slider.names) for slider in chart.sliders)
+    assert html.count('"input": "select"') == named
+    assert html.count('"input": "range"') == len(chart.sliders) - named
 
 
 @each
@@ -309,10 +315,11 @@ def test_the_table_is_what_the_chart_shows_at_the_start(name):
     chart = explorable(name)
     start = {slider.symbol.name: slider.start for slider in chart.sliders}
     traces = {key: t for t in chart.traces for key in (t.formula.name, t.field)}
-    (_, across), *columns = chart.table.items()
+    (first, across), *columns = chart.table.items()
     assert columns
+    along = {s.symbol for s in chart.sliders if first.startswith(s.label)}  # or along the axis
     for (head, cells), row in itertools.product(columns, range(len(across))):
-        formula, (symbol,) = traces[head].formula, traces[head].columns
+        formula, (symbol,) = traces[head].formula, set(traces[head].columns) or along
         at, unit = as_number(across[row])
         nearby = [at] if symbol.is_integer else [at - unit / 2, at, at + unit / 2]
         values = [

@@ -17,7 +17,17 @@ MODULES = {name.relative_to(PACKAGE.name).as_posix(): CODE / name for name in mo
 
 # A module imports from its own line and from those above it.
 LAYERS = [
-    ["symbols", "shapes", "devices", "meters", "checks", "style", "closure", "notebook"],
+    [
+        "symbols",
+        "shapes",
+        "accelerators",
+        "devices",
+        "meters",
+        "checks",
+        "style",
+        "closure",
+        "notebook",
+    ],
     ["tex", "vega", "tensors", "store", "labels", "lab", "panel", "processes", "progress"],
     ["evidence"],
     ["claims", "terms"],

@@ -84,7 +84,11 @@ d_k = _count("d_k", "width of a query or key", tex="d_k")
 d_v = _count("d_v", "width of a value", tex="d_v")
 steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
 
-# Inference: what is served, on what. A prompt of n_in tokens is answered by n_out.
+n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
+
+alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
+
+_section("Inference")  # what is served, on what: a prompt of n_in tokens is answered by n_out
 prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
 output = _count("output", "output", "tokens", r"n_\text{out}")
 batch = _count("batch", "batch", "sequences", "S")
@@ -95,12 +99,11 @@ peak = _symbol("peak", "peak of the accelerator", "FLOPs/s", r"\text{peak}", pos
 bandwidth = _symbol(
     "bandwidth", "bandwidth of its memory", "B/s", r"\text{bandwidth}", positive=True
 )
+S_star = _symbol("S_star", "batch that computes as long as it reads", tex="S^*", positive=True)
+S_n = _symbol("S_n", "the same, with n tokens of cache", tex="S^*_n", real=True)
+n_last = _symbol("n_last", "context that no batch is enough for", tex=r"n_\text{last}", real=True)
 model = _count("model", "model")  # which of a list
 accelerator = _count("accelerator", "accelerator")  # likewise
-
-n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
-
-alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
 
 _section("Ratios of sizes")  # a slider moves them more usefully than the sizes they come from
 group = _count("r", "query heads per key-value head")
@@ -124,11 +127,11 @@ beta = _symbol("beta", "largest size of a score", tex=r"\beta", positive=True)
 w_h = _symbol("w_h", "recurrent weight", tex="w_h", positive=True)
 h_0 = _symbol("h_0", "first state", real=True)
 back = _symbol("Δ", "distance", "steps", r"\Delta", positive=True)
-tanh_slope = _symbol("tanh_slope", "typical slope of the tanh", tex=r"\tanh'", positive=True)
+tanh_slope = _symbol("σ", "typical slope of the tanh", tex=r"\sigma", positive=True)
 forget = _symbol("forget", "forget gate", tex="f", positive=True)
 cell = _symbol("cell", "cell", tex="c", real=True)
 fresh = _symbol("fresh", "what is written into the cell", tex="u", real=True)
-forget_bias = _symbol("forget_bias", "bias of the forget gate", tex="b_f", real=True)
+forget_bias = _symbol("b_f", "bias of the forget gate", tex="b_f", real=True)
 share = _symbol("share", "share of the weight", tex="p", positive=True)
 
 _section("Vectors")

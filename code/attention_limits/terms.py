@@ -12,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+ENDINGS = ("", "s", "es")  # of one, and of several
+
 
 @dataclass(frozen=True)
 class Term:
@@ -29,9 +31,24 @@ class Term:
         return (self.term, *self.also)
 
     @property
+    def spoken(self) -> tuple[str, ...]:
+        """Its names in a sentence, where "kernel (program)" is a kernel."""
+        return tuple(re.sub(r" \(.*\)$", "", name) for name in self.names)
+
+    def is_called(self, words: str) -> bool:
+        """Whether words from a page are one of its names, in the plural or not."""
+        forms = (f"{plain(name)}{ending}" for name in self.spoken for ending in ENDINGS)
+        return plain(words) in forms
+
+    @property
     def anchor(self) -> str:
         """Where it is on the page of terms: ``term-kv-cache``."""
         return "term-" + re.sub(r"[^a-z0-9]+", "-", self.term.lower()).strip("-")
+
+
+def plain(name: str) -> str:
+    """Names as they are compared: no matter where a line ends, which dash, large or small."""
+    return " ".join(name.lower().replace("–", "-").replace("’", "'").split())
 
 
 def load(path: Path | None = None) -> dict[str, Term]:

@@ -20,7 +20,7 @@ from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from attention_limits import terms
 from attention_limits.symbols import TABLE, Meaning
-from attention_limits.terms import Term
+from attention_limits.terms import ENDINGS, Term, plain
 from attention_limits_book.directive import Faces
 from attention_limits_book.notebooks.inline import inline
 from attention_limits_book.notebooks.page import Page
@@ -121,7 +121,7 @@ class TermRole(ReferenceRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Build the link, or fail the build for a term that the list lacks."""
-        term = _by_name().get(_plain(self.target))
+        term = _by_name().get(plain(self.target))
         if term is None:
             message = self.inliner.reporter.error(
                 f"there is no term {self.target!r} in terms.yml", line=self.lineno
@@ -144,13 +144,9 @@ class LinkTerms(SphinxPostTransform):
         if HOME not in self.env.found_docs:
             return
         page, book = self.env.docname, terms.book()
-        bold = {_plain(node.astext()): node for node in self.document.findall(nodes.strong)}
-        places = {
-            term.term: next((bold[n] for n in map(_plain, term.names) if n in bold), None)
-            for term in book.values()
-        }
         introduced = [term for term in book.values() if term.page == page]
-        done = {name for name, place in places.items() if place is not None}
+        bold = list(self.document.findall(nodes.strong))
+        done = {term.term for term in book.values() if _named(term, bold)}
         done |= {term.term for term in introduced}
         done |= {link["term"] for link in self.document.findall(TermLink)}
         if page != HOME:
@@ -162,16 +158,21 @@ class LinkTerms(SphinxPostTransform):
             term = book[link["term"]]
             link["refuri"], link["meaning"] = f"{home}#{term.anchor}", term.meaning
         for term in introduced:
-            place = _section(places[term.term])
-            entries = [("single", name, place, "main", None) for name in term.names]
+            place = _section(_named(term, bold))
+            entries = [("single", name, place, "main", None) for name in term.spoken]
             self.document.append(addnodes.index(entries=entries))
+
+
+def _named(term: Term, bold: list[nodes.strong]) -> nodes.strong | None:
+    """Where a page has the term in bold, if it does."""
+    return next((node for node in bold if term.is_called(node.astext())), None)
 
 
 def _link_in(text: nodes.Text, done: set[str]) -> None:
     """Replace a text by its parts, the first use of each term that is not done being a link."""
     written, parts, end = text.astext(), [], 0
     for match in _pattern().finditer(written):
-        name = _by_name()[_plain(match[0])].term
+        name = _by_name()[plain(match[0])].term
         if name not in done:
             done.add(name)
             link = TermLink("", match[0], term=name)
@@ -199,16 +200,11 @@ def _section(node: nodes.Node | None) -> str:
     return node["ids"][0]
 
 
-def _plain(name: str) -> str:
-    """Names as they are compared: no matter where a line ends, which dash, and one or several."""
-    return " ".join(name.lower().replace("–", "-").replace("’", "'").split())
-
-
 @functools.cache
 def _by_name() -> Mapping[str, Term]:
     """The terms that pages link to, by all of their names, and those in the plural."""
-    names = {_plain(name): term for term in terms.book().values() for name in term.names}
-    return {f"{name}{ending}": names[name] for ending in ("es", "s", "") for name in names}
+    names = {plain(name): term for term in terms.book().values() for name in term.names}
+    return {f"{name}{ending}": names[name] for ending in reversed(ENDINGS) for name in names}
 
 
 @functools.cache

@@ -11,7 +11,9 @@ from helpers.sources import pages
 from myst_nb.core.read import read_myst_markdown_notebook
 
 from attention_limits.course.answers import NotYet
+from attention_limits_book import faces
 from attention_limits_book.exercises import PARTS, TAG, read
+from attention_limits_book.notebooks import convert
 
 BOX = """\
 ```{exercise-start} Half of it
@@ -217,6 +219,39 @@ def test_a_check_passes_after_the_solution_and_fails_after_the_stub(label):
         name = re.findall(r"^def (\w+)", exercise.code["stub"], re.MULTILINE)[-1]
         begins = f"{name} returns nothing yet: put your code in the place of the dots"
         assert said(page, exercise, exercise.code["stub"]).startswith(begins)
+
+
+class Anything(dict):
+    """A title for whatever is referred to."""
+
+    def __contains__(self, key):
+        return True
+
+    def __missing__(self, key):
+        return f"({key})"
+
+
+@pytest.mark.parametrize("label", CODED)
+def test_in_a_notebook_nothing_but_the_check_runs_after_the_stub(label):
+    """The solution was a cell above the check: with every stub untouched, Run All passed."""
+    page, exercise = CODED[label]
+    begun = "\n".join(page.split("\n")[exercise.line - 1 :])
+    own, end, _ = begun.partition("```{solution-end}\n```\n")
+    titles = {name: name for name in pages("chapters", "library")}
+    of_all = dict(references=Anything(), page_titles=titles, labels=Anything())
+    cells = convert(own + end, faces=faces.IN_NOTEBOOKS, claims={}, **of_all).cells
+    task, solution = cells[1], cells[-1]  # behind the book's own first cell
+    stub, check = (cell for cell in cells if f"{TAG}{label}" in cell.metadata.get("tags", ()))
+    worth = f"{exercise.points} points · {exercise.minutes} minutes*"
+    assert f"*{exercise.level.capitalize()} · {worth}" in task.source
+    assert [stub.source, check.source] == [exercise.code[part] for part in ("stub", "check")]
+    assert [*stub.metadata.tags, *check.metadata.tags] == [
+        *(f"{TAG}{label}", "stub"),
+        *(f"{TAG}{label}", "check"),
+    ]
+    assert solution.source.startswith("<details>\n<summary>Solution")
+    assert f"```python\n{exercise.code['solution']}\n```" in solution.source
+    assert solution.source.endswith("</details>")
 
 
 # --- answers that students might write ------------------------------------------------------------

@@ -9,9 +9,9 @@
 
     NotYet: halved(3) gave 6, and 1.5 is right: that is twice as much, not half
 
-:func:`check` is for what a function returns, :func:`work` counts what it does, and :func:`demand`
-is for all else that one may ask of it.  All of them raise :class:`NotYet`, of which a notebook
-shows the sentence and no traceback; what the student's own code raises is passed on as it is.
+Ask for a value with :func:`check`, for the order of the work with :func:`work`, for anything else
+with :func:`called` and :func:`demand`.  Each raises :class:`NotYet`, of which a notebook shows the
+sentence and no traceback; what the student's own code raises is passed on as it is.
 """
 
 import copy
@@ -56,22 +56,29 @@ def check(
         NotYet: with a sentence, if the function returns nothing, or what has another type, shape
             or value, or if it changes its arguments.
     """
-    used, call = copy.deepcopy(given), f"{_name(function)}({', '.join(map(_shown, given))})"
+    answer = called(function, *given)
+    if problem := _problem(answer, expected, within):
+        for hint, mistaken in (hints or {}).items():
+            if not _problem(answer, mistaken, within):
+                problem += f": {hint}"
+        raise NotYet(f"{_call(function, given)} {problem}.")
+    return answer
+
+
+def called(function: Callable, *given: Any) -> Any:
+    """What a student's function returns, which is something, and leaves its arguments as they are.
+
+    Raises:
+        NotYet: with a sentence, if it does not.
+    """
+    used = copy.deepcopy(given)
     answer = function(*used)
     if answer is None:
         problem = "put your code in the place of the dots, and end it with a return"
         raise NotYet(f"{_name(function)} returns nothing yet: {problem}.")
     for number, (before, after) in enumerate(zip(given, used, strict=True), 1):
-        demand(
-            _same(before, after),
-            f"{call} changes its argument {number} in place, which its caller may still need: "
-            "work on a copy.",
-        )
-    if problem := _problem(answer, expected, within):
-        for hint, mistaken in (hints or {}).items():
-            if not _problem(answer, mistaken, within):
-                problem += f": {hint}"
-        raise NotYet(f"{call} {problem}.")
+        problem = f"changes its argument {number} in place, which its caller may still need"
+        demand(_same(before, after), f"{_call(function, given)} {problem}: work on a copy.")
     return answer
 
 
@@ -151,6 +158,10 @@ def _name(function: Callable) -> str:
     return getattr(function, "__name__", "your function")
 
 
+def _call(function: Callable, given: tuple) -> str:
+    return f"{_name(function)}({', '.join(map(_shown, given))})"
+
+
 def _shown(x: Any) -> str:
     """An argument, short enough for a sentence."""
     if shape := getattr(x, "shape", ()):
@@ -162,6 +173,8 @@ def _shown(x: Any) -> str:
 def _same(before: Any, after: Any) -> bool:
     if isinstance(before, list | tuple):
         return len(before) == len(after) and all(map(_same, before, after))
+    if isinstance(before, int | float):
+        return before == after or before != before  # NaN is no number, and is as it was
     if not hasattr(before, "shape"):
         return True
     return np.shape(before) == np.shape(after) and np.array_equal(before, after, equal_nan=True)
@@ -194,11 +207,16 @@ def _problem(answer: Any, expected: Any, within: float) -> str:
     if not bad.any():
         return ""
     place = tuple(map(int, np.argwhere(bad)[0]))
-    where = f"{given[place]:.6g}", f"{right[place]:.6g}"
+    came, due = _number(given[place]), _number(right[place])
     if not right.ndim:
-        return f"gave {where[0]}, and {where[1]} is right"
+        return f"gave {came}, and {due} is right"
     at = f"at {list(place)}, and in {bad.sum()} of {bad.size} places"
-    return f"gave {where[0]} where {where[1]} is right ({at})"
+    return f"gave {came} where {due} is right ({at})"
+
+
+def _number(x: float) -> str:
+    """Whole numbers as they are, others with six digits."""
+    return str(int(x)) if x == np.round(x) and abs(x) < 1e15 else f"{x:.6g}"
 
 
 def _array(answer: Any) -> np.ndarray | None:

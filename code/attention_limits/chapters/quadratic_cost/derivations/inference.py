@@ -12,6 +12,8 @@ from attention_limits.derivation import Derivation, Step, ratio
 from attention_limits.formula import Formula
 from attention_limits.layer import LAYER
 from attention_limits.symbols import (
+    S_n,
+    S_star,
     b,
     bandwidth,
     batch,
@@ -26,6 +28,7 @@ from attention_limits.symbols import (
     l,
     layers,
     n,
+    n_last,
     n_star,
     output,
     peak,
@@ -35,7 +38,6 @@ from attention_limits.symbols import (
     vocabulary,
     weights,
 )
-from attention_limits.tex import latex
 
 # One layer's FLOPs to decode n tokens, one after another: reading the whole prefix again for each
 # of them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.
@@ -187,9 +189,7 @@ def prefill() -> Derivation:
 
 def intensity() -> Derivation:
     """FLOPs a byte in one step of decoding, and the batch at which the step is compute-bound."""
-    at_once = TURNING_BATCH_CACHED.expr
-    computing = batch * (2 * weights + 2 * group * kappa * n) / peak
-    reading = (b * weights + b * kappa * n * batch) / bandwidth
+    of_each = 2 * weights + 2 * group * kappa * n  # FLOPs of one sequence
     return Derivation(
         Step(
             "Weights",
@@ -206,24 +206,23 @@ def intensity() -> Derivation:
         ),
         Step(
             "A batch that computes as long as it reads",
-            sp.Subs(ratio(2 * weights * batch, peak), batch, TURNING_BATCH.expr),
+            2 * weights * S_star / peak,
             weights * b / bandwidth,
-            "Weights alone, without a cache.",
+            "The products with the weights on the left, reading the weights on the right.",
         ),
         Step(
             "With n tokens of cache for each sequence",
-            sp.Subs(computing, batch, at_once),
-            sp.Subs(reading, batch, at_once),
-            "Every sequence brings its own bytes, so the batch has to be larger: "
-            f"$S = {latex(at_once)}$.",
+            of_each * S_n / peak,
+            (b * weights + b * kappa * n * S_n) / bandwidth,
+            "Every sequence brings its own bytes, so the batch has to be larger.",
         ),
         Step(
             "Where no batch is large enough",
-            sp.Subs((2 * weights + 2 * group * kappa * n) / peak, n, NEVER_FROM.expr),
-            sp.Subs(kappa * b * n / bandwidth, n, NEVER_FROM.expr),
-            "From this $n$ on, one more sequence adds more time to read than to compute: "
-            f"$n = {latex(NEVER_FROM.expr)}$.",
+            of_each.subs(n, n_last) / peak,
+            b * kappa * n_last / bandwidth,
+            "From this length on, one more sequence adds more time to read than to compute.",
         ),
+        where={S_star: TURNING_BATCH, S_n: TURNING_BATCH_CACHED, n_last: NEVER_FROM},
     )
 
 

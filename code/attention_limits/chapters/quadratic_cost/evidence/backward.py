@@ -203,7 +203,7 @@ def backward_quadruples_when_n_doubles(attend: Attend = keeping_weights) -> Evid
         expected=4,
         tolerance=0.05,
         unit="× for each doubling",
-        how=f"FLOPs of products + numbers touched, n = {2**8} to {2**12}, d = 64; "
+        how=f"FLOPs of products + numbers touched, n = {2**8} to {2**12:,}, d = 64; "
         "the furthest of 4",
     )
 
@@ -219,7 +219,8 @@ def memory_of_the_backward_pass_quadruples(attend: Attend = keeping_weights) -> 
         expected=4,
         tolerance=0.1,
         unit="× for each doubling",
-        how=f"peak memory of the backward pass, n = {2**10} to {2**14}, d = 64; the furthest of 4",
+        how=f"peak memory of the backward pass, n = {2**10:,} to {2**14:,}, d = 64; "
+        "the furthest of 4",
     )
 
 
@@ -239,7 +240,7 @@ def softmax_keeps_its_output_alone(softmax: Softmax = torch.softmax) -> Evidence
     return Evidence.exactly(
         counts,
         expected=1,
-        unit="number kept for each weight",
+        unit="kept for each weight",
         how="saved_tensors_hooks around torch.softmax, n = 16, 97 and 512",
     )
 
@@ -269,7 +270,7 @@ def recomputing_takes_a_fifth_product(attend: Attend = online_softmax.attend) ->
 # --- cost-cubic-where -----------------------------------------------------------------------------
 
 
-@evidence(rivals={"vector-Jacobian products": {"back": by_products_with_vectors}})
+@evidence(rivals={"vector–Jacobian products": {"back": by_products_with_vectors}})
 def jacobians_are_cubic(back: Callable[[Tensor, Tensor], Tensor] = through_jacobians) -> Evidence:
     """All work of PyTorch's own jacrev on each row of a softmax, at 2n over that at n."""
     counts = []
@@ -427,7 +428,7 @@ def memory_of_training_doubles_in_tiles(kernel: SDPBackend = IN_TILES) -> Eviden
         tolerance=0.1,
         unit="× for each doubling",
         how="peak memory of nn.TransformerEncoderLayer forward and backward, FlashAttention's "
-        f"kernel, n = {2**8} to {2**10}, width 64, 4 heads; the furthest of 2",
+        f"kernel, n = {2**8} to {2**10:,}, width 64, 4 heads; the furthest of 2",
     )
 
 
@@ -442,7 +443,7 @@ def a_checkpoint_keeps_the_input_alone(run: Run = checkpointed) -> Evidence:
     return Evidence.exactly(
         [kept(*shape, kernel=IN_TILES, run=run) / (shape[0] * shape[1]) for shape in SHAPES],
         expected=1,
-        unit="number kept for each number of the input",
+        unit="kept for each number of the input",
         how="saved_tensors_hooks around torch.utils.checkpoint, 3 shapes, n = 64 to 256",
     )
 

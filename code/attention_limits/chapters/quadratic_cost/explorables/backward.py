@@ -132,13 +132,17 @@ def _bars(traces: Sequence[Trace], sliders: Sequence[Slider]) -> Chart:
         end = row.transform_calculate(bar=f"'{words}'", words=text)
         return end.mark_text(align="left", dx=6).encode(across(at), _down(), text="words:N")
 
-    def name(words: str, colour: str, x: float) -> alt.Chart:
-        look: dict[str, Any] = {"color": colour, "align": "left", "fontWeight": "bold"}
-        return row.mark_text(text=words, **look).encode(x=alt.value(x), y=alt.value(-10))
+    def named(words: str, colour: str, x: float) -> list[alt.Chart]:
+        spot, text = ({"x": alt.value(at), "y": alt.value(-10)} for at in (x, x + 9))
+        square: dict[str, Any] = {"shape": "square", "filled": True, "opacity": 1, "size": 90}
+        return [
+            row.mark_point(color=colour, **square).encode(**spot),
+            row.mark_text(text=words, align="left").encode(**text),
+        ]
 
     layers = [
-        name(REST_KEPT.name, style.GREY, 0),
-        name(WEIGHTS_KEPT.name, style.BLUE, 120),
+        *named(REST_KEPT.name, style.GREY, 6),
+        *named(WEIGHTS_KEPT.name, style.BLUE, 120),
         bar(BARS[0], "none", "rest", style.GREY),
         bar(BARS[0], "rest", "everything", style.BLUE),
         bar(BARS[1], "none", "rest", style.GREY),

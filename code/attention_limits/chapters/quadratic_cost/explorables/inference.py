@@ -1,8 +1,10 @@
 """The sliders of the page on inference of "Quadratic cost"."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import sympy as sp
 
 from attention_limits import style
@@ -78,13 +80,13 @@ def decoding() -> Explorable:
     )
 
 
-def _pick(choice: sp.Symbol, values: list[float]) -> sp.Expr:
+def _pick(choice: sp.Symbol, values: Sequence[float]) -> sp.Expr:
     """The value that belongs to the slider's choice: 1 is the first."""
     *cases, last = ((sp.sympify(int(value)), sp.Eq(choice, k)) for k, value in enumerate(values, 1))
     return sp.Piecewise(*cases, (last[0], True))
 
 
-def _facts(field: str, among: dict, names: tuple[str, ...]) -> list[float]:
+def _facts(field: str, among: Mapping[str, Any], names: Sequence[str]) -> list[float]:
     return [getattr(among[name], field) for name in names]
 
 
@@ -94,7 +96,7 @@ def served() -> dict[sp.Symbol, sp.Expr]:
     shared = [
         all_heads // MEMORY[name].kappa for name, all_heads in zip(SERVED, heads, strict=True)
     ]
-    of_model = {
+    of_model: dict[sp.Symbol, Sequence[float]] = {
         kappa: _facts("kappa", MEMORY, SERVED),
         weights: _facts("weights", MEMORY, SERVED),
         table: _facts("table", MEMORY, SERVED),
@@ -170,7 +172,7 @@ def seconds() -> Explorable:
         caption="Each phase takes at least as long as the longer of its two bars, which is marked. "
         "Blue is attention and its cache, grey the weights and their products. Which of the two "
         "phases gains more from a B200? Then choose the chat, and raise its batch until the "
-        "cache binds. Can you make decoding compute-bound? (Shorten prompt and output.)",
+        "cache binds. Shorten prompt and output: can you make decoding compute-bound?",
         alt="Four horizontal bars in seconds, each of a grey and a blue part: what prefill "
         "computes and moves, and what decoding computes and moves. The longer bar of each pair is "
         "marked, and a fifth row says whether weights and cache fit in memory. At the start, "
@@ -179,7 +181,7 @@ def seconds() -> Explorable:
         chart=chart,
         sliders=sliders,
         traces=traces,
-        table=_table(times | {"held": Formula(resident.expr / 10**9, "GB")}, sliders),
+        table=_table(times, sliders),
         readouts=[
             Readout("time to first token, at least", Formula(first, "s"), ",.3f"),
             Readout("time per output token", Formula(1000 * decoding_time / steps, "ms"), ",.2f"),
@@ -231,8 +233,8 @@ def _fits() -> alt.Chart:
     rows = alt.Chart().transform_calculate(
         row=f"'{CAPACITY}'", words=f"{in_all} + ({FITS} ? ': fits' : ': does not fit')"
     )
-    text = rows.mark_text(align="left", dx=5)
-    return text.encode(_row(), x=alt.value(0), text="words:N")
+    text, held = rows.mark_text(align="left", dx=5), ["needed:Q", "capacity:Q"]
+    return text.encode(_row(), x=alt.value(0), text="words:N", detail=held)
 
 
 def _bar(number: int, label: str) -> list[alt.Chart]:
@@ -260,15 +262,12 @@ def _bar(number: int, label: str) -> list[alt.Chart]:
     ]
 
 
-def _table(columns_of: dict[str, Formula], sliders: list[Slider]) -> dict[str, list[str]]:
-    """Each formula for each model on each accelerator, all else where the sliders start."""
+def _table(times: dict[str, Formula], sliders: list[Slider]) -> dict[str, list[str]]:
+    """The four times over the length of the prompt, with every other slider where it starts."""
     start = {slider.symbol.name: slider.start for slider in sliders}
-    machines, columns = list(ACCELERATORS), {}
-    pairs = [(i, k) for i in range(len(SERVED)) for k in range(len(machines))]
-    columns["model"] = [SERVED[i] for i, _ in pairs]
-    columns["accelerator"] = [machines[k] for _, k in pairs]
-    for bar, time in columns_of.items():
-        chosen = [start | {"model": i + 1, "accelerator": k + 1} for i, k in pairs]
-        found = [time.numpy(**{s.name: at[s.name] for s in time.symbols}) for at in chosen]
-        columns[f"{bar} ({time.unit})"] = [f"{float(value):,.3g}" for value in found]
-    return columns
+    (lengths,) = (slider for slider in sliders if slider.symbol == prompt)
+    table = {f"{lengths.label} ({lengths.unit})": lengths.labels}
+    for bar, time in times.items():
+        at = {s.name: start[s.name] for s in time.symbols} | {"prompt": np.array(lengths.values)}
+        table[bar] = [f"{value:,.4g}" for value in time.numpy(**at)]
+    return table

@@ -21,7 +21,7 @@ def gradient_left() -> Explorable:
         sliders=[
             Slider.between(w_h, 0.5, 2, 1.2, steps=150),
             Slider.between(tanh_slope, 0.05, 1, 0.75, steps=95),
-            Slider.between(forget_bias, 0, 12, 1, steps=48),
+            Slider.between(forget_bias, 0, 12, 8, steps=48),
         ],
         name="gradient-left",
         title="How far back does a gradient reach?",
@@ -34,15 +34,15 @@ def gradient_left() -> Explorable:
         "slope multiply to almost exactly one. That of the gated cell falls over the same edge, "
         "which its bias moves to ever longer distances.",
         y_title="what is left of the gradient",
-        y_format=".0e",
+        y_format="~e",
         readouts=[
             Readout("tanh unit, a step", TANH_FACTOR, ".4f"),
             Readout("gated cell, a step", GATE_FACTOR, ".6f"),
             Readout("gated cell: half is left after", GATE_HALF, ",.0f"),
         ],
         presets={
-            "A tanh unit that forgets": {w_h: 1.2, tanh_slope: 0.75, forget_bias: 1},
-            "One that explodes": {w_h: 1.5, tanh_slope: 0.75, forget_bias: 1},
-            "An open gate": {w_h: 1.2, tanh_slope: 0.75, forget_bias: 9.25},
+            "An LSTM's usual bias": {w_h: 1.2, tanh_slope: 0.75, forget_bias: 1},
+            "A weight that is too large": {w_h: 1.5, tanh_slope: 0.75, forget_bias: 8},
+            "A gate that is more open": {w_h: 1.2, tanh_slope: 0.75, forget_bias: 10},
         },
     )

@@ -47,17 +47,17 @@ DRAWN = {n: QUERIES, d: WIDTH}
 # Where things lie, in percent of the drawing: left and right of each column, top and bottom of each
 # row. What is on the chip lies under what it comes from or goes to.
 COLUMNS = {"Q": (3, 14), "K": (20, 31), "V": (37, 48), "O": (54, 65), "scores": (74, 97)}
-CHIP_COLUMNS = COLUMNS | {"scores": (71, 94), "max": (85, 88), "sum": (94, 97)}
-HBM, CHIP, BARS = (8, 38), (52, 67), (82, 93)
+CHIP_COLUMNS = COLUMNS | {"scores": (71, 82), "max": (85, 88), "sum": (94, 97)}
+HBM, CHIP, BARS = (8, 36), (48, 68), (82, 94)
 SHARE = f"({B} / {QUERIES})"  # of a block, of all rows
 LONGEST_BAR = MATERIALISED.numpy(n=QUERIES, d=WIDTH, B=QUERIES // MOST_BLOCKS)
 
 
 def tiles_step_by_step() -> Explorable:
-    """One head of FlashAttention: which blocks are on the chip, and what has moved, step by step."""
+    """One head of FlashAttention: which blocks are on the chip now, and the traffic so far."""
     sliders = [
         Slider(step, tuple(range(STEPS + 1)), 9),
-        Slider(B, (QUERIES // MOST_BLOCKS, 2 * QUERIES // MOST_BLOCKS), QUERIES // MOST_BLOCKS),
+        Slider(B, (QUERIES // 4, QUERIES // 2, QUERIES), QUERIES // MOST_BLOCKS),
     ]
 
     def trace(field: str, formula: Formula, columns: dict[sp.Symbol, str]) -> Trace:
@@ -79,17 +79,17 @@ def tiles_step_by_step() -> Explorable:
         _pairs(pairs, sliders),
         *_on_chip(["Q", "O", "max", "sum"], queries, sliders),
         *_on_chip(["K", "V", "scores"], keys, sliders),
-        *_bar(tiles, sliders, 0, style.BLUE, "traffic in tiles"),
-        *_bar(plain, sliders, 1, style.VERMILLION, "traffic of plain kernels"),
+        *_bar(tiles, sliders, 0, style.VERMILLION, "traffic in tiles"),
+        *_bar(plain, sliders, 1, style.BLUE, "traffic of plain kernels"),
         _now(),
     ]
     return Explorable(
         name="tiles-step-by-step",
         title="FlashAttention, step by step",
         caption=f"One head, n = {QUERIES}, d = {WIDTH}. Each step moves blocks between HBM and the "
-        "chip; blue is what is on the chip now. Take the steps one at a time (arrow keys work). "
+        "chip; coloured blocks are on the chip now. Take one step at a time (arrow keys help). "
         "How often does each block of keys pass before the last output is stored? All scores get "
-        "computed: where are they kept? Then double the rows in a tile, and go to the end again. "
+        "computed: where are they kept? Then double the rows in a tile, twice, and go to the end. "
         "Plain kernels compute the same scores, but store, load, store and load each of them.",
         alt="Above, HBM: queries Q, keys K, values V and outputs O, each a column of four blocks, "
         "and beside it a square of four by four cells, the scores computed so far. Below, the "
@@ -99,7 +99,7 @@ def tiles_step_by_step() -> Explorable:
         "of tiles grows slowly, that of plain kernels about four times as fast.",
         chart=alt.layer(*layers)
         .resolve_scale(color="independent", opacity="independent")
-        .properties(width="container", height=430),
+        .properties(width="container", height=480),
         sliders=sliders,
         traces=[queries, keys, outputs, pairs, tiles, plain],
         table=_table([tiles, plain], sliders),
@@ -122,7 +122,7 @@ def tiled_traffic() -> Explorable:
     plain, tiled = MATERIALISED.subs({B: PLAIN_ROWS.expr}), TILED.subs({B: TILE_ROWS.expr})
     saved = Formula((plain.expr / tiled.expr).subs(n, 65536), "×")
     return explore(
-        [tiled, plain],
+        [plain, tiled],
         x=n,
         over=(256, 2**20),
         sliders=[
@@ -138,7 +138,7 @@ def tiled_traffic() -> Explorable:
         "sequence length, both of slope two. In tiles the line lies lower, the more so the "
         "larger the chip, and is flatter where all queries fit on the chip.",
         log="xy",
-        y_title="numbers moved by one head",
+        y_title="memory traffic of one head (numbers)",
         y_format=".0e",
         readouts=[
             Readout("rows in a tile", TILE_ROWS),
@@ -178,8 +178,8 @@ def _frames() -> list[alt.Chart]:
         {"x": 0, "y": CHIP[0] - 5, "words": "on-chip memory"},
     ]
     names = [
-        {"x": x, "y": CHIP[1] + 3.5, "words": "mix" if name == "O" else name}
-        for name, x in {**_middles(CHIP_COLUMNS), "scores": 76}.items()
+        {"x": x, "y": CHIP[0] + 1, "words": "mix" if name == "O" else name}
+        for name, x in _middles(CHIP_COLUMNS).items()
     ]
     text: dict[str, Any] = {"baseline": "middle"}
     return [
@@ -202,14 +202,14 @@ def _middles(columns: dict[str, tuple[int, int]]) -> dict[str, float]:
 
 
 def _place(rows: alt.Chart, name: str) -> alt.Chart:
-    """Rows with the place of something on the chip, as high as its block in HBM."""
+    """Rows with the place of something on the chip, the higher the more rows a tile has."""
     left, right = CHIP_COLUMNS[name]
     width = f"{right - left} * {SHARE}" if name == "scores" else f"{right - left}"
     return rows.transform_calculate(
         left=f"{left}",
         right=f"{left} + {width}",
-        top=f"{CHIP[0]}",
-        bottom=f"{CHIP[0]} + {HBM[1] - HBM[0]} * {SHARE}",
+        top=f"{CHIP[0] + 4}",
+        bottom=f"{CHIP[0] + 4} + {CHIP[1] - CHIP[0]} * {SHARE}",
     )
 
 
@@ -225,7 +225,7 @@ def _cut(rows: alt.Chart) -> alt.Chart:
 def _blocks(
     name: str, trace: Trace, sliders: Sequence[Slider], shades: tuple[float, ...] = (0.2, 0.75)
 ) -> list[alt.Chart]:
-    """A matrix in HBM, block by block, blue where the trace is 1."""
+    """A matrix in HBM, block by block, coloured where the trace is 1."""
     left, right = COLUMNS[name]
     rows = _cut(alt.Chart(alt.sequence(0, MOST_BLOCKS, as_="row")))
     rows = with_transforms(rows, trace.transforms(sliders))
@@ -240,11 +240,11 @@ def _blocks(
 
 
 def _shaded(rows: alt.Chart, trace: Trace, shades: tuple[float, ...]) -> alt.Chart:
-    """Boxes, grey where the trace is 0 and blue from 1 on, as opaque as ``shades`` says."""
+    """Boxes, grey where the trace is 0 and coloured from 1 on, as opaque as ``shades`` says."""
     colour = alt.Color(f"{trace.field}:Q", legend=None)
     shade = alt.Opacity(f"{trace.field}:Q", legend=None)
     return _box(rows).encode(
-        color=colour.scale(type="threshold", domain=[0.5], range=[style.GREY, style.BLUE]),
+        color=colour.scale(type="threshold", domain=[0.5], range=[style.GREY, style.VERMILLION]),
         opacity=shade.scale(domain=list(range(len(shades))), range=list(shades)),
     )
 
@@ -273,7 +273,7 @@ def _on_chip(names: Sequence[str], trace: Trace, sliders: Sequence[Slider]) -> l
     layers = []
     for name in names:
         here = _place(held, name)
-        layers.append(_box(here, color=style.BLUE, opacity=1 if name == "scores" else 0.75))
+        layers.append(_box(here, color=style.VERMILLION, opacity=1 if name == "scores" else 0.75))
         if name in ("Q", "K", "V"):
             here = here.transform_calculate(
                 words=f"'{name}' + (datum.row + 1)",
@@ -295,14 +295,17 @@ def _bar(
     bar = bar.transform_calculate(
         left="0",
         right=f"100 * datum.{trace.field} / {LONGEST_BAR:.0f}",
+        end="100",
         top=f"{top}",
         bottom=f"{top + 5}",
         y=f"{top - 2.5}",
-        words=f"'{name}: ' + format(datum.{trace.field}, ',.0f') + ' numbers'",
     )
+    text: dict[str, Any] = {"baseline": "middle"}
+    number_moved = alt.Text(f"{trace.field}:Q", format=",.0f")
     return [
         _box(bar, color=colour),
-        bar.mark_text(align="left", baseline="middle").encode(*_at("left", "y"), text="words:N"),
+        bar.mark_text(align="left", text=f"{name}, in numbers", **text).encode(*_at("left", "y")),
+        bar.mark_text(align="right", **text).encode(*_at("end", "y"), text=number_moved),
     ]
 
 
