@@ -64,7 +64,7 @@ def trained_and_crossover() -> style.Figure:
         axes.plot((model.first, model.trained), (low, low), color=style.VERMILLION, lw=1.2)
         axes.plot(model.first, low, "o", color=style.VERMILLION, mfc="none", ms=7)
         axes.plot(model.trained, low, "o", color=style.VERMILLION, ms=7)
-    for text, x, height in (("trained", 4096, 2 + APART), ("n* and 2n*", 2 * 4608, -APART)):
+    for text, x, height in (("trained", 1024, 1 + APART), ("n* and 2n*", 2 * 4608, -APART)):
         axes.annotate(
             text, (x, height), xytext=(9, 0), textcoords="offset points", va="center", size=11.5
         )
