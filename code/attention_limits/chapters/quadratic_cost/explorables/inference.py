@@ -55,7 +55,7 @@ def decoding() -> Explorable:
         x=n,
         over=(16, 2**20),
         sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
-        name="decoding",
+        name="decoding-flops",
         title="What does decoding a sequence cost?",
         caption="Without a cache the layer runs over the whole prefix for each token. Widen the "
         "model: all lines rise, and the length from which the cube leads moves right. Left of it "
@@ -167,7 +167,7 @@ def seconds() -> Explorable:
     chart = alt.layer(*layers, data=base.data).properties(width="container", height=210)
     chart.transform = base.transform
     return Explorable(
-        name="seconds",
+        name="inference-seconds",
         title="Prefill and decoding: how long, at least, and what binds?",
         caption="Each phase takes at least as long as the longer of its two bars, which is marked. "
         "Blue is attention and its cache, grey the weights and their products. Which of the two "
