@@ -55,7 +55,7 @@ def decoding() -> Explorable:
         x=n,
         over=(16, 2**20),
         sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
-        name="decoding",
+        name="decoding-flops",
         title="What does decoding a sequence cost?",
         caption="Without a cache the layer runs over the whole prefix for each token. Widen the "
         "model: all lines rise, and the length from which the cube leads moves right. Left of it "
@@ -138,22 +138,22 @@ def seconds() -> Explorable:
     steps, decoding_time = output - 1, sp.Max(compute, memory)
     capacity = _pick(accelerator, _facts("capacity", ACCELERATORS, tuple(ACCELERATORS)))
     resident = formula(derivations.RESIDENT.expr)
-    traces, layers = [], []
-    longest = Formula(sp.Rational(8, 5) * sp.Max(first, decoding_time), "s")
+    traces = []
     for number, bar in enumerate(BARS):
         traces += [
             Trace(f"rest_{number}", rests[bar], {}),
             Trace(f"time_{number}", times[bar], {}),
         ]
-        layers += _bar(number, bar)
-    # Room for the words beyond the longest bar.
-    layers.append(alt.Chart().mark_point(opacity=0).encode(alt.X("edge:Q")))
-    layers.append(_fits())
     traces += [
-        Trace("edge", longest, {}),
         Trace("needed", Formula(resident.expr / 10**9, "GB"), {}),
         Trace("capacity", Formula(capacity / 10**9, "GB"), {}),
     ]
+    # Beyond the longest bar there is room for its words, on a phone as on a desk.
+    signals = {symbol: symbol.name for symbol in (model, accelerator, prompt, output, batch)}
+    longest = Formula(sp.Max(first, decoding_time)).vega(signals)
+    scale = alt.Scale(domainMin=0, domainMax=alt.ExprRef(f"{longest} / (1 - {WORDS} / width)"))
+    layers = [part for number, bar in enumerate(BARS) for part in _bar(number, bar, scale)]
+    layers.append(_fits())
     sliders = [
         Slider(model, (1, 2, 3), 1, names=SERVED),
         Slider(accelerator, (1, 2, 3), 2, names=tuple(ACCELERATORS)),
@@ -167,7 +167,7 @@ def seconds() -> Explorable:
     chart = alt.layer(*layers, data=base.data).properties(width="container", height=210)
     chart.transform = base.transform
     return Explorable(
-        name="seconds",
+        name="inference-seconds",
         title="Prefill and decoding: how long, at least, and what binds?",
         caption="Each phase takes at least as long as the longer of its two bars, which is marked. "
         "Blue is attention and its cache, grey the weights and their products. Which of the two "
@@ -210,6 +210,7 @@ def seconds() -> Explorable:
     )
 
 
+WORDS = 160  # pixels of what stands beside a bar
 CAPACITY = "capacity"  # the row beneath the bars
 FITS = "datum.needed <= datum.capacity"
 
@@ -237,13 +238,17 @@ def _fits() -> alt.Chart:
     return text.encode(_row(), x=alt.value(0), text="words:N", detail=held)
 
 
-def _bar(number: int, label: str) -> list[alt.Chart]:
+def _bar(number: int, label: str, scale: alt.Scale) -> list[alt.Chart]:
     """A bar of two parts in its row, its seconds, and a mark if it is the longer of its pair."""
     row = alt.Y("row:N", title=None, sort=list(BARS)).axis(
         labelLimit=200, ticks=False, domain=False
     )
     rows = alt.Chart().transform_calculate(row=f"'{label}'")
-    at = alt.X(f"time_{number}:Q", title="seconds, at least").axis(format=",~r", tickCount=4)
+    at = (
+        alt.X(f"time_{number}:Q", title="seconds, at least")
+        .axis(format=",~r", tickCount=4)
+        .scale(scale)
+    )
     thick: dict[str, Any] = dict(height={"band": 0.65})
     # What cannot run where it does not fit is pale.
     pale = alt.condition(FITS, alt.value(1), alt.value(0.35))
@@ -256,7 +261,7 @@ def _bar(number: int, label: str) -> list[alt.Chart]:
     words = f"format({time}, ',.3~r') + ' s' + ({time} >= {other} ? {why} : '')"
     text = rows.transform_calculate(words=words).mark_text(align="left", dx=5)
     return [
-        grey.encode(alt.X(f"rest_{number}:Q"), row, opacity=pale),
+        grey.encode(alt.X(f"rest_{number}:Q").scale(scale), row, opacity=pale),
         blue.encode(at, row, x2=f"rest_{number}:Q", opacity=pale),
         text.encode(at, row, text="words:N"),
     ]
