@@ -12,7 +12,7 @@ import pytest
 from attention_limits import claims
 from attention_limits.claims import Claim
 from attention_limits.cli import main
-from attention_limits.cli.verify import DEAR, STARTING, expected_seconds
+from attention_limits.cli.verify import SLOW, STARTING, expected_seconds
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.experiments import registry
 from attention_limits.experiments.registry import EXPERIMENTS
@@ -232,9 +232,9 @@ def test_more_processes_are_expected_to_take_less_time(ledger):
 
 
 def test_what_takes_long_is_still_there():
-    """A dear piece was renamed, and the announcement forgot it."""
+    """A slow piece was renamed, and the announcement forgot it."""
     named = {name for claim in LEDGER.values() for _, name in claim.pieces}
-    assert named >= DEAR.keys()
+    assert named >= SLOW.keys()
 
 
 def test_an_interrupt_ends_without_a_traceback(monkeypatch, capsys):

@@ -46,6 +46,8 @@ def test_a_registry_reaches_all_that_it_may_import():
 def test_the_ledger_and_the_records_are_read_too():
     """A claim or a record was edited, and the page showed the old one."""
     assert "claims.yml" in reached("from attention_limits import claims")
+    assert "terms.yml" in reached("from attention_limits import terms")
+    assert "terms.yml" not in reached("from attention_limits import claims")
     assert "results/length.json" in reached("from attention_limits.experiments import length")
     assert "results/length.json" not in reached("from attention_limits.experiments import scaling")
 

@@ -1,9 +1,11 @@
+import re
+
 import pytest
 import sympy as sp
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from attention_limits.derivation import Derivation, NotProven, Step
+from attention_limits.derivation import Derivation, NotProven, Step, caught
 from attention_limits.formula import Formula
 from attention_limits.symbols import Z, a, d, d_model, h, i, l, n, p, p_soft, s, tau, x
 
@@ -187,3 +189,32 @@ def test_steps_need_names_of_their_own(steps):
     """An error message named a step, and there were two of that name."""
     with pytest.raises(ValueError, match="steps must be at least one, each under its own name"):
         Derivation(*steps)
+
+
+# --- a slip that is shown -----------------------------------------------------------------------
+
+PAIRS = sp.Sum(l, (l, 1, n))
+
+
+def test_a_slip_is_shown_as_a_result():
+    """A page could not show a slip without failing, or showed that something is wrong, not what."""
+    slip = caught(Step("pairs", PAIRS, n * (n - 1) / 2, "query l sees l keys"))
+    assert slip
+    assert re.fullmatch(r"step 'pairs': left side \S+, right side \S+, n = \d", str(slip))
+    shown = slip._repr_markdown_()
+    assert r"\neq" in shown
+    assert str(slip) in shown
+
+
+def test_a_step_without_a_slip_is_not_called_wrong():
+    """The reader who tries each step was told that all of them are wrong, or none."""
+    step = caught(Step("pairs", PAIRS, n * (n + 1) / 2, "query l sees l keys"))
+    assert not step
+    assert "✓ step 'pairs': nothing to be said against it" in step._repr_markdown_()
+
+
+def test_a_slip_is_looked_for_with_the_abbreviations():
+    """A step that is right by what its symbols stand for was called wrong."""
+    step = Step("short", a[0] / sum(a), p[0], "by definition")
+    assert caught(step)
+    assert not caught(step, {p[0]: a[0] / sum(a)})

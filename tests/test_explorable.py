@@ -77,6 +77,10 @@ BAD_SLIDERS = {
     "one value": (lambda: Slider(d, (1,), 1), "d must have two ascending values"),
     "descending": (lambda: Slider(d, (2, 1), 1), "d must have two ascending values"),
     "twice the same": (lambda: Slider(d, (1, 1, 2), 1), "d must have two ascending values"),
+    "nameless": (
+        lambda: Slider(d, (1, 2), 1, names=("one",)),
+        "d must have a name for each value or none, got ('one',)",
+    ),
     "start between": (lambda: Slider(d, (1, 3), 2), "d must start at one of its values, got 2"),
     "zero": (lambda: Slider(d, (0, 1), 1), "d must be positive"),
     "fraction": (lambda: Slider(d, (1, 1.5), 1), "d must be an integer"),
@@ -163,6 +167,15 @@ def test_axes_are_logarithmic_where_asked(log):
         assert (encoding[axis]["scale"].get("type") == "log") == (axis in log)
 
 
+def test_logarithmic_axes_write_powers_of_ten():
+    """A reader met 100m and 10E on one axis, and 0.01 beside 10k."""
+    small = Formula(WORK.expr / 10**10, "GB", "small")
+    svg = vl_convert.vegalite_to_svg(explore(**GIVEN | {"formulas": small}, log="xy").spec)
+    shown = re.findall(r">(10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|[\d,.]+[a-zA-Zµ]?)</text>", svg)
+    assert {"10²", "10³", "10⁻²", "10⁻⁴"} <= set(shown)
+    assert [label for label in shown if not label.startswith("10")] == []
+
+
 def test_several_lines_are_named():
     """Two lines, and nobody could say which was which."""
     both = [WORK, Formula(n * d**2, "FLOPs", "other work")]
@@ -236,7 +249,9 @@ def test_only_the_live_chart_has_inputs_of_its_own(name):
     for slider in chart.sliders:
         assert f'"name": "{slider.symbol.name}"' in html
         assert slider.label in html
-    assert html.count('"input": "range"') == len(chart.sliders)
+    named = sum(bool(slider.names) for slider in chart.sliders)
+    assert html.count('"input": "select"') == named
+    assert html.count('"input": "range"') == len(chart.sliders) - named
 
 
 @each
@@ -300,10 +315,11 @@ def test_the_table_is_what_the_chart_shows_at_the_start(name):
     chart = explorable(name)
     start = {slider.symbol.name: slider.start for slider in chart.sliders}
     traces = {key: t for t in chart.traces for key in (t.formula.name, t.field)}
-    (_, across), *columns = chart.table.items()
+    (first, across), *columns = chart.table.items()
     assert columns
+    along = {s.symbol for s in chart.sliders if first.startswith(s.label)}  # or along the axis
     for (head, cells), row in itertools.product(columns, range(len(across))):
-        formula, (symbol,) = traces[head].formula, traces[head].columns
+        formula, (symbol,) = traces[head].formula, set(traces[head].columns) or along
         at, unit = as_number(across[row])
         nearby = [at] if symbol.is_integer else [at - unit / 2, at, at + unit / 2]
         values = [

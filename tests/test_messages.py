@@ -10,7 +10,11 @@ from helpers.sources import ROOT, modules
 # where it stands: "rows of cell 'a' must …".
 FORM = re.compile(r"^(--)?[\w{}.'’ ]+ must .+, got .", re.DOTALL)
 # What is at fault there is no argument: a file, which is told by its place, and what to do with it.
-OF_FILES = {"attention_limits/claims.py", "attention_limits/runs/records.py"}
+OF_FILES = {
+    "attention_limits/claims.py",
+    "attention_limits/runs/records.py",
+    "attention_limits/terms.py",
+}
 
 
 def text(node):

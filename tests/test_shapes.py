@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from attention_limits.chapters.quadratic_cost.derivations.flops import CROSSOVER
-from attention_limits.chapters.quadratic_cost.derivations.inference import WEIGHTS
-from attention_limits.shapes import ROTARY, SHAPES
+from attention_limits.chapters.quadratic_cost.derivations.flops import (
+    CROSSOVER,
+    MODEL_CROSSOVER,
+)
+from attention_limits.chapters.quadratic_cost.derivations.inference import CACHE, WEIGHTS
+from attention_limits.shapes import MEMORY, MODELS, ROTARY, SHAPES
 
 REFERENCES = Path(__file__).parents[1] / "references.bib"
 
@@ -36,6 +39,61 @@ def test_the_weights_add_up_to_what_the_models_are_named_after(name, billions):
     assert WEIGHTS(b=1, **SHAPES[name].whole) / 1e9 == pytest.approx(billions, rel=0.04)
 
 
+def test_every_model_has_its_memory():
+    """A figure of caches left a model out."""
+    assert MEMORY.keys() == MODELS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [("DeepSeek-V3", 671), ("Kimi Linear", 49), ("Qwen3-32B", 32.8), ("Gemma-3 27B", 27)],
+)
+def test_the_parameters_add_up_to_what_was_published(name, billions):
+    """Experts that a token does not visit have to be held all the same."""
+    assert MEMORY[name].parameters / 1e9 == pytest.approx(billions, rel=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.keys() & SHAPES.keys()))
+def test_one_model_has_one_cache(name):
+    """The formula of a shape and the facts of a model told two stories of its memory."""
+    shape, memory = SHAPES[name], MEMORY[name]
+    sizes = {s: shape.whole[s] for s in ("layers", "d_model", "h", "g")}
+    assert CACHE(n=1, b=1, **sizes) == memory.kappa
+    assert WEIGHTS(b=1, **shape.whole) == memory.parameters
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.keys() & SHAPES.keys()))
+def test_one_model_has_one_crossover(name):
+    """The formula for any model, and the one for a layer, told two stories of the same one."""
+    model, sizes = MODELS[name], SHAPES[name].sizes
+    assert crossover_of(model) == CROSSOVER(**sizes)
+
+
+def crossover_of(model):
+    """The length at which full attention is half of a model's FLOPs."""
+    return MODEL_CROSSOVER(
+        steady=model.steady, full=model.full, h=model.h, d_k=model.d_k, d_v=model.d_v
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [("DeepSeek-V3", 36.6), ("Kimi Linear", 3.1), ("Qwen3-32B", 32), ("Gemma-3 27B", 27)],
+)
+def test_a_token_meets_as_many_weights_as_published(name, billions):
+    """All experts were counted, or one table of embeddings as if it were a product."""
+    tables = {"DeepSeek-V3": 129280 * 7168, "Kimi Linear": 163840 * 2304}
+    tables |= {"Qwen3-32B": 151936 * 5120, "Gemma-3 27B": 262144 * 5376}
+    assert (MODELS[name].weights + tables[name]) / 1e9 == pytest.approx(billions, rel=0.01)
+
+
+def test_no_model_stands_twice():
+    """One shape under two names would vote twice."""
+    shapes = [(m.layers, m.h, m.d_k, m.weights) for m in MODELS.values()]
+    assert len(set(shapes)) == len(shapes)
+    assert all(m.first <= m.trained and m.full + m.windowed <= m.layers for m in MODELS.values())
+
+
 @pytest.mark.parametrize("name", sorted(ROTARY.keys() & SHAPES.keys()))
 def test_a_model_has_one_width_of_a_head_and_one_context(name):
     """Two tables told two stories of one model."""
@@ -47,5 +105,5 @@ def test_a_model_has_one_width_of_a_head_and_one_context(name):
 def test_sources_are_among_the_references():
     """A fact cited a work that the bibliography does not have."""
     references = REFERENCES.read_text(encoding="utf-8")
-    for model in (*SHAPES.values(), *ROTARY.values()):
+    for model in (*SHAPES.values(), *MODELS.values(), *ROTARY.values()):
         assert f"{{{model.source}," in references, model.name

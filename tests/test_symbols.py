@@ -1,4 +1,5 @@
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -45,3 +46,14 @@ def test_no_other_module_makes_symbols(path):
     assert not names & MAKERS
     imports = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert "sympy.abc" not in imports
+
+
+def test_every_symbol_stands_in_the_table():
+    """A part of the module had a comment for a heading, and its symbols stood under another."""
+    rows = [row.words for rows in symbols.TABLE.values() for row in rows]
+    for meaning in MEANING.values():
+        words = meaning.words
+        assert words in rows or f"{words[:-1]}$i$" in rows, words
+    source = (PACKAGE / "symbols.py").read_text(encoding="utf-8")
+    headings = re.findall(r"^# .+\n\w+ = _", source, flags=re.MULTILINE)
+    assert not headings, "begin a part by _section"

@@ -14,6 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]  # of both packages
 PACKAGES = ("attention_limits", "attention_limits_book")
 LEDGER, RECORDS = "attention_limits.claims", "attention_limits.experiments."
+BESIDE = {  # the data that modules read
+    LEDGER: ("claims.yml", "without_rivals.yml"),
+    "attention_limits.terms": ("terms.yml",),
+}
 
 
 def files(source: str) -> list[Path]:
@@ -134,8 +138,8 @@ def _imported_by(path: Path, changed: int, own: str) -> set[str]:
 def _data(name: str) -> Iterator[Path]:
     """The files beside the code that a module reads."""
     package = ROOT / "attention_limits"
-    if name == LEDGER:
-        yield from package.glob("*.yml")
+    if name in BESIDE:
+        yield from (package / file for file in BESIDE[name])
     elif name.startswith(RECORDS):
         record = package / "results" / f"{name.removeprefix(RECORDS).split('.')[0]}.json"
         if record.is_file():

@@ -142,6 +142,34 @@ class Derivation:
         return "\n".join(f"{s.name}: {_plain(s.lhs)} = {_plain(s.rhs)}" for s in self.steps)
 
 
+@dataclass(frozen=True)
+class Caught:
+    """What the proof of a step says against it; false if that is nothing."""
+
+    step: Step
+    message: str
+
+    def __bool__(self) -> bool:
+        return bool(self.message)
+
+    def __str__(self) -> str:
+        return self.message or f"step {self.step.name!r}: nothing to be said against it"
+
+    def _repr_markdown_(self) -> str:
+        left, right = (latex(_plain(side)) for side in (self.step.lhs, self.step.rhs))
+        sign, mark = ("\\neq", '<span class="refused">✗</span>') if self else ("=", "✓")
+        return f"$$\n{left} {sign} {right}\n$$\n\n{mark} {self}"
+
+
+def caught(step: Step, where: Mapping[sp.Symbol, sp.Expr] | None = None) -> Caught:
+    """Try to prove a step, and show what comes of it: a slip is a result here, and no error."""
+    try:
+        step.prove(where)
+    except NotProven as error:
+        return Caught(step, str(error))
+    return Caught(step, "")
+
+
 def ratio(above: sp.Expr, below: sp.Expr) -> sp.Expr:
     """A fraction that prints as it is, before anything cancels."""
     return sp.Mul(above, sp.Pow(below, -1, evaluate=False), evaluate=False)

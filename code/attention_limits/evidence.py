@@ -97,7 +97,8 @@ class Evidence:
         return f"{self.found} {self._source}"
 
     def _repr_markdown_(self) -> str:
-        return f"{'✓' if self.holds else '✗'} **{self.found}** {self._source}"
+        found = f"{'✓' if self.holds else '✗'} **{self.found}**"
+        return f"{found if self.holds else _in_red(found)} {self._source}"
 
     @property
     def found(self) -> str:
@@ -183,6 +184,10 @@ def _fields(found: Evidence) -> dict[str, object]:
     return {k: v.item() if hasattr(v, "item") else v for k, v in asdict(found).items()}
 
 
+def _in_red(words: str) -> str:
+    return f'<span class="refused">{words}</span>'
+
+
 def _finite(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
@@ -193,4 +198,4 @@ def _readable(number: float) -> str:
         return f"{float(number):.4g}"
     if number == int(number):
         return f"{int(number):,}"
-    return f"{float(number):,.0f}" if abs(number) >= 10_000 else f"{float(number):.4g}"
+    return f"{float(number):,.0f}" if abs(number) >= 1_000 else f"{float(number):.4g}"

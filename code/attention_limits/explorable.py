@@ -21,6 +21,10 @@ from attention_limits.notebook import MIME
 from attention_limits.symbols import MEANING
 
 HEIGHT = 300  # of the plot, in pixels
+LOWEST = -12  # power of ten that a logarithmic axis can write
+POWERS = [
+    f"10{str(e).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" for e in range(LOWEST, 31)
+]
 POINTS = 200  # along the x axis: smooth to the eye, and a move takes a few milliseconds
 
 
@@ -32,15 +36,17 @@ class Slider:
         symbol: one of the book's symbols; its meaning is the slider's label.
         values: what it can be, ascending; at least two.
         start: where it starts; one of the values.
+        names: what its values are called, if each stands for something, as 1 may for a model.
 
     Raises:
-        ValueError: naming the symbol, for an empty range, a start outside it, or a value outside
-            the symbol's domain.
+        ValueError: naming the symbol, for an empty range, a start outside it, a value outside the
+            symbol's domain, or more or fewer names than values.
     """
 
     symbol: sp.Symbol
     values: tuple[float, ...]
     start: float
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.symbol not in MEANING:
@@ -51,6 +57,10 @@ class Slider:
             )
         if self.start not in self.values:
             raise ValueError(f"{self.symbol} must start at one of its values, got {self.start}")
+        if self.names and len(self.names) != len(self.values):
+            raise ValueError(
+                f"{self.symbol} must have a name for each value or none, got {self.names}"
+            )
         check_domain(self.symbol, self.values)
 
     @classmethod
@@ -87,6 +97,11 @@ class Slider:
     def label(self) -> str:
         """What it moves, in words."""
         return MEANING[self.symbol].words
+
+    @property
+    def labels(self) -> list[str]:
+        """Its values as a reader would write them, or their names."""
+        return list(self.names) or [_words(value) for value in self.values]
 
     @property
     def unit(self) -> str:
@@ -210,7 +225,7 @@ class Explorable:
                     "label": slider.label,
                     "unit": slider.unit,
                     "values": list(slider.values),
-                    "labels": [_words(value) for value in slider.values],
+                    "labels": slider.labels,
                     "start": slider.values.index(slider.start),
                 }
                 for slider in self.sliders
@@ -244,12 +259,7 @@ class Explorable:
             alt.param(
                 name=slider.symbol.name,
                 value=slider.start,
-                bind=alt.binding_range(
-                    name=f"{slider.label} ",
-                    min=slider.values[0],
-                    max=slider.values[-1],
-                    step=_plain(min(np.diff(slider.values))),
-                ),
+                bind=_input(slider),
             )
             for slider in self.sliders
         ]
@@ -304,13 +314,14 @@ def explore(
         raise ValueError(f"sliders must set {wanted} and nothing else, got {given}")
 
     traces = [Trace(f"y_{k}", formula, {x: "x"}) for k, formula in enumerate(formulas)]
-    axis = alt.X("x:Q", title=_axis_title(x)).axis(format="~s", grid=False)
+    axis = alt.X("x:Q", title=_axis_title(x)).axis(grid=False, **_labels("x" in log, "~s"))
     kind: Any = "log" if "x" in log else alt.Undefined
     axis = axis.scale(domain=list(over), nice=False, type=kind)
     scale = alt.Scale(type="log") if "y" in log else alt.Scale(zero=True)
     layers = []
     for number, trace in enumerate(traces):
-        height = alt.Y(f"{trace.field}:Q", title=y_title).axis(format=y_format).scale(scale)
+        labels = _labels("y" in log, y_format)
+        height = alt.Y(f"{trace.field}:Q", title=y_title).axis(**labels).scale(scale)
         chart = _along(x, over, "x" in log).encode(axis, height)
         layers += _labelled_line(chart, trace, number, sliders, lines=len(traces))
     if rule is not None:
@@ -327,6 +338,15 @@ def explore(
         readouts=readouts,
         presets=presets or {},
     )
+
+
+def _labels(log: bool, spec: str) -> dict[str, Any]:
+    """How an axis writes its numbers: a logarithmic one its powers of ten, if "~s" is asked for."""
+    if not log or spec != "~s":
+        return {"format": spec}
+    power = "log(datum.value) / LN10"
+    whole = f"abs({power} - round({power})) < 1e-9"
+    return {"labelExpr": f"{whole} ? {POWERS}[round({power}) - {LOWEST}] : ''"}
 
 
 def with_transforms(chart: alt.Chart, transforms: Sequence[dict]) -> alt.Chart:
@@ -405,6 +425,16 @@ def _table(
         spec = y_format if y_format.endswith("%") else ",.4g"
         table[formula.name] = [f"{value:{spec}}" for value in column]
     return table
+
+
+def _input(slider: Slider) -> alt.Binding:
+    """What moves a slider's signal in a notebook: a range, or a list of names."""
+    if slider.names:
+        options = [_plain(value) for value in slider.values]
+        return alt.binding_select(name=f"{slider.label} ", options=options, labels=slider.labels)
+    step = _plain(min(np.diff(slider.values)))
+    low, *_, high = slider.values
+    return alt.binding_range(name=f"{slider.label} ", min=low, max=high, step=step)
 
 
 def _axis_title(symbol: sp.Symbol) -> str:

@@ -13,3 +13,6 @@ ATTENTION = Formula(4 * n**2 * d_model, "FLOPs", "attention")
 PROJECTIONS = Formula(4 * n * d_model**2 * (1 + g / h), "FLOPs", "projections")
 MLP = Formula(2 * c * n * d_model * f, "FLOPs", "MLP")
 LAYER = Formula(ATTENTION.expr + PROJECTIONS.expr + MLP.expr, "FLOPs", "layer")
+
+# The length at which attention costs as much as the rest of the layer.
+CROSSOVER = Formula(d_model * (1 + g / h) + c * f / 2, "tokens", "crossover")

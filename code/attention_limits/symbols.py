@@ -20,11 +20,30 @@ class Meaning:
 
 MEANING: dict[sp.Symbol, Meaning] = {}
 
+# The table of notation: under each heading its rows, a vector being one of them.
+TABLE: dict[str, list[Meaning]] = {}
+
+
+def _section(heading: str) -> None:
+    """Begin a part of the table: what is made below stands in it."""
+    TABLE[heading] = []
+
 
 def _symbol(name: str, words: str, unit: str = "", tex: str = "", **assumptions: bool) -> sp.Symbol:
+    symbol = _made(name, words, unit, tex, **assumptions)
+    _row(words, unit, tex or sp.latex(symbol))
+    return symbol
+
+
+def _made(name: str, words: str, unit: str, tex: str, **assumptions: bool) -> sp.Symbol:
     symbol = sp.Symbol(name, **assumptions)
     MEANING[symbol] = Meaning(words, unit, tex)
     return symbol
+
+
+def _row(words: str, unit: str, tex: str) -> None:
+    [*_, rows] = TABLE.values()
+    rows.append(Meaning(words, unit, tex))
 
 
 def _count(name: str, words: str, unit: str = "", tex: str = "") -> sp.Symbol:
@@ -35,13 +54,14 @@ def _vector(
     name: str, words: str, tex: str = "", *, entries: int = 3, **assumptions: bool
 ) -> tuple[sp.Symbol, ...]:
     """A few entries, which stand for any number in derivations that treat all entries alike."""
+    _row(f"{words} $i$", "", f"{tex or name}_i")
     return tuple(
-        _symbol(f"{name}_{i}", f"{words} {i}", "", f"{tex}_{i}" if tex else "", **assumptions)
+        _made(f"{name}_{i}", f"{words} {i}", "", f"{tex}_{i}" if tex else "", **assumptions)
         for i in range(1, entries + 1)
     )
 
 
-# Sizes
+_section("Sizes")
 n = _count("n", "sequence length", "tokens")
 d = _count("d", "width of one head")
 d_model = _count("d_model", "width of the model", tex=r"d_\text{model}")
@@ -59,20 +79,44 @@ vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
 n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
 
+full = _count("full", "layers with full attention", tex=r"L_\text{full}")
+d_k = _count("d_k", "width of a query or key", tex="d_k")
+d_v = _count("d_v", "width of a value", tex="d_v")
+steady = _count("steady", "multiply-adds of a token, the rest", tex="A")
+
 n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", positive=True)
 
 alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
 
-# Ratios, which a slider moves more usefully than the sizes they come from
+_section("Inference")  # what is served, on what: a prompt of n_in tokens is answered by n_out
+prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
+output = _count("output", "output", "tokens", r"n_\text{out}")
+batch = _count("batch", "batch", "sequences", "S")
+weights = _count("weights", "weights of all layers", tex="P")
+table = _count("table", "weights of one embedding table", tex="T")
+kappa = _count("kappa", "numbers that a token leaves in the cache", tex=r"\kappa")
+peak = _symbol("peak", "peak of the accelerator", "FLOPs/s", r"\text{peak}", positive=True)
+bandwidth = _symbol(
+    "bandwidth", "bandwidth of its memory", "B/s", r"\text{bandwidth}", positive=True
+)
+S_star = _symbol("S_star", "batch that computes as long as it reads", tex="S^*", positive=True)
+S_n = _symbol("S_n", "the same, with n tokens of cache", tex="S^*_n", real=True)
+n_last = _symbol("n_last", "context that no batch is enough for", tex=r"n_\text{last}", real=True)
+model = _count("model", "model")  # which of a list
+accelerator = _count("accelerator", "accelerator")  # likewise
+
+_section("Ratios of sizes")  # a slider moves them more usefully than the sizes they come from
 group = _count("r", "query heads per key-value head")
 expansion = _symbol("rho", "MLP width over model width", tex=r"\rho", positive=True)
 
-# Indices
+_section("Indices")
 i = _symbol("i", "position of the query", integer=True, nonnegative=True)
 j = _symbol("j", "position of the key", integer=True, nonnegative=True)
 l = _symbol("l", "a position that a sum runs over", integer=True, nonnegative=True)  # noqa: E741
 
-# Numbers
+step = _symbol("step", "step of the kernel", integer=True, nonnegative=True)
+
+_section("Numbers")
 x = _symbol("x", "query", real=True)
 dot = _symbol("dot", "inner product of query and key", tex=r"q \cdot k", real=True)
 gap_sq = _symbol("gap_sq", "squared distance", tex=r"\|q - k\|^2", nonnegative=True)
@@ -90,7 +134,7 @@ fresh = _symbol("fresh", "what is written into the cell", tex="u", real=True)
 forget_bias = _symbol("b_f", "bias of the forget gate", tex="b_f", real=True)
 share = _symbol("share", "share of the weight", tex="p", positive=True)
 
-# Vectors
+_section("Vectors")
 q = _vector("q", "query, entry", real=True)
 k = _vector("k", "key, entry", real=True)
 s = _vector("s", "score", real=True)
@@ -98,11 +142,12 @@ a = _vector("a", "unnormalised weight", positive=True)
 p = _vector("p", "weight", positive=True)
 u = _vector("u", "incoming gradient, entry", real=True)
 p_soft = _vector("p_soft", "softmax weight", tex=r"\hat{p}", positive=True)
+p_sparse = _vector("p_sparse", "sparsemax weight", tex="p^*", real=True)
 v = _vector("v", "value", real=True)
 inputs = _vector("x", "input of step", real=True)
 states = _vector("h", "state after step", real=True)
 
-# A softmax in pieces: the reference that a piece subtracts, its sum, its mix of values
+_section("A softmax in pieces")  # what a piece subtracts, its sum, its mix of values
 top = _vector("m", "running maximum of piece", real=True)
 mass = _vector("ell", "running sum of piece", tex=r"\ell", positive=True)
 mix = _vector("o", "running mix of piece", real=True)
@@ -110,14 +155,14 @@ top_12 = _symbol("m_12", "maximum of pieces 1 and 2", tex="m_{12}", real=True)
 top_23 = _symbol("m_23", "maximum of pieces 2 and 3", tex="m_{23}", real=True)
 top_all = _symbol("m_123", "maximum of all pieces", tex="m", real=True)
 
-# Two features of a query and of two keys
-phi_q = _vector("phi_q", "feature of the query", r"\varphi(q)", entries=2, positive=True)
-phi_1 = _vector("phi_1", "feature of key 1", r"\varphi(k_1)", entries=2, positive=True)
-phi_2 = _vector("phi_2", "feature of key 2", r"\varphi(k_2)", entries=2, positive=True)
+_section("Features of a query and of two keys")
+phi_q = _vector("phi_q", "feature of the query, entry", r"\varphi(q)", entries=2, positive=True)
+phi_1 = _vector("phi_1", "feature of key 1, entry", r"\varphi(k_1)", entries=2, positive=True)
+phi_2 = _vector("phi_2", "feature of key 2, entry", r"\varphi(k_2)", entries=2, positive=True)
 z = _vector("z", "sum over all keys of feature", entries=2, positive=True)
 Z = _symbol("Z", "sum of the exponentials", positive=True)
 
-# Positions, and the frequencies or slopes that encode them
+_section("Positions, frequencies and slopes")
 here = _symbol("p", "position", "tokens", real=True)
 there = _symbol("p_other", "another position", "tokens", "p'", real=True)
 delta = _symbol("delta", "distance", "tokens", r"\Delta", real=True)
@@ -132,7 +177,7 @@ theta_other = _symbol(
 base = _symbol("base", "base of the frequencies", tex="b", positive=True)
 factor = _symbol("factor", "new length over the trained one", tex="s", positive=True)
 mu = _vector("mu", "part of the matrix", r"\mu", entries=4, real=True)
-nu = _vector("nu", "part of the matrix, a step on,", r"\nu", entries=4, real=True)
+nu = _vector("nu", "part of the matrix, one step on,", r"\nu", entries=4, real=True)
 slope = _symbol("slope", "slope", tex="m", positive=True)
 epsilon = _symbol("epsilon", "share of the weight left out", tex=r"\varepsilon", positive=True)
 head = _count("head", "number of the head", tex=r"\ell")
@@ -140,12 +185,12 @@ first = _symbol("first", "first position", "tokens", "p_0", integer=True, nonneg
 wavelength = _symbol("wavelength", "wavelength", "tokens", r"\lambda", positive=True)
 context = _count("context", "trained context", "tokens", r"n_\text{train}")
 
-# A number format, and what it does to an angle
+_section("Number formats")
 bits = _count("bits", "significant bits", tex="t")
 exponent = _symbol("exponent", "exponent of an angle", tex="e", integer=True)
 error = _symbol("error", "largest error of an angle", "radians", r"\eta", positive=True)
 
-# Tokens 1 and 2, after they have changed places with one another
+_section("Tokens 1 and 2, after they changed places")
 q_moved = _vector("q_moved", "query, moved, in place", "q'", entries=2, real=True)
 k_moved = _vector("k_moved", "key, moved, in place", "k'", entries=2, real=True)
 v_moved = _vector("v_moved", "value, moved, in place", "v'", entries=2, real=True)

@@ -17,8 +17,10 @@ def setup(app: Sphinx) -> None:
     app.add_css_file("book.css")
     app.add_js_file("explorables.js", loading_method="defer")
     app.add_js_file("beliefs.js", loading_method="defer")
+    app.add_js_file("terms.js", loading_method="defer")
     app.connect("html-page-context", _without_thebe, priority=900)
     app.connect("html-page-context", _with_plain_citations)
+    app.connect("html-page-context", _with_named_buttons, priority=900)
     app.connect("build-finished", _write_vega)
 
 
@@ -30,6 +32,7 @@ def fingerprint(folder: Path) -> str:
 
 def _note_assets(app: Sphinx, config) -> None:
     config.assets_fingerprint = fingerprint(STATIC)
+    config.html_search_scorer = str(STATIC / "scorer.js")  # Sphinx puts it into its own script
 
 
 def _without_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -49,6 +52,20 @@ def _with_plain_citations(
     if "citation-list" in context.get("body", ""):
         for role in (' role="list"', ' role="doc-biblioentry"'):
             context["body"] = context["body"].replace(role, "")
+
+
+def _with_named_buttons(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree
+) -> None:
+    """In the list of pages, an arrow unfolds a chapter: whoever does not see it needs a name."""
+    if not (make := context.get("generate_toctree_html")):
+        return
+
+    def named(*args: object, **options: object) -> str:
+        name = '<summary aria-label="Pages of this chapter">'
+        return str(make(*args, **options) or "").replace("<summary>", name)
+
+    context["generate_toctree_html"] = named
 
 
 def vega_script() -> str:

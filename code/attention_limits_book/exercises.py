@@ -1,15 +1,19 @@
 """The exercises of a page, read from its source: what each is worth, and the code that checks it.
 
-An exercise is a box of sphinx-exercise with a label, ``points`` and ``minutes``, and has a solution
-on the same page.  If it is answered by code, there are three code cells, tagged
-``exercise:<label>`` and with their part:
+An exercise is a box of sphinx-exercise with a label, a ``level``, ``points`` and ``minutes``, and
+has a solution on the same page.  If it is answered by code, there are three code cells, tagged
+``exercise:<label>`` and with their part, in this order:
 
 ``stub``
     what the student begins with;
-``solution``
-    what may stand in its place;
 ``check``
-    what passes after the solution, and fails after the stub.
+    what tests what stands in the stub now.  It is tagged ``skip-execution``, too: the book shows it
+    and does not run it, since on a page nobody has answered;
+``solution``
+    what may stand in the stub's place, within the solution, which is folded.
+
+The book runs stub and solution, the tests run all three.  In a notebook the solution is text in a
+box to be opened, and no cell: what the check finds there is the student's own.
 """
 
 import re
@@ -17,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from attention_limits_book.notebooks.syntax import (
+    NOT_RUN,
     Directive,
     code_options,
     directive_name,
@@ -25,7 +30,8 @@ from attention_limits_book.notebooks.syntax import (
     read_directive,
 )
 
-PARTS = ("stub", "solution", "check")
+PARTS = ("stub", "check", "solution")
+LEVELS = ("warm-up", "standard", "harder", "open-ended")
 TAG = "exercise:"
 
 
@@ -36,16 +42,18 @@ class Exercise:
     Attributes:
         label: how the page calls it, and a grade book.
         title: what stands above it.
+        level: one of ``LEVELS``.
         points: what a full answer is worth.
         minutes: how long it should take.
         line: where on the page it begins.
-        code: the cells of an exercise that is answered by code: ``stub``, ``solution`` and
-            ``check``; empty where words are asked for.
+        code: the cells of an exercise that is answered by code, part by part in the order of the
+            page; empty where words are asked for.
         is_solved: whether the page has a solution.
     """
 
     label: str
     title: str
+    level: str
     points: int
     minutes: int
     line: int
@@ -61,8 +69,8 @@ def read(source: str) -> tuple[Exercise, ...]:
 
     Raises:
         ValueError: naming the line, for an exercise without label, points, minutes or solution, or
-            with some of its three cells and not all; for two of one label; and for a cell or a
-            solution of no exercise above it.
+            with some of its three cells and not all; for a level that is none; for two of one
+            label; and for a cell or a solution of no exercise above it.
     """
     found: dict[str, Exercise] = {}
     for name, directive, content in _directives(source):
@@ -100,7 +108,12 @@ def _begun(directive: Directive) -> Exercise:
             problem = f"exercise {label!r} needs :{name}: and a positive integer, got {number!r}"
             raise error_at(directive.line, problem)
         worth[name] = int(number)
-    return Exercise(label, directive.argument, worth["points"], worth["minutes"], directive.line)
+    level = directive.options.get("level", "")
+    if level not in ("", *LEVELS):
+        problem = f"exercise {label!r} needs a :level: of {', '.join(LEVELS)}, got {level!r}"
+        raise error_at(directive.line, problem)
+    points, minutes = worth["points"], worth["minutes"]
+    return Exercise(label, directive.argument, level, points, minutes, directive.line)
 
 
 def _of(found: dict[str, Exercise], label: str, what: str, line: int) -> Exercise:
@@ -121,6 +134,9 @@ def _add_cell(found: dict[str, Exercise], content: str, line: int) -> None:
         cells = _of(found, label, "a cell", line).code
         if parts[0] in cells:
             raise error_at(line, f"exercise {label!r} has two cells tagged {parts[0]!r}")
+        if parts == ["check"] and "solution" not in cells and NOT_RUN not in tags:
+            problem = f"the check of {label!r} would run on the stub: tag it {NOT_RUN}"
+            raise error_at(line, problem)
         cells[parts[0]] = "\n".join(code).strip("\n")
 
 

@@ -2,13 +2,13 @@
 
 from sphinx.application import Sphinx
 
-from attention_limits_book import beliefs, claims, exercise_boxes, library, tasks
+from attention_limits_book import beliefs, claims, exercise_boxes, library, tasks, terms
 from attention_limits_book.directive import Faces
 from attention_limits_book.notebooks.page import Face
 
 DIRECTIVES: dict[str, Faces] = {
     name: faces
-    for module in (beliefs, claims, exercise_boxes, library, tasks)
+    for module in (beliefs, claims, exercise_boxes, library, tasks, terms)
     for name, faces in module.DIRECTIVES.items()
 }
 

@@ -198,7 +198,7 @@ def _price(module: ModuleType, quoted: Mapping[str, object]) -> str:
 def _formula(formula: "Formula") -> str:
     """The formula where it is short, or else what it comes to in long texts; or nothing.
 
-    One that hangs on no size is its own value.
+    One that depends on no size is its own value.
     """
     if not formula.symbols:
         return ""
@@ -300,7 +300,7 @@ class EncodingTable(EntryTable):
     """``{encoding-table}``: every positional encoding."""
 
     kind, look = "encoding", "encodings"
-    head = ("parameters", "MFLOPs", "acts on", "a score hangs on", "what it does")
+    head = ("parameters", "MFLOPs", "acts on", "a score depends on", "what it does")
 
     def all_names(self) -> Iterable[str]:
         """In the order of the package."""

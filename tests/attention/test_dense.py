@@ -529,7 +529,7 @@ def test_qk_norm_scales_like_a_root_mean_square_norm():
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16], ids=str)
 def test_qk_norm_leaves_a_zero_vector_at_zero(dtype):
-    """0/0, on the way there and on the way back."""
+    """0/0, in the forward and in the backward pass."""
     q, k, v = (x.to(dtype) for x in draw(*[(4, 8)] * 3))
     q[1], k[2] = 0, 0
     inputs = [x.requires_grad_() for x in (q, k, v)]

@@ -200,7 +200,7 @@ def test_a_stream_is_the_recurrence_word_for_word():
 
 @pytest.mark.parametrize("chunks", [[1, CHUNK - 1, CHUNK, 12], [CHUNK + 1, 1, 70, 4], [0, 140]])
 def test_a_stream_may_come_in_any_chunks(chunks):
-    """Those of a step and those of the scan have different edges, on the way back too."""
+    """Those of a step and those of the scan have different edges, in the backward pass too."""
     inputs = [x.requires_grad_() for x in draw(*[(2, sum(chunks), 8)] * 3)]
     state, outputs = None, []
     for tokens in zip(*(x.split(chunks, dim=-2) for x in inputs), strict=True):

@@ -190,7 +190,7 @@ def test_powers_of_two_need_4d_times_n_log_n_plus_1(n):
 
 
 def test_no_flop_is_executed_but_those_of_visible_pairs():
-    """On the way back 7 products of the forward's 2: what dense attention does in 5."""
+    """Backward takes 7 products where forward takes 2; dense attention does the same in 5."""
     for n, n_k in ((300, 300), (40, 200), (200, 40)):
         inputs = [torch.empty(2, x, 8, device="meta", requires_grad=True) for x in (n, n_k, n_k)]
         delta = (-9, 0, 1, 50, 1000)

@@ -1,4 +1,4 @@
-"""What the gated recurrences share beyond the contract: chunks, gates, streams, the way back."""
+"""What the gated recurrences share beyond the contract: chunks, gates, streams, gradients."""
 
 import math
 
@@ -290,7 +290,7 @@ def test_two_gates_that_do_not_fit_each_other_are_refused():
 def test_the_way_back_is_linear_and_keeps_little(name):
     """Equal steps in n cost equal FLOPs; and some twenty times the bytes of the keys are held.
 
-    At d = 64 a chunk's square and its state are as big as its keys, and the way back needs some.
+    At d = 64 a chunk's square and its state are as big as its keys; the backward pass needs some.
     """
     flops = []
     for n in (256, 512, 768):

@@ -80,7 +80,7 @@ def test_memory_of_the_way_back_is_linear(attend):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("how", ["no_grad", "no leaf"])
 def test_a_forward_pass_keeps_nothing_but_its_output(how, masked):
-    """Weights kept for a way back that never comes would be five times as much."""
+    """Weights kept for a backward pass that never comes would be five times as much."""
     n = 8192
     inputs = on_meta(n, requires_grad=how == "no_grad")
     mask = torch.ones(1, n, dtype=torch.bool, device="meta") if masked else None

@@ -187,7 +187,7 @@ def test_gradients_are_those_of_the_output(shape, case):
 
 @cases
 def test_no_inputs_have_gradients_too(case):
-    """A batch of which one sample is empty must not end in an error on the way back."""
+    """A batch of which one sample is empty must not end in an error in the backward pass."""
     inputs = [x.requires_grad_() for x in draw_convolution(2, 0, case=case)]
     convolution.apply(*inputs, **options(case)).sum().backward()
     assert all(x.grad is not None and not x.grad.any() for x in inputs)

@@ -191,7 +191,7 @@ def test_saved_memory_is_linear_in_n():
 
 
 def test_the_way_back_writes_no_full_length_tensor_a_step():
-    """An index inside the loop saves nothing and still costs n² on the way back."""
+    """An index inside the loop saves nothing and still costs n² in the backward pass."""
     sizes = {}
     for n in (64, 128, 256):
         inputs = [x.requires_grad_() for x in draw_network(n)]
@@ -383,7 +383,7 @@ def test_scan_takes_a_round_a_doubling_there_and_back():
             recurrent.scan(*draw_maps(n))
         return sum(event.name == "aten::bmm" for event in profile.events())
 
-    # A round composes by two products, and one fills in on the way back if something is between.
+    # A round composes by two products, and one fills in, in reverse, if something is between.
     assert [products(n) for n in (2, 4, 8, 1024)] == [3 * rounds for rounds in (1, 2, 3, 10)]
 
 

@@ -34,3 +34,14 @@ def test_no_page_names_what_starts_kernels_elsewhere(script):
     context = {"script_files": [own, script]}
     assets._without_thebe(None, "index", "page.html", context, None)
     assert context["script_files"] == [own]
+
+
+def test_an_arrow_that_unfolds_a_chapter_has_a_name():
+    """A screen reader says "button" and not what it is for."""
+    made = "<details><summary><i></i></summary></details>"
+    context = {"generate_toctree_html": lambda kind, depth: made if depth else None}
+    assets._with_named_buttons(None, "index", "page.html", context, None)
+    make = context["generate_toctree_html"]
+    assert make("sidebar", depth=1).startswith("<details><summary aria-label=")
+    assert make("sidebar", depth=0) == ""
+    assets._with_named_buttons(None, "search", "page.html", {}, None)

@@ -2,16 +2,23 @@
 
 import re
 import symtable
+import warnings
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from helpers.sources import pages
 from myst_nb.core.read import read_myst_markdown_notebook
 
+from attention_limits.course.answers import NotYet
+from attention_limits_book import faces
 from attention_limits_book.exercises import PARTS, TAG, read
+from attention_limits_book.notebooks import convert
 
 BOX = """\
 ```{exercise-start} Half of it
 :label: half
+:level: standard
 :points: 4
 :minutes: 20
 ```
@@ -22,6 +29,12 @@ Halve a number.
 :tags: [exercise:half, stub]
 
 def half(x): ...
+```
+
+```{code-cell} ipython3
+:tags: [exercise:half, check, skip-execution]
+
+assert half(3) == 1.5
 ```
 
 ```{exercise-end}
@@ -37,18 +50,13 @@ def half(x):
     return x / 2
 ```
 
-```{code-cell} ipython3
-:tags: [exercise:half, check]
-
-assert half(3) == 1.5
-```
-
 ```{solution-end}
 ```
 """
 WORDS = """\
 ```{exercise} Why?
 :label: why
+:level: open-ended
 :points: 2
 :minutes: 10
 
@@ -63,13 +71,15 @@ Because.
 
 def test_all_that_an_exercise_has():
     half, why = read("# Title\n\n" + BOX + "\n" + WORDS)
-    assert (half.label, half.title, half.points, half.minutes) == ("half", "Half of it", 4, 20)
+    assert (half.label, half.title, half.level) == ("half", "Half of it", "standard")
+    assert (half.points, half.minutes) == (4, 20)
     assert half.line == 3
     assert half.code == {
         "stub": "def half(x): ...",
-        "solution": "def half(x):\n    return x / 2",
         "check": "assert half(3) == 1.5",
+        "solution": "def half(x):\n    return x / 2",
     }
+    assert list(half.code) == list(PARTS)
     assert (why.label, why.code) == ("why", {})
 
 
@@ -80,6 +90,7 @@ def test_cells_of_the_page_itself_are_no_exercise():
 FAULTS = {
     # what is wrong: (what is replaced, by what, what the message says)
     "no label": (":label: why\n", "", "label"),
+    "a level of its own": (":level: standard", ":level: hard", "'half' needs a :level: .*'hard'"),
     "no points": (":points: 2\n", "", "'why' needs :points:"),
     "no minutes": (":minutes: 10", ":minutes: some", "'why' needs :minutes: .*'some'"),
     "no solution": ("```{solution} why\nBecause.\n```\n", "", "'why' has no solution"),
@@ -88,7 +99,8 @@ FAULTS = {
     "a cell without a part": ("exercise:half, check", "exercise:half", "one of .*'check'"),
     "a part twice": ("exercise:half, check", "exercise:half, solution", "two cells .*'solution'"),
     "a cell of no exercise": ("exercise:half, check", "exercise:hlaf, check", "a cell of 'hlaf'"),
-    "no check": ("[exercise:half, check]", "[]", "no cell tagged check"),
+    "no check": ("exercise:half, check, skip-execution", "", "no cell tagged check"),
+    "a check of nothing yet": (", skip-execution", "", "check of 'half' would run on the stub"),
 }
 
 
@@ -107,7 +119,6 @@ def test_labels_of_the_book(page):
     chapter = page.split("/")[1]
     for exercise in read(pages("chapters")[page].read_text(encoding="utf-8")):
         assert exercise.label.startswith(f"{chapter}-")
-        assert list(exercise.code) in ([], list(PARTS))
         assert not re.search(r"\[exercise:", "".join(exercise.code.values()))
 
 
@@ -133,12 +144,14 @@ def read_by(code):
     return set(of(symtable.symtable(code, "cell", "exec"), is_top=True))
 
 
-def before(page, exercise):
+def before(page, exercise, answer):
     """The cells above an exercise that it needs: those that bind what it reads, and so on."""
     cells = [cell for cell in read_myst_markdown_notebook(page).cells if cell.cell_type == "code"]
     tags = [cell.metadata.get("tags", ()) for cell in cells]
     own = next(i for i, of_cell in enumerate(tags) if f"{TAG}{exercise.label}" in of_cell)
-    wanted, needed = set().union(*map(read_by, exercise.code.values())), []
+    own_cells = [*exercise.code.values(), answer]
+    reads, binds = (set().union(*map(names, own_cells)) for names in (read_by, bound))
+    wanted, needed = reads - binds, []
     for i in reversed(range(own)):
         code, is_of_another = cells[i].source, any(tag.startswith(TAG) for tag in tags[i])
         if not is_of_another and wanted & bound(code):
@@ -147,21 +160,53 @@ def before(page, exercise):
     return needed
 
 
-def answered(page, exercise, part):
-    """What there is once everything above an exercise has run, and an answer to it."""
+def answered(page, exercise, answer):
+    """What there is once everything above an exercise has run, and its stub became an answer."""
     namespace = {"display": lambda *_: None}
-    for code in (*before(page, exercise), exercise.code[part]):
+    for code in (*before(page, exercise, answer), exercise.code["stub"], answer):
         exec(code, namespace)
     return namespace
 
 
-CODED = {
+def said(page, exercise, answer):
+    """What the check says of an answer: nothing if it is right."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a division by zero, which a student's code may do
+        namespace = answered(page, exercise, answer)
+        try:
+            exec(exercise.code["check"], namespace)
+        except NotYet as problem:
+            return str(problem)
+    return ""
+
+
+EXERCISES = {
     exercise.label: (text, exercise)
     for path in pages("chapters").values()
     for text in [path.read_text(encoding="utf-8")]
     for exercise in read(text)
-    if exercise.code
 }
+CODED = {label: pair for label, pair in EXERCISES.items() if pair[1].code}
+# Exercises that were written before there were levels, and checks above the solution; and those
+# whose check has met no answer but the book's. Neither list may grow.
+OLD: frozenset[str] = frozenset()
+UNTRIED: frozenset[str] = frozenset()
+ANSWERS = Path(__file__).parents[1] / "answers"
+
+
+@pytest.mark.parametrize("label", EXERCISES)
+def test_an_exercise_says_its_level_and_is_checked_before_it_is_solved(label):
+    """The solution stood above the check, under the stub's name: it is what the check tested."""
+    _, exercise = EXERCISES[label]
+    is_new = exercise.level != "" and list(exercise.code) in ([], list(PARTS))
+    assert is_new == (label not in OLD)
+
+
+@pytest.mark.parametrize("label", CODED)
+def test_a_stub_is_a_function_of_dots(label):
+    """What it returns is None, of which every check says the same."""
+    stub = CODED[label][1].code["stub"]
+    assert re.search(r"^def (?s:.*)^    \.\.\.  # your code$", stub, re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -169,7 +214,90 @@ CODED = {
 def test_a_check_passes_after_the_solution_and_fails_after_the_stub(label):
     """Students who wrote nothing got full marks, or those who were right got none."""
     page, exercise = CODED[label]
-    exec(exercise.code["check"], answered(page, exercise, "solution"))
-    begun = answered(page, exercise, "stub")
-    with pytest.raises(Exception):  # noqa: B017, PT011 - a check of nothing fails in any way
-        exec(exercise.code["check"], begun)
+    assert said(page, exercise, exercise.code["solution"]) == ""
+    if label not in UNTRIED:
+        name = re.findall(r"^def (\w+)", exercise.code["stub"], re.MULTILINE)[-1]
+        begins = f"{name} returns nothing yet: put your code in the place of the dots"
+        assert said(page, exercise, exercise.code["stub"]).startswith(begins)
+
+
+class Anything(dict):
+    """A title for whatever is referred to."""
+
+    def __contains__(self, key):
+        return True
+
+    def __missing__(self, key):
+        return f"({key})"
+
+
+@pytest.mark.parametrize("label", CODED)
+def test_in_a_notebook_nothing_but_the_check_runs_after_the_stub(label):
+    """The solution was a cell above the check: with every stub untouched, Run All passed."""
+    page, exercise = CODED[label]
+    begun = "\n".join(page.split("\n")[exercise.line - 1 :])
+    own, end, _ = begun.partition("```{solution-end}\n```\n")
+    titles = {name: name for name in pages("chapters", "library")}
+    of_all = dict(references=Anything(), page_titles=titles, labels=Anything())
+    cells = convert(own + end, faces=faces.IN_NOTEBOOKS, claims={}, **of_all).cells
+    task, solution = cells[1], cells[-1]  # behind the book's own first cell
+    stub, check = (cell for cell in cells if f"{TAG}{label}" in cell.metadata.get("tags", ()))
+    worth = f"{exercise.points} points · {exercise.minutes} minutes*"
+    assert f"*{exercise.level.capitalize()} · {worth}" in task.source
+    assert [stub.source, check.source] == [exercise.code[part] for part in ("stub", "check")]
+    assert [*stub.metadata.tags, *check.metadata.tags] == [
+        *(f"{TAG}{label}", "stub"),
+        *(f"{TAG}{label}", "check"),
+    ]
+    assert solution.source.startswith("<details>\n<summary>Solution")
+    assert f"```python\n{exercise.code['solution']}\n```" in solution.source
+    assert solution.source.endswith("</details>")
+
+
+# --- answers that students might write ------------------------------------------------------------
+
+
+class Answer(NamedTuple):
+    """One of those in a file of ``tests/answers``."""
+
+    label: str
+    says: str
+    earns: str
+    code: str
+
+
+def answers_in(text, label):
+    """The cells of such a file: ``# %% right: how`` or ``# %% wrong: how -> what it is told``."""
+    _, *cells = re.split(r"^# %% ", text, flags=re.MULTILINE)
+    for cell in cells:
+        heading, code = cell.split("\n", 1)
+        says, _, earns = heading.partition(" -> ")
+        assert says.startswith("wrong: " if earns else "right: "), heading
+        yield Answer(label, says, earns, code)
+
+
+TRIED = {path.stem: path.read_text(encoding="utf-8") for path in sorted(ANSWERS.glob("*.py"))}
+GIVEN = [answer for label, text in TRIED.items() for answer in answers_in(text, label)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", GIVEN, ids=lambda answer: f"{answer.label}: {answer.says}")
+def test_what_a_check_says_of_an_answer(answer):
+    """A wrong one got full marks, a right one that is written in another way got none."""
+    sentence = said(*CODED[answer.label], answer.code)
+    assert answer.earns in sentence
+    assert bool(answer.earns) == bool(sentence), sentence
+
+
+@pytest.mark.parametrize("label", {**CODED, **TRIED})
+def test_a_check_has_met_two_right_answers_and_four_wrong_ones(label):
+    kinds = [answer.says.partition(":")[0] for answer in GIVEN if answer.label == label]
+    is_tried = kinds.count("right") >= 2 and kinds.count("wrong") >= 4
+    assert is_tried == (label not in UNTRIED)
+    assert label in CODED
+
+
+def test_a_cell_that_is_no_answer_is_refused():
+    """A wrong answer that forgets to say what it earns would be taken for a right one."""
+    with pytest.raises(AssertionError, match="wrong: twice"):
+        list(answers_in("# %% wrong: twice\n2\n", "half"))

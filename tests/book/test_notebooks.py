@@ -232,7 +232,10 @@ class TestCells:
 DIRECTIVES = {
     # source: what the notebook says instead
     "```{exercise}\nDo.\n```": "### Exercise 1\n\nDo.",
-    "```{exercise} T\n:label: e\n:points: 4\nDo.\n```": "### Exercise: T\n\nDo.",
+    "```{exercise} T\n:label: e\n:points: 1\nDo.\n```": "### Exercise: T\n\n*1 point*\n\nDo.",
+    "```{exercise} T\n:level: warm-up\n:points: 2\n:minutes: 10\n\nDo.\n```": (
+        "### Exercise: T\n\n*Warm-up · 2 points · 10 minutes*\n\nDo."
+    ),
     "```{exercise} On $n$\n---\nlabel: e\n---\nDo.\n```": "### Exercise: On $n$\n\nDo.",
     ":::{exercise}\n:label: e\n\nA.\n\nB.\n:::": "### Exercise 1\n\nA.\n\nB.",
     "```{exercise-start} T\n:label: e\n```\nDo.\n```{exercise-end}\n```": (
@@ -279,16 +282,32 @@ class TestBlocks:
         text = markdown("```{solution} e\nSo.\n```\n\n```{exercise} T\n:label: e\nDo.\n```")
         assert "<summary>Solution: T</summary>\n\nSo.\n\n</details>" in text
 
-    def test_gated_solution_around_code(self):
-        """No box can be drawn around several cells: the heading has to do."""
+    def test_the_code_of_a_solution_is_text_in_its_box(self):
+        """As a cell it took the place of the student's function, and was what the check tested."""
         cells = notebook(
             "```{exercise}\n:label: e\nDo.\n```\n"
-            "```{solution-start} e\n```\nSo.\n```{code-cell}\nx\n```\n```{solution-end}\n```\n"
+            "```{code-cell}\n:tags: [exercise:e, check, skip-execution]\nx\n```\n"
+            "```{solution-start} e\n```\nSo.\n"
+            "```{code-cell}\n:tags: [exercise:e, solution]\n\ny\n```\nThus.\n"
+            "```{solution-end}\n```\nNext.\n"
         ).cells[1:]
         assert [c.source for c in cells] == [
-            "### Exercise 1\n\nDo.\n\n#### Solution 1\n\nSo.",
+            "### Exercise 1\n\nDo.",
             "x",
+            "<details>\n<summary>Solution 1</summary>\n\nSo.\n\n```python\ny\n```\n\nThus.\n\n"
+            "</details>\n\nNext.",
         ]
+        assert cells[1].metadata.tags == ["exercise:e", "check"]
+
+    def test_a_box_ends_where_a_cell_runs(self):
+        """No box can be drawn around several cells: what follows would be folded away with it."""
+        cells = notebook(
+            "```{exercise}\n:label: e\nDo.\n```\n"
+            "```{solution-start} e\n```\nSo.\n```{code-cell}\nx\n```\n"
+            "```{solution-end}\n```\nEnd.\n"
+        ).cells[1:]
+        box = "<details>\n<summary>Solution 1</summary>\n\nSo.\n\n</details>"
+        assert [c.source for c in cells] == [f"### Exercise 1\n\nDo.\n\n{box}", "x", "End."]
 
     def test_summary_is_html(self):
         """Within the line that one clicks Markdown is not read."""

@@ -36,7 +36,7 @@ def test_every_task_is_on_the_page():
 
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_every_token_has_a_name_of_its_own(name):
-    """Two tokens look alike, or a text holds one that has no name."""
+    """Two tokens look alike, or a sequence holds one that has no name."""
     example = pages.EXAMPLES[name]
     task, _ = example.make(name)
     words = list(example.words(task))
@@ -63,7 +63,7 @@ def test_the_example_is_what_the_oracle_says(name):
 
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_the_call_gives_the_example(name):
-    """The reader types what the page says and gets another text."""
+    """The reader types what the page says and gets another sequence."""
     _, batch = pages.EXAMPLES[name].make(name)
     typed = eval(pages.EXAMPLES[name].call(name), {"tasks": tasks})
     assert (typed.inputs == batch.inputs).all()

@@ -334,7 +334,7 @@ def test_an_accelerator_is_tried_where_there_is_one(brought, monkeypatch):
 
 
 def test_the_gate_of_a_stream_goes_along(brought):
-    """A step got the gates of the whole text, or none."""
+    """A step got the gates of the whole sequence, or none."""
     module = brought("""
     import torch
 

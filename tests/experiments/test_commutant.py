@@ -56,7 +56,7 @@ def test_a_matrix_in_the_commutant_is_all_there():
 
 @pytest.mark.parametrize("block", [[[-1, 0], [0, 1]], [[0, 1], [1, 0]]])
 def test_reflections_are_not_there(block):
-    """Scores that hang on the sum of both positions are taken for relative ones."""
+    """Scores that depend on the sum of both positions are taken for relative ones."""
     M = np.kron(np.diag(drawn(D // 2)), block)
     assert share(M) == pytest.approx(0, abs=1e-15)
     assert explained_by_distance(M, N) < 0.5

@@ -59,7 +59,7 @@ def test_blanks_and_nothing_else_fill_a_longer_text(setting):
 
 @pytest.mark.parametrize("setting", [s for s in SETTINGS.values() if s.blanks], ids=str)
 def test_without_blanks_a_longer_text_is_full_of_symbols(setting):
-    """There is nothing to control for, if a plain text has blanks."""
+    """There is nothing to control for, if a plain sequence has blanks."""
     task = setting.make()
     assert not (task.sample(0, 50, LONGEST).inputs == task.vocabulary - 2).any()
 
@@ -212,7 +212,7 @@ def made_run(rows, **config):
 
 
 def test_accuracies_are_those_that_are_asked_for():
-    """Stretched texts have 32 tokens, and were taken for a text of the trained length."""
+    """Stretched sequences have 32 tokens, and were taken for those of the trained length."""
     where = {"task": "first token", "encoding": "rotary", "condition": "plain"}
     rows = [
         row(**where, asked="longer", n=32, reach=32, accuracy=1.0),

@@ -28,7 +28,7 @@ def test_the_far_token_is_beyond_the_reach_of_all_layers_of_short_vectors():
 
 
 def test_longer_is_the_same_task_at_the_same_rate_for_longer():
-    """Who is given another rate, or shorter texts, is given another chance."""
+    """Who is given another rate, or shorter sequences, is given another chance."""
     known = length.SETTINGS["token 3 back"]
     assert LONGER.make() == known.make()
     assert LONGER.lengths == length.TRAINED

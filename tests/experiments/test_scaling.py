@@ -52,7 +52,7 @@ def test_only_what_is_written_out_holds_a_square(name):
 
 def test_the_fused_kernel_is_metered_from_within():
     """In inference mode the meter sees one operation, and would miss a square inside it."""
-    # The output, and the logarithm of each query's sum, which the kernel keeps for the way back.
+    # The output, and the logarithm of each query's sum, kept for the backward pass.
     assert scaling.counted_bytes("fused", 512, Config(d=16)) == 4 * 512 * (16 + 1)
 
 

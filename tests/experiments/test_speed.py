@@ -325,7 +325,7 @@ def test_only_a_lack_of_memory_is_forgiven(pair, fake_clock, monkeypatch, error,
 
 
 def test_gradients_are_those_of_all_inputs_in_the_clock_s_own_mode():
-    """In inference mode there are none, and the way back was timed as nothing."""
+    """In inference mode there are none, and the backward pass was timed as nothing."""
     q, k, v = contests.draw(GROUPS["linear"], SMOKE.sizes, 32, seed=0, device="cpu")
     attend = partial(linear.attend, causal=True)
     leaves = [x.clone().requires_grad_() for x in (q, k, v)]
@@ -349,7 +349,7 @@ def test_memory_is_that_of_one_call(pair):
 
 
 def test_useful_flops_are_needed_ones_and_three_times_with_gradients():
-    """Masked FLOPs were counted as useful, or the way back as free."""
+    """Masked FLOPs were counted as useful, or the backward pass as free."""
     (ours,) = (c for c in GROUPS["window"].contestants if c.cost)
     pairs = sum(min(i + 1, 16) for i in range(128))
     found = [speed.useful_flops(ours, work, 128, SMOKE.sizes) for work in speed.WORKS]
@@ -371,7 +371,7 @@ def test_a_config_that_cannot_be_is_refused_by_name(change, named):
         speed.Config(**change)
 
 
-# --- a very long text ---------------------------------------------------------------------------
+# --- a very long sequence -----------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -390,7 +390,7 @@ def test_a_failing_process_is_an_error(monkeypatch):
 
 
 def test_a_process_that_was_killed_is_named_and_ends_nothing(pair, monkeypatch, fake_clock):
-    """On a small machine a text of a million tokens took the whole comparison with it."""
+    """On a small machine a sequence of a million tokens took the whole comparison with it."""
     killed = subprocess.CompletedProcess([], -signal.SIGKILL)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: killed)
     with pytest.raises(MemoryError, match="linear was killed"):

@@ -30,8 +30,8 @@ def test_a_book_counts_and_leaves_the_clock_alone():
 
 @pytest.mark.parametrize("n", [8, 32])
 def test_flops_of_attention_are_those_of_the_book(n):
-    """24nd² + 4n²d a layer and the head, and on the way back twice as many; a fused kernel hides
-    its own from the counter."""
+    """24nd² + 4n²d a layer and the head, twice as many in the backward pass; a fused kernel
+    hides its own from the counter."""
     config = dataclasses.replace(PRESETS["book"], models=("attention",), n=n)
     [row] = throughput.measure(config)
     batch, layers, d, classes = 32, 2, 64, 16

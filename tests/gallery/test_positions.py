@@ -19,11 +19,11 @@ def scores(name, x_q, x_k):
     return q @ k.mT / figures.D**0.5 + (0 if bias is None else bias)
 
 
-def hanging_on(*what):
+def depending_on(*what):
     return [name for name, example in figures.EXAMPLES.items() if example.depends_on in what]
 
 
-def random_texts():
+def random_sequences():
     return (figures.normal(figures.N, figures.D, seed=seed) for seed in (5, 6))
 
 
@@ -35,11 +35,11 @@ def test_every_encoding_has_its_example_and_nothing_else_has():
 
 @pytest.mark.parametrize("name", POSITIONS)
 def test_a_score_depends_on_what_the_table_says(name):
-    """The table calls an encoding relative, and the same text further on has other scores."""
-    x_q, x_k = (x[:HALF].repeat(2, 1) for x in random_texts())
+    """The table calls an encoding relative, and the same sequence further on has other scores."""
+    x_q, x_k = (x[:HALF].repeat(2, 1) for x in random_sequences())
     s = scores(name, x_q, x_k)
     moved = (s[:HALF, :HALF] - s[HALF:, HALF:]).tril().abs().max()
-    if name in hanging_on("nothing", "distance"):
+    if name in depending_on("nothing", "distance"):
         assert moved < 1e-12
     else:
         assert moved > 0.1
@@ -50,13 +50,13 @@ def test_where_order_matters_equal_keys_differ(name):
     """An encoding that does nothing is said to tell places apart, or the other way round."""
     ones = torch.ones(figures.N, figures.D, dtype=torch.float64)
     s = scores(name, ones, ones)[-1]
-    assert (s.max() - s.min() > 0.1) == (name not in hanging_on("nothing"))
+    assert (s.max() - s.min() > 0.1) == (name not in depending_on("nothing"))
 
 
-@pytest.mark.parametrize("name", hanging_on("the text so far"))
+@pytest.mark.parametrize("name", depending_on("earlier tokens"))
 def test_only_what_came_before_moves_a_score(name):
-    """It is said to read the text so far, and reads ahead, or not at all."""
-    x_q, x_k = random_texts()
+    """It is said to read earlier tokens, and reads ahead, or not at all."""
+    x_q, x_k = random_sequences()
     before = scores(name, x_q, x_k)[:HALF, :HALF]
     later, earlier = x_k.clone(), x_k.clone()
     later[HALF] += 1
@@ -69,7 +69,7 @@ def test_only_what_came_before_moves_a_score(name):
 @pytest.mark.parametrize("name", POSITIONS)
 def test_weights_are_those_of_the_last_query_nearest_first(name):
     """The plot runs from the far end, or shows another row."""
-    x_q, x_k = random_texts()
+    x_q, x_k = random_sequences()
     expected = scores(name, x_q, x_k)[-1].softmax(-1).flip(-1)
     np.testing.assert_allclose(figures.weights(name, x_q, x_k), expected.numpy(), atol=1e-12)
 

@@ -78,7 +78,7 @@ def built(architecture, seeds=SEEDS, dtype=torch.float64):
 
 
 def sequences(architecture, seeds=SEEDS, batch=2, n=N):
-    """Tokens and, for models that want them, times: those of a seed hang on the seed alone."""
+    """Tokens and, for models that want them, times: those of a seed depend on the seed alone."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     draw = {"size": (batch, n)}
     tokens = [torch.randint(VOCABULARY, generator=g, **draw) for g in generators]

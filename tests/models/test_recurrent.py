@@ -16,7 +16,7 @@ def of(model, number):
 
 
 def assert_alike(model, number, logits, expected, weights):
-    """Logits, and the gradients of something that hangs on each of them."""
+    """Logits, and the gradients of something that depends on each of them."""
     torch.testing.assert_close(logits, expected, atol=1e-11, rtol=1e-11)
     actual = torch.autograd.grad(logits.square().sum(), list(model.parameters()), retain_graph=True)
     slopes = torch.autograd.grad(expected.square().sum(), list(weights.values()))
@@ -67,7 +67,7 @@ CONVOLUTIONS = {
     "causal and even": {"width": 2},
     "not causal": {"causal": False, "layers": 3},
     "of width one": {"width": 1},
-    "wider than the text": {"width": 15, "causal": False},
+    "wider than the sequence": {"width": 15, "causal": False},
 }
 
 

@@ -1,4 +1,4 @@
-"""The Transformer, against another one: a text at a time, by PyTorch's and NumPy's plain means."""
+"""The Transformer, against another one: one sequence at a time, by plain PyTorch and NumPy."""
 
 import importlib
 import inspect
@@ -50,7 +50,7 @@ class Plain:
         return functional.layer_norm(x, gain.shape, gain, shift)
 
     def logits(self, tokens, positions, times):
-        """Of one text: tokens, positions, times (n,) to (n, classes)."""
+        """Of one sequence: tokens, positions, times (n,) to (n, classes)."""
         a = self.architecture
         self.positions, self.times = positions.numpy(), times.numpy()
         x = self.encoded(self.weights["embedding.table"][tokens])

@@ -680,9 +680,9 @@ NOT_ADDED = {"shaw": of_attention_itself}  # its `apply` is the whole of an atte
 
 
 class Arithmetic(TorchDispatchMode):
-    """Counts additions and multiplications of what hangs on the given tensors, number by number.
+    """Counts additions and multiplications of what depends on the given tensors, number by number.
 
-    Constant tables (angles, distances) hang on none of them, and matrix products are counted by
+    Constant tables (angles, distances) depend on none of them, and matrix products are counted by
     PyTorch's own counter.
     """
 

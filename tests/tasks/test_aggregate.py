@@ -14,7 +14,7 @@ def test_prefix_majority_by_hand():
 
 
 def test_ties_are_as_rare_as_chance_has_them():
-    """At token 2k one of C(2k, k) / 4^k texts is undecided, at odd tokens none."""
+    """At token 2k one of C(2k, k) / 4^k sequences is undecided, at odd tokens none."""
     silent = (make("prefix_majority").sample(0, 20000, 8).targets == IGNORE).mean(axis=0)
     assert (silent[0::2] == 0).all()
     assert abs(silent[1::2] - [1 / 2, 3 / 8, 5 / 16, 35 / 128]).max() < 0.02

@@ -210,7 +210,7 @@ def test_chance_is_the_frequency_of_the_best_constant_answer(task):
     """A model that knows nothing looked better, or worse, than "chance"."""
     rows = 4000
     batch = task.sample(7, rows, task.shortest + 9)
-    # One answer of each text, at a random place among those asked: independent of each other.
+    # One answer of each sequence, at a random place among those asked: independent of each other.
     order = np.random.default_rng(8).random(batch.targets.shape) * asked(batch)
     answers = batch.targets[np.arange(rows), order.argmax(axis=1)]
     frequency = np.bincount(answers, minlength=task.classes) / rows
@@ -268,7 +268,7 @@ def test_a_zero_more_is_another_seed():
 
 @all_tasks
 def test_reach_stretches_positions_and_nothing_else(task):
-    """The texts changed as well, so that a comparison compared two things."""
+    """The sequences changed as well, so that a comparison compared two things."""
     n = task.shortest + 10
     plain = task.sample(10, 200, n)
     assert (plain.positions == np.arange(n)).all()
@@ -287,7 +287,7 @@ def test_reach_stretches_positions_and_nothing_else(task):
 @pytest.mark.parametrize("distractors", [0, 5])
 def test_a_longer_text_has_no_more_distractors(name, distractors):
     """Length and difficulty grew together. Blanks must fill the room, at random places."""
-    marks = {"marks": 4} if name == "most_recent" else {}  # a share of the text grows with it
+    marks = {"marks": 4} if name == "most_recent" else {}  # a share of the sequence grows with it
     task = tasks.make(name, distractors=distractors, **marks)
     for n in (task.shortest, task.shortest + 20, task.shortest + 90):
         blank = task.sample(11, 200, n).inputs == BLANK[name](task)

@@ -10,7 +10,7 @@ RULE_110 = {"111": 0, "110": 1, "101": 1, "100": 0, "011": 1, "010": 1, "001": 1
 
 
 def windows(body, motif):
-    """Where the motif stands in each text, and where its letters stand in any order."""
+    """Where the motif stands in each sequence, and where its letters stand in any order."""
     seen = sliding_window_view(body, len(motif), axis=1)
     return (seen == motif).all(axis=-1), (np.sort(seen) == np.sort(motif)).all(axis=-1)
 
@@ -43,7 +43,7 @@ def test_the_motif_stands_anywhere_and_its_letters_in_any_order():
 
 
 def test_a_motif_by_chance_is_no_mistake():
-    """Of 20000 letters of 16, a quarter of the texts hold any four letters; none may lie."""
+    """Of 20000 letters of 16, a quarter of the sequences hold any four letters; none may lie."""
     task = make("motif", letters=16, length=4)
     batch = task.sample(0, 40, 20001)
     there, _ = windows(batch.inputs[:, :-1], task.motif)

@@ -43,7 +43,7 @@ def latest_mark(task, n):
 
 
 def test_a_share_of_marks_keeps_the_last_one_near_and_a_number_does_not():
-    """Length and distance are two difficulties, and a longer text grew both."""
+    """Length and distance are two difficulties, and a longer sequence grew both."""
     share, number = make("most_recent", marks=0.25), make("most_recent", marks=8)
     assert abs(latest_mark(share, 256) - latest_mark(share, 33)) < 0.5
     assert latest_mark(number, 256) > 6 * latest_mark(number, 33)

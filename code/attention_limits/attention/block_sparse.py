@@ -1,4 +1,4 @@
-r"""Block-sparse attention: which blocks of keys a block of queries sees is a layout, fixed ahead.
+r"""Block-sparse attention: a fixed layout says which blocks of keys a block of queries sees.
 
 .. math::
 
@@ -11,10 +11,10 @@ L_i.  With n_q ≠ n_k the last query sits at the last key (bottom-right alignme
 position i + n_k − n_q, and the layout is one of positions, ⌈n_k/B⌉ blocks by as many.  A ``mask``
 takes keys out of every L_i.  Where L_i is empty, o_i = 0.
 
-It needs 4dB² FLOPs for each pair of full blocks in the layout: linear in n if each row has a
-fixed number of them.  Blocks, not single keys, because a processor computes a square of scores
-in the time of a few scattered ones.  The price is a bet, placed before any token is read: what
-is not in the layout takes several layers to arrive, if there is a way at all.
+It needs 4dB² FLOPs for each pair of full blocks in the layout: linear in n if each row has a fixed
+number of them.  Blocks, not single keys, because a processor computes a square of scores in the
+time of a few scattered ones.  The price: the layout is chosen before any token is read.
+Information from a block that is not in it needs several layers, if there is a path at all.
 
 The usual layouts are here, to be joined with ``|``: ``local`` ones see their surroundings, a few
 ``global_blocks`` bring any two blocks within two layers of each other, unless causal; ``strided``

@@ -1,4 +1,4 @@
-r"""Clock attention: a head looks at every p-th token only, and holds what it saw until the next.
+r"""Clock attention: a head looks at every p-th token only, and keeps its output until the next.
 
 .. math::
 
@@ -15,10 +15,10 @@ their own, such as 1, 2, 4 and 8.  p = 1 is dense attention, and like that with 
 never looks ahead.  With n_q ≠ n_k, i counts from n_k − n_q (bottom-right alignment); if that skips
 the tick's own query, the first query there is stands in for it.
 
-With m = ⌈n / p⌉ ticks, it needs 2m(m + 1)d FLOPs, about 1 / p² of dense attention's, and memory
-is linear.  A stream holds m keys and values and, for each query head, the last output; it works at
-the ticks and not between them.  The price: a head of period p does not know that the other tokens
-exist, and answers up to p − 1 tokens late.  Use it beside heads of period 1.
+With m = ⌈n / p⌉ ticks, it needs 2m(m + 1)d FLOPs, about 1 / p² of dense attention's, and memory is
+linear.  A stream holds m keys and values and, for each query head, the last output; it works at the
+ticks and not between them.  The price: a head of period p does not see the other tokens, and its
+outputs are up to p − 1 tokens late.  Use it beside heads of period 1.
 
 Source: ours, under a name that the literature gives to other things.  Kin: the hidden units of
 :cite:t:`koutnik2014clockwork`, which keep their state between the ticks of their own clock, and

@@ -1,4 +1,4 @@
-r"""What a mechanism costs, in three numbers that are often taken for one.
+r"""What a mechanism costs, in three numbers that are often confused.
 
 .. math::
 

@@ -1,4 +1,4 @@
-r"""The delta rule: before a key gets its new value, what it has is looked up and taken out.
+r"""The delta rule: before a key gets a new value, its old value is looked up and removed.
 
 .. math::
 
@@ -11,16 +11,17 @@ r"""The delta rule: before a key gets its new value, what it has is looked up an
     o_i = \frac{S_i^\top q_i}{\sqrt{d}}, \qquad
     \hat{k} = \frac{k}{\|k\|}
 
-from S = 0, where 0 < β < 2 is how much of it.  β = 1 replaces what the key had; less moves it
-part of the way, one step of gradient descent on ‖Sᵀk̂ − v‖²/2; beyond 1, the old value comes back
-with its sign turned, which is what lets a state count modulo two.  Keys are brought to length 1,
-so no step makes a state grow; a key of 0 stays 0 and does nothing.  Always causal; with n_q ≠ n_k,
-query i sees the keys j ≤ i + n_k − n_q (bottom-right alignment), and 0 where there is none.
+from S = 0, where 0 < β < 2 says how much of it.  β = 1 replaces the key's old value; a smaller β
+moves it part of the way, one step of gradient descent on ‖Sᵀk̂ − v‖²/2; beyond 1, some of the old
+value stays, with the opposite sign, which lets a state count modulo two.  Keys are normalised to
+length 1, so the factor in brackets never makes a state grow; a key of 0 stays 0 and does nothing.
+Always causal; with n_q ≠ n_k, query i sees the keys j ≤ i + n_k − n_q (bottom-right alignment), and
+0 where there is none.
 
 It needs 6nd² FLOPs, 2d² a token for each of the lookup, the write and the answer: half as many
-again as linear attention, whose state it keeps, d² numbers a stream.  But where that one sums all
-that a key was ever given, this one overwrites, so d orthogonal keys hold their latest values
-exactly.  Use it where the past is to be looked up and changed, and is no more than d things.
+again as linear attention, whose state it keeps, d² numbers a stream.  But linear attention sums all
+values that a key ever had; the delta rule overwrites, so d orthogonal keys keep their latest values
+exactly.  Use it where the past is to be looked up and changed, and has no more than d things.
 
 Source: :cite:t:`schlag2021linear` for the rule, :cite:t:`yang2024parallelizing` for the chunks,
 :cite:t:`grazzi2025unlocking` for β > 1.  Taught in: "Future directions".

@@ -23,7 +23,7 @@ next to each other:
     2 (\lfloor a / 2 \rfloor - 1) \le c \le a - 2, \qquad \ell = 0, 1, 2, \dots
 
 one if a is even, two if a is odd.  So a block of size S lies between S and 4S behind the query,
-at every scale alike: hence the name.  Blocks stand still, so the past never changes.
+at every scale alike: hence the name.  Blocks do not move, so the past never changes.
 
 This is dense attention, exactly, where the keys of a far block agree, whatever their values.
 Where they differ by ε, the error is of the order ε: the mean of e^s v is not e^(mean of s) times
@@ -39,8 +39,8 @@ by Jensen's inequality e^(mean of s) is at most the mean of e^s.
 
 It needs 4d FLOPs for each near key and each far block of a query: at most 2 ``block`` and
 2 log₂(n / block) of them, n log n in all; a C_B adds 2d².  A stream holds what its next query
-sees, and no more.  The price is sharpness: one key far away that fits the query speaks with the
-voice of its block.  Use it to aggregate over a long past, not to look one thing up in it.
+sees, and no more.  The price is sharpness: one key far away that fits the query counts only
+as a part of its block.  Use it to aggregate over a long past, not to look one thing up in it.
 
 Source: kin to :cite:t:`kang2023fast`, which learns how to sum up a block, and to
 :cite:t:`zhu2021htransformer`, which sums up queries, too; the cut is that of the fast multipole
@@ -67,7 +67,7 @@ from attention_limits.formula import Formula
 __all__ = ["BLOCK", "LEVELS", "attend", "cost", "cover", "define", "step"]
 
 BLOCK = 64  # keys in a leaf, and queries in a tile: small enough that its scores stay in cache
-LEVELS = 48  # sizes of blocks that a Formula adds up; no text has 2^48 leaves
+LEVELS = 48  # sizes of blocks that a Formula adds up; no sequence has 2^48 leaves
 
 
 def cover(n: int, *, n_k: int | None = None, block: int = BLOCK) -> list[list[tuple[int, int]]]:

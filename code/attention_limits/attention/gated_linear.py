@@ -8,15 +8,15 @@ r"""Gated linear attention: a sum over the past that also forgets.
           \bigl( e^{g_{j+1} + \dots + g_i} \bigr) \, k_j}{\sqrt{d}} \, v_j
 
 from S = 0, where g is ``log_decay``, one number a token or one for each channel of its key, at
-most 0: what a token leaves shrinks by e^g with each later one, and g = −∞ forgets all.  It may
+most 0: with each later token the state shrinks by the factor e^g, and g = −∞ forgets all.  It may
 depend on the token (gated linear attention, and with one number Mamba-2) or be a constant of the
 head (retention).  Always causal; with n_q ≠ n_k, query i sees the keys j ≤ i + n_k − n_q
 (bottom-right alignment), and 0 where there is none.
 
-Linear attention without the normaliser, which divided by how much was summed: forgetting bounds
-the sum in its place.  It needs 4nd² FLOPs, linear in n; a stream holds d² numbers.  The price is
-that linear attention's state, d keys that it can tell apart, now also fades with distance.  Use
-it for long streams in which the recent past matters most.
+It is linear attention without the normaliser: forgetting keeps the sum bounded instead.  It needs
+4nd² FLOPs, linear in n; a stream holds d² numbers.  The price is that linear attention's state, d
+keys that it can tell apart, now also fades with distance.  Use it for long streams in which the
+recent past matters most.
 
 Source: :cite:t:`yang2024gated` for channels, :cite:t:`dao2024transformers` for one number a
 token, :cite:t:`sun2023retentive` for one a head.  Taught in: "Future directions".

@@ -1,4 +1,4 @@
-r"""Linear attention: what a query sees is summed up before the query is known.
+r"""Linear attention: keys and values are summed up before the query is known.
 
 .. math::
 
@@ -14,9 +14,9 @@ r"""Linear attention: what a query sees is summed up before the query is known.
     \phi(x) = \max(x, 0),
 
 entry by entry, where V_i is all keys or, if causal, those with 0 ≤ j ≤ i; with n_q ≠ n_k, those
-with j ≤ i + n_k − n_q (bottom-right alignment).  A weighted mean of the values like dense
-attention's, but of other weights: φ(q)·φ(k) for e^(q·k).  As q enters last, the sums over j are
-the same for every query, and a stream carries them along: a state of d (d + 1) numbers.
+with j ≤ i + n_k − n_q (bottom-right alignment).  It is a weighted mean of the values like
+dense attention's, but with other weights: φ(q)·φ(k) for e^(q·k).  Since q enters last, the sums
+over j are the same for every query, and decoding keeps them: a state of d (d + 1) numbers.
 
 The normaliser is part of the definition.  Where it is 0 (no key is seen, or with "relu" none
 that shares a positive entry with the query), o_i = 0 with zero gradients.  There is no 1/√d: for
@@ -249,7 +249,7 @@ def _scan(
         return _normalised(phi_q @ new).to(q.dtype), sums + new
     surplus = k.shape[-2] - q.shape[-2]
     if surplus > 0:
-        # Keys before the first query are old news to all of them: one product takes them all.
+        # Keys before the first query are seen by all of them: one product takes them all.
         (old_k, k), (old_v, v) = (x.tensor_split([surplus], dim=-2) for x in (k, v))
         _, phi_k, v_1 = _prepared(q[..., :0, :], old_k, old_v, feature_map=feature_map)
         sums = sums + phi_k.mT @ v_1

@@ -10,9 +10,9 @@ r"""Attention at offsets: each query sees the keys at a few fixed distances, nea
 i counts from n_k − n_q (bottom-right alignment).  An offset beyond the sequence sees nothing, and
 where V_i is empty, o_i = 0.
 
-It needs 4d Σ max(0, n − |δ|) FLOPs, the sum over Δ, and executes no others; on the way back, where
-the scores are computed again, 3.5 times as many.  Memory is linear in n and, but for a tile, the
-same for any Δ; a stream holds the last max Δ keys and values.
+It needs 4d Σ max(0, n − |δ|) FLOPs, the sum over Δ, and executes no others.  The backward pass,
+which computes the scores again, needs 3.5 times as many.  Memory is linear in n and, but for a
+tile, the same for any Δ; a stream holds the last max Δ keys and values.
 
 With {0, 1, 2, 4, …} below n, a power of two, that is 4d(n log₂n + 1) FLOPs, and a token at distance
 D is as many layers away as D has ones in binary.  With {0, 2^l} in layer l, two keys a query do:

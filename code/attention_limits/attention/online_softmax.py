@@ -17,15 +17,17 @@ summed shrinks with it.  Whole tiles of keys take the same step at once.  Who se
 dense attention.
 
 Memory is linear in n, forward and backward, for any widths and any mask that itself is small:
-nothing is kept but q, k, v, o and one number a query, m + log Z.  The price is paid on the way
-back, where every score is computed again: 5 products instead of 4, 2.5 times the forward's FLOPs
-instead of 2.  Causal attention skips the tiles that no query sees, and so does half the work.
+nothing is kept but q, k, v, o and one number a query, m + log Z.  The price is paid in the
+backward pass, which computes every score again: 5 products instead of 4, 2.5 times the forward
+pass's FLOPs instead of 2.  Causal attention skips the tiles that no query sees, and so does half
+the work.
 
 Read it to see how it is done.  The kernels behind ``dense.attend`` do the same without a loop in
 Python; use this where they fall back on the square, or where you want to count and change things.
 
 Source: :cite:t:`milakov2018online` for the recurrence, :cite:t:`rabe2021selfattention` for the
-memory, :cite:t:`dao2022flashattention` for the tiles and the way back.
+memory, :cite:t:`dao2022flashattention` for the tiles and the
+backward pass.
 Taught in: "Quadratic cost".
 """
 

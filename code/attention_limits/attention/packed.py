@@ -1,4 +1,4 @@
-"""Sequences packed one after another: each of them attends to itself alone.
+"""Packed sequences: several in one row, each of which attends to itself alone.
 
 Every ``attend`` takes ``segments``, which says where they are:
 
@@ -6,7 +6,7 @@ Every ``attend`` takes ``segments``, which says where they are:
   that is ``cu_seqlens.diff().tolist()``; or
 - *a number for each token*, a tensor of integers (..., n_k) with leading axes that broadcast to
   those of the keys, (b, 1, n_k) for keys (b, h, n_k, d): neighbours of one number are a sequence.
-  A negative one is padding, wherever it stands: it sees nothing, nobody sees it, and it may hold
+  A negative one is padding, wherever it stands: it sees no key, no query sees it, and it may hold
   anything, NaN included.
 
 Each sequence gets what it would get alone, gradients too, and what is counted from the first token

@@ -17,8 +17,8 @@ of every W_i.  Where W_i is empty, o_i = 0.
 
 Time and memory are linear in n: causal attention of n ≥ w tokens needs 4d (nw − w(w − 1)/2) FLOPs
 where dense attention needs 2dn(n + 1), and a stream holds the last w − 1 keys and values only.
-The price is reach.  One layer brings a token's news w − 1 positions further, so news from D
-positions back takes D/(w − 1) layers.
+The price is reach.  One layer carries information w − 1 positions further, so information from a
+token D positions back needs D/(w − 1) layers.
 
 Use it where what matters is near, or in the layers between others that see far.
 

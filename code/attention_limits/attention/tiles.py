@@ -1,12 +1,12 @@
 """Softmax attention tile by tile: some queries, and of the keys only those that they may see.
 
 A mechanism says which tiles there are; what is computed in each is here.  A tile reads its keys
-where they lie, as views, and gathers only what lies apart; on the way back it adds their
-gradients to what is there, again through views.  (Slices of k in a loop under autograd would
-cost n² on the way back: each one's gradient would fill a tensor as long as k.)
+where they lie, as views, and gathers only what lies apart; the backward pass adds their
+gradients to what is there, again through views.  (With slices of k in a loop under autograd the
+backward pass would cost n²: the gradient of each would fill a tensor as long as k.)
 
-Nothing is computed twice.  The weights are kept for the way back, one number for each pair of the
-tiles; where no gradient is to come, nothing is kept.
+Nothing is computed twice.  The weights are kept for the backward pass, one number for each pair of
+the tiles; where no gradient is to come, nothing is kept.
 """
 
 import bisect

@@ -17,15 +17,16 @@ channel sees another.
 
 n outputs need 2nwd² FLOPs, depthwise 2nwd, less what falls beyond the ends; the wd² parameters,
 depthwise wd, do not depend on n.  A stream holds its last (w − 1)r inputs.  Three things come
-together here: outputs hang on near inputs alone (locality), all of them by the same weights
+together here: outputs depend on near inputs alone (locality), all of them by the same weights
 (sharing), so that a shifted input gives a shifted output (equivariance).
 
-The price is reach.  L layers of width w see 1 + L(w − 1) inputs, and hardly feel those at the
-edge, to which few paths lead; with dilations 1, 2, 4, … they see 1 + (2^L − 1)(w − 1).  Use it for
-what is local: pixels, phrases, the neighbours of a token in front of another mechanism.
+The price is reach.  L layers of width w see 1 + L(w − 1) inputs, but depend only weakly on those
+at the edge, to which few paths lead; with dilations 1, 2, 4, … they see 1 + (2^L − 1)(w − 1).  Use
+it for what is local: pixels, phrases, the neighbours of a token in front of another mechanism.
 
 Sources: :cite:t:`oord2016wavenet` on causal and dilated convolutions,
-:cite:t:`luo2016understanding` on what a stack of them feels.  Taught in: "Locality".
+:cite:t:`luo2016understanding` on how much each input counts in a stack of them.
+Taught in: "Locality".
 """
 
 import math

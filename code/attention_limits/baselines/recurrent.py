@@ -20,7 +20,7 @@ The first can be traded.  ``newton`` finds all n states at once, as the root of 
 
 in a few iterations if small errors die out fast from step to step, which is where gradients
 vanish, or if f is nearly linear; otherwise it may take up to n.  Each iteration costs about 2nd³
-FLOPs, d times those of the whole walk.  Use ``apply`` on short sequences and on a CPU, ``step`` for
+FLOPs, d times those of all n steps.  Use ``apply`` on short sequences and on a CPU, ``step`` for
 a stream, ``newton`` on long sequences where errors die out, d is small and the device does many
 products at once.
 
@@ -106,7 +106,7 @@ def _states(driven: torch.Tensor, w_h: torch.Tensor, start: torch.Tensor) -> tor
     """All states, from W_x x_t + b and the state before them, (..., 1, d)."""
     states = []
     # Split once, concatenate once: an index inside the loop would scatter each step's gradient
-    # into a full-length tensor, and the way back would be quadratic.
+    # into a full-length tensor, and the backward pass would be quadratic.
     for now in driven.split(1, dim=-2):
         start = (now + start @ w_h.mT).tanh()
         states.append(start)
@@ -186,7 +186,7 @@ def log_gradients(states: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
         \ln \frac{\| J_n J_{n-1} \cdots J_{n-\Delta+1} \|_F}{\sqrt{d}}
 
     The norm is the root mean square, over all directions, of the factor by which one unit of
-    gradient has grown on its way back.  It takes n products of d × d, one after another.
+    gradient has grown in the backward pass.  It takes n products of d × d, one after another.
 
     Args:
         states: what ``apply`` returned, (..., n, d).
@@ -239,7 +239,7 @@ compose = affine.compose  # of two maps, one
 def scan(A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Solve h_t = A_t h_{t−1} + b_t from h_0 = 0, for all t, in ⌈log₂ n⌉ rounds and back.
 
-    Each round joins neighbouring steps into one of twice the stride; the way back fills in the
+    Each round joins neighbouring steps into one of twice the stride; a pass in reverse fills in the
     states between.  About 2nd³ FLOPs in batched products, where one step after another needs
     2nd²: the price of the depth.
 
@@ -281,7 +281,7 @@ def newton(
     suffice.  They do if errors shrink from step to step around the guesses as well as around the
     solution.  In chaos they grow so fast that little more than one state an iteration comes right.
 
-    The first state hangs on h_0 alone, so the first iteration makes it exact, the next one the
+    The first state depends on h_0 alone, so the first iteration makes it exact, the next one the
     second, and n iterations always suffice.  So that this holds of floating-point numbers too,
     where products of Jacobians overflow:
 

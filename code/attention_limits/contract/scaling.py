@@ -1,4 +1,4 @@
-"""What a call costs as texts grow: FLOPs and memory, counted, and time, compared."""
+"""What a call costs as sequences grow: FLOPs and memory, counted, and time, compared."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median

@@ -8,7 +8,7 @@ What two positions alone add to a score of the first layer is, but for a norm's 
     M = C \, G \, W_q^\top W_k \, G \, C
 
 with W_q and W_k of one head, G the gain of the norm before them, and C = 1 − 𝟏𝟏ᵀ/d, by which that
-norm takes the mean of a token's entries away.  At all positions it hangs on p − q alone if, and
+norm takes the mean of a token's entries away.  At all positions it depends on p − q alone if, and
 only if, M lies in the commutant: two numbers a frequency, d dimensions out of d².  Of each head, in
 models before training and after, a row says
 
@@ -24,7 +24,7 @@ commutant: slow frequencies hardly move, and if a score grows evenly with q, tha
 distance, of which a softmax sees the distance.
 
 Left out is what stands between no two positions: what tokens say to positions and to each other,
-the norm's shift, and its division by a number that hangs on the token.
+the norm's shift, and its division by a number that depends on the token.
 """
 
 import dataclasses

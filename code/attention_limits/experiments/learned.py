@@ -2,8 +2,9 @@
 
 Before one asks how far a model carries what it learned, or why it does not, it has to have learned
 it. Each task meets the same models, each at its own best learning rate (``tuning``), and is asked
-on new texts of the longest length in training. What is said of a model is said of so many steps.
-Beside its accuracy stand its size and what it holds of a text of that length, at 4 bytes a number.
+on new sequences of the longest length in training. What is said of a model is said of so many
+steps. Beside its accuracy stand its size and what it holds of a sequence of that length, at 4 bytes
+a number.
 """
 
 from collections.abc import Iterator
@@ -131,12 +132,12 @@ def run_cell(
 
 
 def accuracies(run: Run, setting: str, model: str, of: str = "last") -> list[float]:
-    """One a seed, of the last answer in a text or (``of="accuracy"``) of all of them."""
+    """One a seed, of the last answer in a sequence or (``of="accuracy"``) of all of them."""
     return run.values(of, task=setting, model=model)
 
 
 def table(run: Run) -> Table:
-    """The last answer of a text, right how often: the least and the most of the seeds."""
+    """How often the last answer of a sequence is right: the least and the most of the seeds."""
     rows = []
     for setting in run.config["settings"]:
         found = (accuracies(run, setting, model) for model in run.config["models"])

@@ -1,19 +1,19 @@
 """How far beyond its training a model carries what it learned, by how it knows positions.
 
-Models train on texts of 8 to 32 tokens and are asked on texts up to eight times as long.  Then
+Models train on 8 to 32 tokens and are asked on sequences up to eight times as long.  Then
 three things are new at once: there are more tokens, they stand at positions that were never seen,
 and more of them distract.  So each encoding also trains under conditions that take some away:
 
 - "plain": none of them;
-- "blanks": the number of symbols stays, and blanks, which training has shown, fill a longer text;
-- "random positions": from training on, a text's positions are drawn in order from as many as the
-  longest text has (:cite:t:`ruoss2023randomized`), so that none is new;
+- "blanks": the number of symbols stays, and blanks, known from training, fill a longer sequence;
+- "random positions": from training on, the positions of a sequence are drawn in order from as
+  many as the longest has (:cite:t:`ruoss2023randomized`), so that none is new;
 - "blanks, random positions": both, so that the number of tokens alone is new;
 - "log n": scores are multiplied by ln n / ln 32, n being how many keys a query sees, against what
   more distractors do to a softmax.
 
-And one that adds nothing but positions: plain models are also asked on texts of 32 tokens whose
-positions are "stretched", drawn from as many as the longer texts have.
+And one that adds nothing but positions: plain models are also asked on 32 tokens whose
+positions are "stretched", drawn from as many as the longer sequences have.
 
 Each encoding chooses its learning rate on each task under the plain condition (``tuning``), and
 keeps it under the others.
@@ -94,7 +94,7 @@ class Config(grid.Config):
         encodings: names of ``ENCODINGS``.
         conditions: of ``CONDITIONS``; an encoding trains under those that mean something to it.
         rates: learning rates that each encoding may choose from.
-        lengths: of the texts that are asked.
+        lengths: of the sequences that are asked.
     """
 
     CHOICES: ClassVar = {"settings": SETTINGS, "encodings": ENCODINGS, "conditions": CONDITIONS}
@@ -210,7 +210,7 @@ def _train(
 
 
 def ask(cell: Cell, condition: str, config: Config, trained: Trained) -> Iterator[dict]:
-    """All lengths; of plain models that are told positions, stretched texts as well."""
+    """All lengths; of plain models that are told positions, stretched sequences as well."""
     task = SETTINGS[cell.setting].under(condition)
     same = {"task": cell.setting, "encoding": cell.encoding, "condition": condition}
     drawn = LONGEST if "random" in condition else None
@@ -224,11 +224,11 @@ def ask(cell: Cell, condition: str, config: Config, trained: Trained) -> Iterato
 
 
 def accuracies(run: Run, n: int, *, asked: str = "longer", **where: str) -> list[float]:
-    """The last answer of a text, right how often, one a seed.
+    """How often the last answer of a sequence is right, one number a seed.
 
     Args:
         run: a run of this experiment.
-        n: the length of the texts; of stretched ones, how many positions they are drawn from.
+        n: the length of the sequences; of stretched ones, how many positions they are drawn from.
         asked: "longer" or "stretched".
         where: ``task``, ``encoding`` and ``condition``.
     """

@@ -1,7 +1,7 @@
 """What it takes to find a token at a fixed offset: vectors that reach it, or patience.
 
 "40 back": of Shaw's encoding with the reach 16, a layer tells the 15 tokens before from each other,
-and the next goes on from there: two layers get to 30.  Each encoding trains on texts of 48 to 64
+and the next goes on from there: two layers get to 30.  Each encoding trains on 48 to 64
 tokens, at its own best learning rate (``tuning``).
 
 "3 back, longer": the task of ``length``, at the rate that was chosen there, in nearly six times as
@@ -101,5 +101,5 @@ def run_cell(
 
 
 def accuracies(run: Run, setting: str, encoding: str, n: int) -> list[float]:
-    """The last answer of a text, right how often, one a seed."""
+    """How often the last answer of a sequence is right, one number a seed."""
     return run.values("accuracy", setting=setting, encoding=encoding, n=n)

@@ -10,6 +10,8 @@ EXPERIMENTS = (
     "roofline",
     "speed",
     "throughput",
+    "crossover",
+    "allocator",
     "learned",
     "length",
     "commutant",

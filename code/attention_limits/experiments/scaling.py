@@ -1,4 +1,4 @@
-"""How FLOPs, memory and time grow with the length of a text, mechanism by mechanism.
+"""How FLOPs, memory and time grow with sequence length, mechanism by mechanism.
 
 FLOPs and bytes are counted, and are the same on every machine; seconds are measured. What the
 counts leave out:
@@ -138,6 +138,14 @@ def counted_bytes(name: str, n: int, config: Config) -> int:
     with torch.no_grad(), PeakMemory() as memory:
         _computation(name, inputs, config)()
     return memory.peak
+
+
+def computations(
+    names: Sequence[str], n: int, config: Config
+) -> dict[str, Callable[[], torch.Tensor]]:
+    """What is timed at one length, by name, ready to be called."""
+    inputs = _draw(n, config, config.device)
+    return {name: _computation(name, inputs, config) for name in names}
 
 
 def series(run: Run, mechanism: str, quantity: str) -> tuple[list[int], list[float]]:

@@ -11,7 +11,7 @@ Five ways to train the same models on the same data, in turn:
 
 Time is that of the clock on the wall, since to use two cores is the point: leave the machine alone.
 What a step consists of is measured on one thread, for models side by side, and its FLOPs (matrix
-products, those of the way back included) are counted by PyTorch and compared with a large product.
+products, the backward pass included) are counted by PyTorch and compared with a large product.
 """
 
 import time
@@ -52,7 +52,7 @@ class Config(Plain):
         models: names of ``MODELS``.
         seeds: of the models that train side by side.
         steps: how many each of them takes.
-        n: tokens of a text.
+        n: tokens of a sequence.
         repeats: how often each way is timed.
         product: rows of the square matrices whose product shows what the machine can do.
         device: what computes; other than on a CPU there are no threads, and no processes.

@@ -72,7 +72,7 @@ def train(
 
 
 def best_rate(trial: Trained, task: Task, recipe: Recipe) -> float:
-    """The rate with the best mean accuracy on new texts; of equals, the smallest."""
+    """The rate with the best mean accuracy on new sequences; of equals, the smallest."""
     rows = training.evaluate(trial, task, recipe.lengths[1], count=COUNT, seed=SEEDS[0])
     found: dict[float, list[float]] = {}
     for row in rows:

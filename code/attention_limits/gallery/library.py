@@ -97,8 +97,8 @@ EXAMPLES = {
         "has not been written over has been forgotten.",
     ),
     "recurrent": Example(
-        "A dark diagonal with a tail below it that fades within about ten tokens: what is older "
-        "hardly moves the output any more.",
+        "A dark diagonal with a tail below it that fades within about ten tokens: older tokens "
+        "have almost no effect on the output.",
     ),
     "convolution": Example(
         "Five parallel diagonals, each of one shade from end to end: the same weights everywhere.",

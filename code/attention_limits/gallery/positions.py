@@ -145,8 +145,8 @@ EXAMPLES = {
     ),
     "lstm_generated": Example(
         _generated,
-        depends_on="the text so far",
-        drawn="what an LSTM says about a random text before training",
+        depends_on="earlier tokens",
+        drawn="what an LSTM says about a random sequence before training",
         sight="The map is noise with streaks along its rows. Both lines are all but level.",
         quoted={"hidden": 64},
     ),
@@ -234,7 +234,7 @@ def picture(name: str = "rotary") -> style.Figure:
         f"{example.sight}",
         caption=f"Left: {example.drawn}{', vermillion where negative' * bool((drawn < 0).any())}. "
         f"Right: what the last of {N} queries gives to the key Δ positions back. Random contents: "
-        f"mean of {COUNT} texts, and where 80% of them lie; equal contents: exact. The nearest "
+        f"mean of {COUNT} sequences, and where 80% of them lie; equal contents: exact. The nearest "
         f"{NEAR} keys get {found[0]:.0%} and {found[1]:.0%}; the dotted line is an equal share.",
     )
 

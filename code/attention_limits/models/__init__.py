@@ -6,8 +6,8 @@
     model = models.build(architecture, vocabulary=16, classes=16, seeds=(0, 1, 2))
     logits = model(tokens)  # (3, batch, n) to (3, batch, n, 16)
 
-The leading axis is one of seeds: its models have weights of their own, and none of them feels the
-others, so that several train in the time that one would take to start (``training``).
+The leading axis is that of seeds. Each model has its own weights and does not depend on the others,
+so that several train in little more time than one (``training``).
 """
 
 from collections.abc import Sequence

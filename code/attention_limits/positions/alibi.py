@@ -12,8 +12,8 @@ For other H, with H' the largest power of two below, the first H' slopes are tho
 others lie halfway between these on the scale of exponents, 2^(−8(h − 1/2)/H') for h = 1, 2, …, so
 that the first of them is the steepest of all.
 
-A slope is a prior that the near matters more, and it holds at any length.  Among n equal keys the
-nearest keeps
+A slope is a prior that near keys matter more, and it has the same effect at any length.  Among n
+equal keys the nearest keeps
 
 .. math::
 
@@ -22,9 +22,9 @@ nearest keeps
 of a causal softmax, however large n becomes, where without the slope it keeps 1/n.
 
 It costs 2Hn² additions and multiplications, and has H parameters where slopes are learned (the
-paper's are not).  The price: a key at the distance D has to be better by mD in its score, and
-distance is all that counts: neither the key three tokens back nor the first of all can be singled
-out.  Use it where what is recent matters, on texts longer than those of training.
+paper's are not).  The price: a key at the distance D needs a score that is better by mD.  Only
+distance counts, so neither the key three tokens back nor the first of all can be singled out.  Use
+it where what is recent matters, on sequences longer than those of training.
 
 Source: :cite:t:`press2022train`.  Taught in: "Positional encodings".
 """

@@ -1,7 +1,7 @@
 """What a positional encoding costs: the numbers to learn, and the arithmetic on top of attention's.
 
 Counted is every addition and every multiplication, one FLOP each, and two for each multiply-add of
-a matrix product.  Not counted are tables that hang on no input, such as sines, cosines and
+a matrix product.  Not counted are tables that depend on no input, such as sines, cosines and
 distances: they are made once for all layers and all sequences.
 """
 

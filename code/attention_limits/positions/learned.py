@@ -4,12 +4,12 @@ r"""Learned encoding: each position is added as a row of a table of parameters.
 
     y_p = x_p + E_p, \qquad E \in \mathbb{R}^{n_\text{max} \times d}, \quad 0 \le p < n_\text{max}
 
-Nothing is assumed: no row knows of another, so that neighbours are as strange to each other as
-both ends are until training says otherwise.
+It assumes nothing: each row is independent of the others, and before training neighbours are as
+different as the two ends.
 
 It costs nd additions and n_max · d parameters: memory, and the optimiser's state, but no time.  The
-price: a row is learned only as often as its position occurs, and past n_max there is nothing to
-add.  Use it where all sequences have one short length, in images say, and never to extrapolate.
+price: a row is learned only as often as its position occurs, and beyond n_max there is no row.  Use
+it where all sequences have one short length, in images say, and never to extrapolate.
 
 Source: :cite:t:`vaswani2017attention`, beside sinusoids; :cite:t:`radford2019language` has 1024
 rows.  Taught in: "Positional encodings".

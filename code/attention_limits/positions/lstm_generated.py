@@ -14,13 +14,14 @@ r"""Generated encoding: an LSTM reads the inputs and says, for each, what is add
 The gates come in the order of ``torch.nn.LSTM``: input, forget, cell, output.  Its two biases, one
 for inputs and one for states, are b together.
 
-A position is then what the sequence has been so far: the LSTM may count tokens, or only those
-that matter, and no table ends.  It has 4m(d + m) + 4m + md parameters, m being the width of its
+A position then depends on all earlier tokens: the LSTM may count tokens, or only those that matter,
+and there is no longest position.  It has 4m(d + m) + 4m + md parameters, m being the width of its
 state, and needs about twice as many FLOPs a token, linear in n.
 
-The price: n steps one after another, in front of a layer that was made to have none; and what the
-LSTM has understood reaches the layer along with the position, so that a comparison which lacks the
-LSTM alone shows nothing.  Use it where counting depends on content, on short sequences.
+The price: n steps one after another, in front of a layer that was designed to have none.  And the
+LSTM passes on more than positions: what it has learned about the contents also reaches the layer,
+so that a comparison needs the LSTM alone as a control.  Use it where counting depends on content,
+on short sequences.
 
 Source: ours, around the cell of :cite:t:`hochreiter1997long` with a forget gate.  Kin:
 :cite:t:`liu2020learning`, whose positions follow a differential equation, and

@@ -4,14 +4,14 @@ r"""None: queries, keys and values are made of the tokens alone.
 
     y_i = x_i
 
-Permute the tokens, and the outputs of attention are permuted alike: a sequence is a set to it.
-A causal mask breaks that, since a token then sees how many come before it.  The last output of a
-single causal layer still ignores the order of the tokens before; two layers can tell it apart, and
-decoders without positions learn to count.
+If the tokens are permuted, the outputs of attention are permuted in the same way: attention does
+not see the order.  A causal mask changes that, since the number of visible keys grows with the
+position.  The last output of a single causal layer still ignores the order of the earlier tokens;
+two layers can use it, and decoders without positions learn to count.
 
-It costs nothing, and there is no longest position.  The price: order is learned from the mask,
-slowly, or not at all where there is no mask.  Use it to see what an encoding is worth, in a
-decoder that must go beyond its trained length, and where order does not matter.
+It costs nothing, and has no longest position.  The price: order is learned from the mask, slowly,
+and without a mask not at all.  Use it to see what an encoding is worth, in a decoder that must go
+beyond its trained length, and where order does not matter.
 
 Sources: :cite:t:`haviv2022transformer`; :cite:t:`kazemnejad2023impact`.
 Taught in: "Positional encodings".

@@ -16,18 +16,18 @@ end:
         \right) & t \ge E
     \end{cases}
 
-If ``causal``, all buckets are for the keys behind, and those ahead go with the distance 0.  Else
-the first half is for the keys behind and the second for those ahead, of which the first bucket
-stays empty: no key ahead has the distance 0.  The paper's code is like that, and so is this.
+If ``causal``, all buckets are for the keys behind, and keys ahead share the bucket of distance 0.
+Else the first half is for the keys behind and the second for those ahead; the first bucket of the
+second half stays empty, since no key ahead has the distance 0.  The paper's code does the same.
 
 The borders are found in integers, since t ≥ E (D/E)^(k/L) just if t^L ≥ E^(L−k) D^k.  Logarithms
 of floating-point numbers put a distance on a border on either side: 10 on the wrong one, in
 float64, with B = 10 and D = 160.  Borders in a narrow range may coincide; a bucket between them is
 empty.
 
-It costs hn² additions and hB parameters.  The price: from D on, all distances are one; what no
-training has shown is treated like the farthest that it has.  Use it where near distances matter one
-by one and far ones by their order.
+It costs hn² additions and hB parameters.  The price: all distances in the last bucket are one, and
+a bucket that was not seen in training has a number that was never learned.  Use it where near
+distances matter one by one, and far ones roughly.
 
 Source: :cite:t:`raffel2020exploring`.  Taught in: "Positional encodings".
 """

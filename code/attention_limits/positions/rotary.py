@@ -1,4 +1,4 @@
-r"""Rotary encoding: queries and keys are turned, pair by pair, by angles that grow with position.
+r"""Rotary encoding: queries and keys are rotated, pair by pair, by angles that grow with position.
 
 .. math::
 
@@ -8,31 +8,32 @@ r"""Rotary encoding: queries and keys are turned, pair by pair, by angles that g
     \begin{pmatrix} x_{2i} \\ x_{2i+1} \end{pmatrix}, \qquad
     \theta_i = b^{-2i/d}
 
-Lengths stay, and a score hangs on the distance alone, since a rotation by θp undoes one by θq but
-for θ(p − q):
+It is also called RoPE.  Rotations keep lengths, and a score depends only on the distance: of two
+rotations, by θp and by θp', an inner product sees the difference θ(p' − p) alone:
 
 .. math::
 
     (R_p \, q) \cdot (R_{p'} \, k) = q \cdot R_{p' - p} \, k
 
-Nothing makes it fall with distance: for k = R(Δ) q it is largest at the distance Δ.  That holds
-for exact angles.  With the 8 significant bits of bfloat16 an angle of 1000 may be wrong by 2, and
-the score hangs on the position again.
+A score need not fall with distance: for k = R(Δ) q it is largest at the distance Δ.  All this is
+true of exact angles.  With the 8 significant bits of bfloat16 an angle of 1000 may be wrong by 2,
+and the score depends on the position again.
 
 It costs 3nd FLOPs for the queries, as many for the keys, and has no parameters.  The price: beyond
-the trained length, slow pairs reach angles that no training has shown.  Use it in decoders, as most
-do, and to go further than trained, with ``frequencies`` that are scaled by a ``factor``, the new
-length over the trained one:
+the trained length, slow pairs reach angles that were not seen in training.  Use it in decoders, as
+most do; to go beyond the trained length, use it with ``frequencies`` that are scaled by a
+``factor``, the new length over the trained one:
 
-- ``interpolated``: all of them divided by it.  Every angle has been seen; neighbours move together.
+- ``interpolated``: all of them divided by it.  Every angle has been seen, but neighbours are harder
+  to tell apart.
 - ``ntk_aware``: another b, for which the highest frequency stays and the lowest is divided by it.
 - ``yarn``: those that turn more than ``high`` times within the trained context stay, those of less
   than ``low`` turns are divided by it, and between them lies a ramp.  Scores are to be sharpened,
   too: ``yarn_temperature``.
 
-Models differ in which entries form a pair: (2i, 2i + 1), ``layout="interleaved"``, or
-(i, i + d/2), ``layout="half"``.  One is the other with the columns of W_q and W_k permuted, by
-``to_half`` or ``to_interleaved``; the scores are the same.
+Models differ in which entries form a pair: (2i, 2i + 1), ``layout="interleaved"``, or (i, i + d/2),
+``layout="half"``.  One is the other with the columns of W_q and W_k permuted, by ``to_half`` or
+``to_interleaved``; the scores are the same.
 
 Sources: :cite:t:`su2024roformer`; :cite:t:`chen2023extending` for ``interpolated``,
 :cite:t:`peng2024yarn` for the others, :cite:t:`barbero2025round` on what the frequencies are used
@@ -154,7 +155,7 @@ def to_half(x: torch.Tensor) -> torch.Tensor:
 
 
 def to_interleaved(x: torch.Tensor) -> torch.Tensor:
-    """The way back: the last axis, in the order of halves, with its pairs interleaved."""
+    """The reverse: the last axis, in the order of halves, with its pairs interleaved."""
     check_kind("x", x)
     check_pairs(x)
     return x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)

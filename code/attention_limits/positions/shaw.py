@@ -10,19 +10,19 @@ r"""Relative vectors: keys and values are displaced by a vector learned for thei
 
     c(\delta) = \max(-r, \min(r, \delta))
 
-Other than a number on top of a score, q_i · a hangs on the query, which can ask for a place: the
-key three back, say.  And the values are displaced, too, so that the output tells from where.  This
-is why the interface is that of a whole attention, and not only those of its scores: the first needs
-the queries, the second the weights.  ``bias`` is the first half alone, on top of the scores of any
-attention that takes one.
+Unlike a number on top of a score, q_i · a depends on the query, which can ask for a place: the key
+three back, say.  And the values are displaced, too, so that the output shows where they come from.
+This is why the interface is that of a whole attention, and not only that of its scores: the first
+part needs the queries, the second the weights.  ``bias`` is the first half alone, on top of the
+scores of any attention that takes one.
 
-Written down like this, it wants n² vectors of width d.  But no more than 2r + 1 of them differ:
-each query meets each of these once, 2n(2r + 1)d FLOPs, and pairs look their number up; the weights
-of an output are first summed by offset, and meet the table then.
+Written like this, it needs n² vectors of width d.  But no more than 2r + 1 of them differ.  So each
+query is multiplied with each of these once, 2n(2r + 1)d FLOPs, and each pair looks its number up;
+the weights of an output are first summed by offset, and then multiplied with the table.
 
 It costs these FLOPs twice, 2n² additions, and (2r + 1)2d parameters, which all heads share unless
-told.  The price: the weights must be held, n² of them, where fused kernels hold none; and beyond r
-positions, all keys are at one place.  Use it where short offsets mean something of their own.
+told.  The price: all n² weights are held in memory, where fused kernels hold none; and beyond r
+positions, all keys have the same offset.  Use it where short offsets have meanings of their own.
 
 Source: :cite:t:`shaw2018self`.  Taught in: "Positional encodings".
 """

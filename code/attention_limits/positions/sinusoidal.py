@@ -9,20 +9,21 @@ r"""Sinusoidal encoding: each position is added as a row of sines and cosines.
 
     \omega_i = b^{-2i/d}, \qquad i = 0, \dots, d/2 - 1
 
-Positions are read off d/2 clock hands of wavelengths 2π to 2πb^(1 − 2/d), b = 10000 unless told.
-A shift turns each hand by an angle that does not depend on where it stood, so that PE(p + k) is a
-rotation of PE(p), and the inner product of two encodings hangs on their distance alone:
+Each pair of entries is a sine and a cosine of one frequency; the d/2 wavelengths run from 2π to
+2πb^(1 − 2/d), where b = 10000 unless told.  A shift rotates each pair by an angle that does not
+depend on the position.  So PE(p + k) is a rotation of PE(p), and the inner product of two encodings
+depends only on their distance:
 
 .. math::
 
     \mathrm{PE}(p) \cdot \mathrm{PE}(q) = \sum_i \cos \omega_i (p - q)
 
-That sum falls at first, but not throughout: it is no measure of distance.  And no score is made of
-it alone: between the two encodings stand W_q and W_k, and beside them the tokens themselves.
+That sum falls at first, but not throughout, so it does not measure distance.  And a score is not
+made of this sum alone: W_q and W_k act on the encodings, and the tokens themselves are added.
 
-It costs nd additions, has no parameters and no last position.  The price: attention must learn to
-subtract positions, and beyond the trained length it meets phases in combinations that it has not
-seen.  Use it where a fixed encoding at the inputs is enough: on lengths that training has shown.
+It costs nd additions, and has no parameters and no last position.  The price: attention must learn
+to subtract positions, and beyond the trained length it meets combinations of phases that were not
+seen in training.  Use it where a fixed encoding at the inputs is enough: on trained lengths.
 
 Source: :cite:t:`vaswani2017attention`.  Taught in: "Positional encodings".
 """

@@ -1,4 +1,4 @@
-r"""Time-aware encoding: scores hang on the time between two events, not on how many came between.
+r"""Time-aware encoding: scores depend on the time between two events, not on how many came between.
 
 .. math::
 
@@ -6,19 +6,19 @@ r"""Time-aware encoding: scores hang on the time between two events, not on how 
     \tau_{ij} = |t_i - t_j|
 
 t_i are times, in any unit, that never go back.  Without ``knots`` κ the bias is ALiBi's, measured
-in time: of events that come evenly, every Δ, it is ALiBi with the slope mΔ.  Each knot changes the
+in time: for events at equal intervals Δ, it is ALiBi with the slope mΔ.  Each knot changes the
 slope of what lies further back than κ_k, by c_hk, so that a bias can fall first and then stay, or
 rise up to one hour and fall after it: any continuous function that is linear between the knots.
 
 ``rotate`` is the other half: the rotary encoding at times in place of positions, in pairs that turn
-once in a ``period``.  Of both a score keeps nothing but differences: the moment that time is
-counted from does not matter, to the last digit that times came with.  Nanoseconds since 1970 are
+once in a ``period``.  With both, a score depends only on differences of times: the moment that time
+is counted from does not matter, to the last digit that times came with.  Nanoseconds since 1970 are
 whole as integers; in float64 they are rounded to 256 of them, and in float32 seconds since 1970
 are wrong by a minute.
 
 The bias costs n² + 2Hn² FLOPs, for each knot (2H + 1)n² more, and H parameters, with K knots
-H + K + HK.  The price: no fused kernel makes it on the way, so that Hn² numbers are held.  Use it
-where events come irregularly and their age matters more than their rank.
+H + K + HK.  The price: no fused kernel computes it, so that Hn² numbers are held in memory.  Use
+it where events come irregularly and their age matters more than their order.
 
 Source: ours; the slopes are those of :cite:t:`press2022train`, the rotation that of
 :cite:t:`su2024roformer`.  Kin: :cite:t:`kazemi2019time2vec`, :cite:t:`zuo2020transformer` and

@@ -1,4 +1,4 @@
-r"""Aggregates: the answer hangs a little on every token and much on none.
+r"""Aggregates: the answer depends a little on every token and much on none.
 
 ``prefix_majority``: fair bits, and at every token whether there have been more ones than zeros:
 

@@ -12,7 +12,7 @@ The first gap is one time unit longer than drawn, so that there always is an ans
 no time: it shares that of the event before it.
 
 How many events back the answer stands is random, Poisson of mean ``rate`` plus one in a long
-text, so that no fixed offset finds it; only the times do.  It probes what
+sequence, so that no fixed offset finds it; only the times do.  It probes what
 :cite:t:`shukla2021multitime` and :cite:t:`zuo2020transformer` build for, in its simplest form.
 """
 

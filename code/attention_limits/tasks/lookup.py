@@ -16,8 +16,8 @@ It probes a fixed offset, which a relative position gives at once and an absolut
     y_{n-1} = x_j, \qquad j = \max \{\, i < n - 1 : x_i \text{ is marked} \,\}
 
 It probes recency among equals: content finds the marked, and only order tells them apart.  A
-share of marked tokens keeps the last of them as near in a long text as in a short one; a number of
-them spreads out with the text.
+share of marked tokens keeps the last of them as near in a long sequence as in a short one; a fixed
+number of them spreads out as the sequence grows.
 
 ``first_token``: with a query at n − 1
 
@@ -25,7 +25,7 @@ them spreads out with the text.
 
     y_{n-1} = x_0
 
-It probes whether the start of a text is still found from its end.
+It probes whether the start of a sequence is still found from its end.
 
 In all three, "back", "last" and "first" count tokens, not positions, which may be stretched.
 """
@@ -107,7 +107,7 @@ class MostRecent(Task):
     Attributes:
         symbols: how many symbols there are.
         marks: how many tokens are marked, an integer; or the share of them, less than 1, of which
-            the last mark is as near in a long text as in a short one.
+            the last mark is as near in a long sequence as in a short one.
         distractors: how many tokens are symbols without a mark; None for all the others.
     """
 
@@ -161,7 +161,7 @@ class MostRecent(Task):
 
 @dataclass(frozen=True)
 class FirstToken(Task):
-    """With which symbol did the text begin?
+    """With which symbol did the sequence begin?
 
     Attributes:
         symbols: how many symbols there are.

@@ -20,7 +20,7 @@ asked for one token early:
     s_0 \cdots s_{L-1} \; \text{separator} \; s_0 \cdots, \qquad
     y_{L+i} = s_i, \quad 0 \le i < L
 
-As :cite:t:`jelassi2024repeat` ask it.  It probes recall of all of a text, by order.
+As :cite:t:`jelassi2024repeat` ask it.  It probes recall of a whole sequence, in order.
 """
 
 from collections import deque

@@ -1,8 +1,8 @@
 """What all tasks share: a batch, how it is drawn from a seed, and how an answer is checked.
 
 A task is drawn in whole arrays and answered again by a reader: a program that gets one token at a
-time and answers before it gets the next.  That both agree says that the answers are right, and
-that none of them hangs on a token to come.
+time and answers before it gets the next.  Since both agree, the answers are right, and none of
+them depends on a later token.
 
 Three numbers make a task longer, and they are kept apart: how many tokens there are (n), how many
 of them distract (a parameter ``distractors``, where there is one question only; neutral blanks fill

@@ -1,4 +1,4 @@
-r"""One loop that trains every model of the book: several of them at once, and each as if alone.
+r"""One loop that trains every model of the book: several at once, each as if it were alone.
 
 Models of one architecture train side by side, each with a seed and a learning rate of its own, as
 one model with a leading axis (``models``): a small model spends its time on calls rather than on

@@ -10,6 +10,7 @@ from attention_limits_book.notebooks.page import Face, Landmark, Page
 from attention_limits_book.notebooks.syntax import (
     Directive,
     Part,
+    code_options,
     directive_name,
     error_at,
     parse,
@@ -69,6 +70,8 @@ def _check_footnote(inside: list[Token], line: int) -> None:
     if [token.type for token in inside] != paragraph:
         raise error_at(line, "a footnote must be a single paragraph")
 
+
+OPENED, CLOSED = "<details>", "</details>"
 
 # How the first line of each block that is rewritten begins, once its margin is taken off.
 MARKS = {
@@ -142,11 +145,20 @@ def _fence(token: Token, line: int, page: Page) -> str | None:
         if token.type == "fence":
             return None
         raise error_at(line, "a fence of colons must name a directive")
+    if name == "code-cell" and is_solution(token, line):
+        _, code = code_options(token.content, line)
+        return "\n".join(["```python", *code, "```"])
     face = OF_SPHINX.get(name) or page.book.faces.get(name)
     if face is None:
         problem = f"directive {{{name}}} is not known to the notebook converter"
         raise error_at(line, f"{problem}: say in DIRECTIVES of its module what it becomes")
     return face(read_directive(token, line), page)
+
+
+def is_solution(token: Token, line: int) -> bool:
+    """Whether a code cell solves an exercise: to be read, and not to be run after the stub."""
+    metadata, _ = code_options(token.content, line)
+    return "solution" in metadata.get("tags", ())
 
 
 def body(directive: Directive, page: Page) -> str:
@@ -171,8 +183,13 @@ def quote(*parts: str) -> str:
 
 def details(summary: str, inside: str) -> str:
     """A box to open; within its summary Markdown is not read, so that code there becomes HTML."""
+    return paragraphs(opened(summary), inside, CLOSED)
+
+
+def opened(summary: str) -> str:
+    """How such a box begins."""
     summary = re.sub(r"`+(.+?)`+", r"<code>\1</code>", html.escape(summary, quote=False))
-    return paragraphs(f"<details>\n<summary>{summary}</summary>", inside, "</details>")
+    return f"{OPENED}\n<summary>{summary}</summary>"
 
 
 def _documented(directive: Directive, page: Page) -> str:

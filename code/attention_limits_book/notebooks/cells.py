@@ -8,9 +8,15 @@ import nbformat
 from markdown_it.token import Token
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from attention_limits_book.notebooks.blocks import markdown
+from attention_limits_book.notebooks.blocks import CLOSED, OPENED, is_solution, markdown
 from attention_limits_book.notebooks.page import Page
-from attention_limits_book.notebooks.syntax import Part, code_options, directive_name, parse
+from attention_limits_book.notebooks.syntax import (
+    NOT_RUN,
+    Part,
+    code_options,
+    directive_name,
+    parse,
+)
 
 # The first cell of every notebook: its reader may never have seen the book's repository.
 SETUP = """\
@@ -37,6 +43,9 @@ def cells(source: str, page: Page) -> Iterator[nbformat.NotebookNode]:
             continue
         assert token.map is not None  # as of every block at the top
         first, last = token.map
+        if is_code and is_solution(token, first + 1):
+            between.append(token)
+            continue
         part = whole._replace(tokens=between, start=start, stop=first)
         yield from _markdown_cell(part, metadata, page)
         start, metadata, between = last, {}, []
@@ -50,6 +59,10 @@ def cells(source: str, page: Page) -> Iterator[nbformat.NotebookNode]:
 def _markdown_cell(part: Part, metadata: dict, page: Page) -> Iterator[nbformat.NotebookNode]:
     """One cell, or none where only labels, comments and empty lines stood."""
     text = markdown(part, page)
+    if (depth := text.count(OPENED) - text.count(CLOSED)) > 0:  # no box reaches into another cell
+        text += f"\n\n{CLOSED}"
+    elif depth < 0:
+        text = "".join(text.rsplit(CLOSED, 1)).strip("\n")
     if text.strip():
         yield new_markdown_cell(text, metadata=metadata)
 
@@ -59,4 +72,6 @@ def _code_cell(token: Token, line: int) -> nbformat.NotebookNode:
     metadata, body = code_options(token.content, line)
     if {"hide-input", "hide-cell", "remove-input", "remove-cell"} & {*metadata.get("tags", ())}:
         metadata["jupyter"] = {"source_hidden": True}  # folded, as in the book
+    if NOT_RUN in metadata.get("tags", ()):  # in the book: what a reader has written, runs
+        metadata["tags"].remove(NOT_RUN)
     return new_code_cell("\n".join(body).strip("\n"), metadata=metadata)

@@ -113,6 +113,10 @@ def _ref(role: Role, page: Page) -> str:
     return role.text or page.find(role.target, role.line).title
 
 
+def _term(role: Role, page: Page) -> str:
+    return role.text or role.target
+
+
 def _inline_code(role: Role, page: Page) -> str:
     """A name of Python's or a snippet; ``~`` asks Sphinx for the last part of a dotted name."""
     name = role.text or role.target
@@ -128,5 +132,6 @@ ROLES: dict[str, Callable[[Role, Page], str]] = {
     "ref": _ref,
     "eq": _ref,
     "glue:text": _glue,
+    "term": _term,
     **dict.fromkeys([f"py:{name}" for name in PYTHON_NAMES], _inline_code),
 }

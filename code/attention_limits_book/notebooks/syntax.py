@@ -21,6 +21,7 @@ from myst_parser.parsers.options import TokenizeError, options_to_items
 
 # What _config.yml enables and a chapter may use.
 SYNTAX = frozenset({"amsmath", "colon_fence", "dollarmath", "tasklist"})
+NOT_RUN = "skip-execution"  # the tag of a cell that a build shows and does not run: nbclient's own
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A state that each step adds to in place, so that two continuations of one text meet."""
+"""A state that each step adds to in place, so that two continuations of one sequence meet."""
 
 CAUSAL = True
 

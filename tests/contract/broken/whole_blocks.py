@@ -1,4 +1,4 @@
-"""Blocks of four tokens, and no thought of a text that is no multiple of it."""
+"""Blocks of four tokens, and no thought of a sequence that is no multiple of it."""
 
 import torch
 

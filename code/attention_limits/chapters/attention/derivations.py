@@ -1,6 +1,7 @@
 """Why attention has the form that it has. Taught in: "Attention".
 
-Three keys stand for any number of them: each sum below treats all of its terms alike.
+The page argues for any number of keys and any width; what is proven here, symbol by symbol, are
+three of each.
 """
 
 import sympy as sp
@@ -20,6 +21,7 @@ from attention_limits.symbols import (
     m,
     p,
     p_soft,
+    p_sparse,
     q,
     q_sq,
     s,
@@ -97,6 +99,39 @@ def best_weights() -> Derivation:
     )
 
 
+def sparse_weights() -> Derivation:
+    """With another entropy, the best weights are the nearest ones to the scores.
+
+    Among all distributions p, sparsemax maximises ⟨p, s⟩ + τ·G(p), with G half of the Gini index.
+    """
+    others = {weight: part / sum(a) for weight, part in zip(p, a, strict=True)}
+    shift = (1 - sum(score / tau for score in s)) / len(s)
+    sparse = {weight: score / tau + shift for weight, score in zip(p_sparse, s, strict=True)}
+
+    def objective(weights: tuple[sp.Symbol, ...]) -> sp.Expr:
+        mean = sum(w * score for w, score in zip(weights, s, strict=True))
+        return mean + tau * (1 - sum(w**2 for w in weights)) / 2
+
+    nearness = sum((w - score / tau) ** 2 for w, score in zip(p, s, strict=True))
+    constant = tau / 2 + sum(score**2 for score in s) / (2 * tau)
+    return Derivation(
+        Step(
+            "Complete the square",
+            objective(p),
+            constant - tau * nearness / 2,
+            "Only the last part depends on $p$: the nearer to $s/\\tau$, the better.",
+        ),
+        Step(
+            "What any other choice loses",
+            objective(p_sparse) - objective(p),
+            tau * sum((w - best) ** 2 for w, best in zip(p, p_sparse, strict=True)) / 2,
+            "A squared distance, where softmax has a divergence. Here no weight of $p^*$ is "
+            "negative.",
+        ),
+        where={**others, **sparse},
+    )
+
+
 def dot_product_is_a_kernel() -> Derivation:
     """Softmax of inner products is Gaussian kernel smoothing, tilted towards long keys."""
     factors = (sp.exp(exponent / (2 * tau)) for exponent in (q_sq, k_sq, -gap_sq))
@@ -105,7 +140,8 @@ def dot_product_is_a_kernel() -> Derivation:
             "Distance",
             gap_sq,
             q_sq + k_sq - 2 * dot,
-            "The squared distance is both squared lengths, less twice the inner product.",
+            "The squared distance is both squared lengths, less twice the inner product; with "
+            "three entries here, and with any number by the line above.",
         ),
         Step(
             "Tilted kernel",

@@ -1,50 +1,60 @@
 """The still figures of the chapter "Attention"."""
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import PathPatch
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
 
 from attention_limits import style
 
-# Pieces of the formula: text, where it stands, and which limitation sits there.
-PIECES = (
-    ("softmax", 1.15, "Locality", "every key, near or far,\nis in one sum", +1),
-    ("(", 2.1, "", "", 0),
-    ("Q Kᵀ", 2.65, "Quadratic cost", "a score for each\nof n × n pairs", -1),
-    ("/ √d", 3.75, "Training stability", "too large a score freezes\nthe weights", +1),
-    ("+", 4.55, "", "", 0),
-    ("M", 5.15, "Positional encodings", "only the mask knows\nthat i comes after j", -1),
-    (")", 5.65, "", "", 0),
-    ("V", 6.3, "Temporal dynamics", "each output starts afresh\nfrom all tokens", +1),
+FORMULA = r"$\mathrm{softmax}\left(\dfrac{QK^{\top}}{\sqrt{d}}\,+\,M\right)\,V$"
+# The limitations: where each points, where its words stand, above (+1) or below, and why.
+LIMITS = (
+    ("Locality", 1.6, 1.3, +1, "every key, near or\nfar, is in one sum"),
+    ("Quadratic cost", 3.55, 3.55, +1, "a score for each\nof n × n pairs"),
+    ("Temporal dynamics", 6.5, 5.95, +1, "each output starts\nfrom all tokens anew"),
+    ("Training stability", 3.55, 2.5, -1, "too large a score\nfreezes the weights"),
+    ("Positional encodings", 5.5, 5.5, -1, "only the mask knows\nthat i comes after j"),
 )
 
 
 def six_limits() -> style.Figure:
     """The formula of attention, each limitation pointing at the part that it sits in."""
-    canvas = Canvas(figsize=(5.6, 3.2))
+    canvas = Canvas(figsize=(5.2, 3.4))
     canvas.set_layout_engine("none")
-    axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, 7.6), ylim=(-1.8, 1.8))
+    axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, 7.3), ylim=(-2.4, 2.4))
     axes.set_axis_off()
-    for text, x, name, reason, side in PIECES:
-        axes.text(x, 0, text, size=19, ha="center", va="center")
-        if name:
-            _point(axes, x, side, name, reason)
+    _typeset(axes, FORMULA, 3.65)
+    for limit in LIMITS:
+        _point(axes, *limit)
     return style.Figure(
         canvas,
         alt="The formula softmax(QKᵀ/√d + M)V. Quadratic cost points at QKᵀ, training stability at "
-        "the division by √d, positional encodings at the mask M, locality at the softmax, and "
+        "the square root of d, positional encodings at the mask M, locality at the softmax, and "
         "temporal dynamics at V.",
         caption="Where the limitations sit. Five point at one part of the formula each; the sixth "
         "chapter, on ways out, replaces the whole of it.",
     )
 
 
-def _point(axes, x: float, side: int, name: str, reason: str) -> None:
+def _typeset(axes: Axes, tex: str, x: float) -> None:
+    """Mathematics as outlines, which look alike in every browser, centred on (x, 0)."""
+    with mpl.rc_context({"mathtext.fontset": "cm"}):
+        outline = TextPath((0, 0), tex, size=0.55)
+    middle = Affine2D().translate(*(np.array([x, 0]) - outline.get_extents().get_points().mean(0)))
+    axes.add_patch(PathPatch(middle.transform_path(outline), fc=mpl.rcParams["text.color"], lw=0))
+
+
+def _point(axes: Axes, name: str, x: float, at: float, side: int, reason: str) -> None:
     colour = style.VERMILLION if side > 0 else style.BLUE
     arrow = {"arrowstyle": "->", "color": colour, "lw": 1.6}
-    axes.annotate("", (x, 0.4 * side), (x, 0.85 * side), arrowprops=arrow)
-    first, second = (1.5, 1.12) if side > 0 else (-1.05, -1.45)
-    axes.text(x, first, name, size=10.5, weight="bold", ha="center", va="center")
-    axes.text(x, second, reason, size=9, ha="center", va="center")
+    axes.annotate("", (x, 0.8 * side), (at, 1.3 * side), arrowprops=arrow)
+    first, second = (2.2, 1.68) if side > 0 else (-1.55, -2.08)
+    axes.text(at, first, name, size=11, weight="bold", ha="center", va="center")
+    axes.text(at, second, reason, size=10, ha="center", va="center")
 
 
 def largest_weight(seeds: int = 5, keys: int = 64, queries: int = 200) -> style.Figure:

@@ -13,7 +13,7 @@ START = 4096  # the longest of them, until the reader asks for more
 
 
 def time_it() -> Lab:
-    """Time mechanisms of your choice on texts of growing length."""
+    """Time mechanisms of your choice on sequences of growing length."""
     return Lab(controls=lambda: TimeIt().box, recorded=figures.times)
 
 

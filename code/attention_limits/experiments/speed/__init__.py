@@ -6,8 +6,9 @@ Conventions:
   each, then once each again. A ratio is one median over another.
 - "forward" computes the output and no gradient; "forward+backward" the output and the gradients of
   all inputs. Masks, layouts and modules that a model makes once are made outside the clock.
-- Useful FLOPs are those that the equation needs, ``cost().needed``, whatever is executed. The way
-  back has two products for each of the forward's, so forward+backward counts three times as many.
+- Useful FLOPs are those that the equation needs, ``cost().needed``, whatever is executed. The
+  backward pass has two products for each of the forward pass, so both together count three times
+  as many.
 - The meter of memory sees what operations make, outputs included, inputs and masks not, and nothing
   of what a kernel holds within itself; of compiled code it would see nothing, so there it is off.
 - Before anything is timed, everyone is held to what it should equal. What nobody else computes has
@@ -163,7 +164,7 @@ def _verified(name: str, contestant: Contestant, config: Config) -> Iterator[dic
 
 
 def _resident(config: Config, progress: Progress) -> Iterator[dict]:
-    """What a process of its own holds for a very long text; who does not fit is named."""
+    """What a process of its own holds for a very long sequence; who does not fit is named."""
     for name in resident.MECHANISMS if config.million else ():
         progress(0.0, f"{name}, n = {config.million:,}")
         try:

@@ -1,4 +1,4 @@
-"""The most memory that a process holds for one pass over a very long text, interpreter included.
+"""The most memory that a process holds for one pass over a very long sequence, Python included.
 
 Each mechanism has a process of its own, since a process does not forget its peak.
 """

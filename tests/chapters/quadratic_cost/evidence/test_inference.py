@@ -1,9 +1,117 @@
-"""The evidence on what is paid for: small enough to be counted while one waits."""
+"""The evidence on inference: rivals of cost are right, and so are the meters."""
 
+from itertools import islice
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from attention_limits.attention import dense
+from attention_limits.chapters.quadratic_cost.derivations.inference import CACHE
 from attention_limits.chapters.quadratic_cost.evidence import inference
+from attention_limits.shapes import SHAPES
+
+F64 = {"dtype": torch.float64}
 
 
-def test_writing_is_counted_to_the_last_token():
-    """Tokens at the end were left out of the count, or of the formula."""
-    found = inference.writing_matches_torch(n=6)
-    assert (found.value, found.expected) == (0, 0)
+@pytest.fixture
+def layer():
+    torch.manual_seed(0)
+    return inference.Layer.draw(inference.ODD, device="cpu")
+
+
+@pytest.fixture
+def heads():
+    """Queries, keys and values of eight tokens: two key-value heads, three query heads each."""
+    torch.manual_seed(0)
+    q = torch.randn(2, 3, 8, 10, **F64)
+    return q, *torch.randn(2, 2, 1, 8, 10, **F64)
+
+
+PROGRAMS = {
+    "with a cache": inference.with_a_cache,
+    "with a cache of inputs": inference.with_a_cache_of_inputs,
+    "with n² exponentials a row": lambda layer, token: inference.without_a_cache(
+        layer, token, attend=inference.cubic_exponentials
+    ),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_programs_generate_the_same(layer, program):
+    """A rival of cost was refused because it computes something else."""
+    token = torch.randn(1, inference.ODD["d_model"])
+    expected = torch.cat(list(islice(inference.without_a_cache(layer, token), 6)))
+    found = torch.cat(list(islice(program(layer, token), 6)))
+    assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    assert (expected[1:] - expected[:-1]).abs().amin(-1).max() > 0, "it stands still"
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 6])
+def test_a_prefill_in_chunks_is_a_prefill(layer, chunk):
+    """Chunks forgot what came before them."""
+    tokens = torch.randn(6, inference.ODD["d_model"])
+    whole = inference.prefilled_with_all_pairs(layer, tokens)
+    assert_close(inference.prefilled_in_chunks(layer, tokens, chunk), whole, rtol=1e-4, atol=1e-4)
+
+
+STEPS = {
+    "expanded": inference.step_for_every_query_head,
+    "history": inference.step_with_history,
+    "room": inference.step_with_room_to_spare,
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_caches_that_hold_too_much_attend_as_they_should(heads, step):
+    """A rival of memory was refused because it is wrong."""
+    q, k, v = heads
+    state, outputs = None, []
+    for i in range(8):
+        out, state = step(state, *(x[..., i : i + 1, :] for x in (q, k, v)))
+        outputs.append(out)
+    assert_close(torch.cat(outputs, -2), dense.attend(q, k, v, causal=True))
+
+
+def test_what_is_read_is_the_same_batch(heads):
+    """The rivals of intensity computed another step."""
+    q, k, v = (x[None] for x in heads)
+    expected = dense.attend(q[..., -1:, :], k, v)
+    copied = (inference.kept_for_every_query_head(x, 6) for x in (k, v))
+    assert_close(dense.attend(q[..., -1:, :], *copied), expected)
+    # One prompt, and three sequences that go on in their own ways.
+    several = torch.cat([q[..., i : i + 1, :] for i in (5, 6, 7)])
+    k, v = (x.expand(3, -1, -1, -1, -1) for x in (k, v))
+    assert_close(inference.one_prompt_for_all(several, k, v), dense.attend(several, k, v))
+
+
+def test_sequences_that_take_turns_get_the_same(layer):
+    """The rival that reads the weights for each sequence computes something else."""
+    x = torch.randn(4, 1, inference.ODD["d_model"])
+    assert_close(inference.one_by_one(layer, x), inference.together(layer, x))
+
+
+def test_a_view_is_read_once():
+    """Keys that a view repeats for three query heads counted three times; views alone counted."""
+    k = torch.ones(2, 5)
+    with inference.Read([k]) as read:
+        repeated = k[None].expand(3, 2, 5)
+        repeated + 1
+        torch.ones(2, 5) + 1  # another tensor
+    assert read.count == 10
+
+
+@pytest.mark.parametrize("name", ["GPT-2 XL", "Llama-2 7B", "Llama-3.1 8B"])
+def test_a_cache_that_is_not_ours_holds_the_same(name):
+    """The formula describes our cache alone: transformers' grows by the same bytes."""
+    transformers = pytest.importorskip("transformers")
+    shape, cache = SHAPES[name], transformers.DynamicCache()
+    d = shape.d_model // shape.h
+    for n in (24, *(1 for _ in range(24))):
+        token = torch.zeros(1, shape.g, n, d, dtype=torch.bfloat16)
+        for layer in range(shape.layers):
+            keys, values = cache.update(token, token, layer)
+            assert keys.shape == values.shape
+    held = sum(inference.held((layer.keys, layer.values)) for layer in cache.layers)
+    sizes = {s: shape.whole[s] for s in ("layers", "d_model", "h", "g")}
+    assert held == CACHE(n=48, b=2, **sizes)

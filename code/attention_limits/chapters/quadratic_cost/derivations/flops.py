@@ -7,27 +7,33 @@ import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
 from attention_limits.formula import Formula
-from attention_limits.layer import ATTENTION, LAYER, MLP, PROJECTIONS
+from attention_limits.layer import ATTENTION, CROSSOVER, LAYER, MLP, PROJECTIONS
 from attention_limits.symbols import (
     alpha,
     c,
     d,
+    d_k,
     d_model,
+    d_v,
     expansion,
     f,
+    full,
     g,
     group,
     h,
     i,
     j,
     l,
+    layers,
     n,
     n_star,
+    steady,
 )
 
-# The length at which attention costs as much as the rest of the layer, and its share at any length.
-CROSSOVER = Formula(d_model * (1 + g / h) + c * f / 2, "tokens", "crossover")
+# The crossover of a whole model, whatever its layers are made of.
+MODEL_CROSSOVER = Formula(steady / (full * h * (d_k + d_v)), "tokens", "crossover of a model")
 
+# Attention's share of a layer.
 SHARE = Formula(n / (n + CROSSOVER.expr), "", "share of attention")
 
 # How much the whole layer's cost grows, as a power of n, when n doubles.
@@ -112,8 +118,49 @@ def crossover() -> Derivation:
     )
 
 
+def model_crossover() -> Derivation:
+    """Where full attention costs as much as all the rest of a model, whatever that is made of."""
+    attention = 2 * n**2 * full * h * (d_k + d_v)
+    products = sp.Sum(2, (l, 1, d_k), (j, 1, n), (i, 1, n)) + sp.Sum(
+        2, (j, 1, n), (l, 1, d_v), (i, 1, n)
+    )
+    return Derivation(
+        Step(
+            "Full attention",
+            full * h * products,
+            attention,
+            "Scores over $d_k$ numbers and values of $d_v$, in $h$ heads of the "
+            "$L_\\text{full}$ layers that see the whole sequence.",
+        ),
+        Step(
+            "All the rest",
+            sp.Sum(2 * steady, (i, 1, n)),
+            2 * n * steady,
+            "$A$ multiply-adds a token: one for each weight that it meets, and those of windows "
+            "and states, which do not grow.",
+        ),
+        Step(
+            "Ratio",
+            attention / (2 * n * steady),
+            n / n_star,
+            "Proportional to $n$ again, and one at $n^*$.",
+        ),
+        Step(
+            "The layer from before",
+            sp.Subs(
+                MODEL_CROSSOVER.expr,
+                (steady, full, d_k, d_v),
+                (layers * 2 * d_model * CROSSOVER.expr, layers, d_model / h, d_model / h),
+            ),
+            CROSSOVER,
+            "With full attention in all $L$ layers and heads that share the width.",
+        ),
+        where={n_star: MODEL_CROSSOVER},
+    )
+
+
 def doubling() -> Derivation:
-    """What a text twice as long costs: between twice and four times as much."""
+    """What a sequence twice as long costs: between twice and four times as much."""
     return Derivation(
         Step(
             "Growth",

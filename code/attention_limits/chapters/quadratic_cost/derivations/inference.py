@@ -1,4 +1,9 @@
-"""What generating a sequence costs. Taught in: "Quadratic cost"."""
+"""What inference costs: prefill, decoding and the KV cache. Taught in: "Quadratic cost".
+
+Here ``weights`` P are those of all layers, and each token leaves ``kappa`` κ numbers in the cache:
+2gdL of them, where all L layers attend to everything.  A query and a key cost 4d FLOPs in each
+head, which is 2r for each cached number, with r = h/g query heads for each key-value head.
+"""
 
 import sympy as sp
 
@@ -7,23 +12,35 @@ from attention_limits.derivation import Derivation, Step, ratio
 from attention_limits.formula import Formula
 from attention_limits.layer import LAYER
 from attention_limits.symbols import (
+    S_n,
+    S_star,
     b,
+    bandwidth,
+    batch,
     c,
     d,
     d_model,
     f,
     g,
+    group,
     h,
+    kappa,
     l,
     layers,
     n,
+    n_last,
     n_star,
+    output,
+    peak,
+    prompt,
+    table,
     tables,
     vocabulary,
+    weights,
 )
 
-# One layer's FLOPs to write n tokens, one after another: reading the whole text again for each of
-# them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.
+# One layer's FLOPs to decode n tokens, one after another: reading the whole prefix again for each
+# of them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.
 _rest = 4 * d_model * CROSSOVER.expr  # of one token, attention aside
 
 REREADING = Formula(4 * d_model * n * (n + 1) * (2 * n + 1) / 6, "FLOPs", "its attention")
@@ -52,8 +69,59 @@ def _sum(*terms: sp.Expr) -> sp.Expr:
     return sp.Add(*terms, evaluate=False)
 
 
+# A whole model, S sequences at once: a prompt is read, and n_out tokens are generated. The last
+# token of the prompt gives the first of them, so that n_out - 1 steps of decoding remain; by then,
+# each of these steps has read all that came before it. The model's output needs one embedding
+# table, at one position of the prompt.
+STEPS = output - 1
+
+READ = Formula(STEPS * (2 * prompt + output) / 2, "tokens", "cached tokens read")
+
+PREFILL_FLOPS = Formula(
+    batch * (2 * prompt * weights + 2 * table + group * kappa * prompt * (prompt + 1)),
+    "FLOPs",
+    "prefill",
+)
+
+PREFILL_ATTENTION = Formula(batch * group * kappa * prompt * (prompt + 1), "FLOPs", "its attention")
+
+PREFILL_BYTES = Formula(b * (weights + table + kappa * prompt * batch), "bytes", "prefill")
+
+DECODING_FLOPS = Formula(
+    batch * (2 * (weights + table) * STEPS + 2 * group * kappa * READ.expr), "FLOPs", "decoding"
+)
+
+DECODING_ATTENTION = Formula(batch * 2 * group * kappa * READ.expr, "FLOPs", "its attention")
+
+DECODING_BYTES = Formula(
+    b * ((weights + table) * STEPS + kappa * READ.expr * batch), "bytes", "decoding"
+)
+
+CACHE_WRITTEN = Formula(b * kappa * prompt * batch, "bytes", "its cache")
+
+CACHE_READ = Formula(b * kappa * READ.expr * batch, "bytes", "its cache")
+
+RESIDENT = Formula(
+    b * (weights + tables * table + kappa * batch * (prompt + STEPS)), "bytes", "memory in use"
+)
+
+# The batch from which decoding is compute-bound: no cache, n tokens of cache for each sequence,
+# and the n from which no batch is large enough.
+TURNING_BATCH = Formula(b * peak / (2 * bandwidth), "sequences", "compute-bound from")
+
+TURNING_BATCH_CACHED = Formula(
+    b * weights / ((2 * weights + 2 * group * kappa * n) * bandwidth / peak - kappa * b * n),
+    "sequences",
+    "compute-bound from",
+)
+
+NEVER_FROM = Formula(
+    2 * weights / (kappa * (b * peak / bandwidth - 2 * group)), "tokens", "never compute-bound from"
+)
+
+
 def generation() -> Derivation:
-    """What it costs to write n tokens, with and without keeping what was read."""
+    """FLOPs of decoding n tokens in one layer, without a KV cache and with one."""
     rereading = 4 * d_model * sp.Sum(l**2, (l, 1, n))
     rest = 4 * d_model * n_star * sp.Sum(l, (l, 1, n))
     return Derivation(
@@ -67,8 +135,8 @@ def generation() -> Derivation:
             "Without a cache",
             rereading + rest,
             UNCACHED,
-            "Each token reads the whole text again, at lengths $1, 2, \\ldots, n$. The sum of the "
-            "squares is a cube.",
+            "The layer runs over the whole prefix for each token, at lengths $1, 2, \\ldots, n$. "
+            "The sum of the squares is a cube.",
         ),
         Step(
             "Where the cube leads",
@@ -76,35 +144,97 @@ def generation() -> Derivation:
                 REREADING.expr / (4 * d_model * n_star * n * (n + 1) / 2), n, (3 * n_star - 1) / 2
             ),
             sp.Integer(1),
-            "The cubic part equals the rest at one and a half crossovers, nine widths in the "
+            "The cubic part equals the rest at one and a half crossovers: nine widths in the "
             "classic layer.",
         ),
         Step(
             "With a cache",
             sp.Sum(4 * d_model * (l + n_star), (l, 1, n)),
             CACHED,
-            "Keep keys and values, and each token pays for its own row only: quadratic.",
+            "With keys and values kept, a token pays for its own row only: the sum is quadratic.",
         ),
         where={n_star: CROSSOVER},
     )
 
 
+def prefill() -> Derivation:
+    """FLOPs of reading a prompt of n tokens: the forward pass, and its square."""
+    return Derivation(
+        Step(
+            "Every pair",
+            n * (2 * weights + 4 * h * d * layers * n),
+            2 * n * weights + 2 * group * kappa * n**2,
+            "A multiply-add for each weight and token, and $4d$ FLOPs for each pair of tokens, in "
+            "each head of each layer.",
+        ),
+        Step(
+            "The pairs that the mask leaves",
+            sp.Sum(2 * weights + 2 * group * kappa * l, (l, 1, n)),
+            2 * n * weights + group * kappa * n * (n + 1),
+            "Token number $l$ has $l$ keys to look at: half of the square.",
+        ),
+        Step(
+            "Where the half square equals the rest",
+            sp.Subs(group * kappa * n * (n + 1) / (2 * n * weights), n, 2 * n_star - 1),
+            sp.Integer(1),
+            "At twice the crossover, since half of the pairs are skipped.",
+        ),
+        where={
+            kappa: 2 * g * d * layers,
+            group: h / g,
+            weights: 2 * h * d * layers * n_star,
+        },
+    )
+
+
+def intensity() -> Derivation:
+    """FLOPs a byte in one step of decoding, and the batch at which the step is compute-bound."""
+    of_each = 2 * weights + 2 * group * kappa * n  # FLOPs of one sequence
+    return Derivation(
+        Step(
+            "Weights",
+            ratio(2 * weights * batch, weights * b),
+            2 * batch / b,
+            "A step reads each weight once and uses it for all $S$ sequences of the batch.",
+        ),
+        Step(
+            "Cache",
+            ratio(4 * n * h * d * layers * batch, 2 * n * g * d * layers * batch * b),
+            2 * h / (g * b),
+            "Each sequence reads its own cache, where a number meets the $h/g$ queries that share "
+            "it. The batch cancels.",
+        ),
+        Step(
+            "A batch that computes as long as it reads",
+            2 * weights * S_star / peak,
+            weights * b / bandwidth,
+            "The products with the weights on the left, reading the weights on the right.",
+        ),
+        Step(
+            "With n tokens of cache for each sequence",
+            of_each * S_n / peak,
+            (b * weights + b * kappa * n * S_n) / bandwidth,
+            "Every sequence brings its own bytes, so the batch has to be larger.",
+        ),
+        Step(
+            "Where no batch is large enough",
+            of_each.subs(n, n_last) / peak,
+            b * kappa * n_last / bandwidth,
+            "From this length on, one more sequence adds more time to read than to compute.",
+        ),
+        where={S_star: TURNING_BATCH, S_n: TURNING_BATCH_CACHED, n_last: NEVER_FROM},
+    )
+
+
 def cache_and_weights() -> Derivation:
-    """What n tokens leave in the cache of a model, and when it weighs more than the model."""
-    weights = (layers * 2 * d_model * n_star + tables * vocabulary * d_model) * b
+    """Bytes of n tokens' cache and of the weights, and when they are equal."""
+    in_all = (layers * 2 * d_model * n_star + tables * vocabulary * d_model) * b
     return Derivation(
         Step(
             "Cache",
             layers * n * _sum(g * d_model / h, g * d_model / h) * b,
             CACHE,
             "A key and a value, for each token, layer and key-value head.",
-        ),
-        Step(
-            "Work for each byte",
-            ratio(4 * n * h * d * layers, 2 * n * g * d * layers * b),
-            2 * h / (g * b),
-            "To write one token, all of the cache is read, and each of its numbers meets only the "
-            "$h/g$ queries that share it.",
         ),
         Step(
             "Weights of a layer",
@@ -116,15 +246,16 @@ def cache_and_weights() -> Derivation:
         Step(
             "Weights",
             WEIGHTS,
-            weights,
-            "All layers, and $e$ tables with a row for each of $\\mathcal{V}$ words: two tables, "
-            "or one that serves both ends. Norms are left out.",
+            in_all,
+            "All layers, and $e$ tables with a row for each of the $\\mathcal{V}$ tokens of the "
+            "vocabulary: two tables, or one that serves both ends. Norms are left out.",
         ),
         Step(
             "Equal weight",
-            sp.Subs(CACHE.expr / weights, n, (n_star + tables * vocabulary / (2 * layers)) * h / g),
+            sp.Subs(CACHE.expr / in_all, n, (n_star + tables * vocabulary / (2 * layers)) * h / g),
             sp.Integer(1),
-            "But for the tables this is the crossover, times the query heads per key-value head.",
+            "Apart from the tables this is the crossover, times the query heads for each key-value "
+            "head.",
         ),
         where={n_star: CROSSOVER},
     )

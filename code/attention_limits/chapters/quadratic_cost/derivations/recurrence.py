@@ -38,7 +38,7 @@ GATE_HALF = Formula(sp.log(2) / sp.log(1 + sp.exp(-forget_bias)), "steps", "half
 
 
 def product_of_jacobians() -> Derivation:
-    """A gradient on its way back through a recurrent network, one factor a step."""
+    """The backward pass of a recurrent network: one factor a step."""
     chain, state = [], h_0
     for x in inputs:
         state = sp.tanh(w_h * state + x)

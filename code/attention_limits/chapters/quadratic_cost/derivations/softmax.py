@@ -1,4 +1,4 @@
-"""A softmax in pieces, and what has to be moved for it. Taught in: "Quadratic cost"."""
+"""A softmax in pieces, and the memory traffic that it needs. Taught in: "Quadratic cost"."""
 
 import sympy as sp
 
@@ -9,12 +9,14 @@ from attention_limits.symbols import (
     M,
     d,
     i,
+    j,
     l,
     m,
     mass,
     mix,
     n,
     s,
+    step,
     top,
     top_12,
     top_23,
@@ -22,19 +24,76 @@ from attention_limits.symbols import (
     v,
 )
 
-# Numbers that one head moves between memory and a chip that holds M of them, B rows of queries at a
-# time: in three plain kernels with all scores in memory between them, and tile by tile.
-TILED = Formula(2 * n * d + 2 * n * d * sp.Max(1, n / B), "numbers", "tile by tile")
+# Numbers that one head moves between HBM and a chip that holds M of them, B rows of queries at a
+# time: in three plain kernels with all scores in HBM between them, and tile by tile. On the chip a
+# tile holds B queries, their outputs, and of each row the maximum, the sum and two factors.
+PASSES = sp.ceiling(n / B)
 
-TILE_ROWS = Formula((M - 2 * d) / (2 * d + 3), "rows", "rows in a tile")
+TILED = Formula(2 * n * d + 2 * n * d * PASSES, "numbers", "in tiles")
 
-TILE_ON_CHIP = Formula(B * (2 * d + 3) + 2 * d, "numbers", "on chip, tile by tile")
+TILE_ON_CHIP = Formula(B * (2 * d + 4) + d, "numbers", "on chip, in tiles")
 
-MATERIALISED = Formula(TILED.expr + 4 * n**2, "numbers", "all scores in memory")
+TILE_ROWS = Formula(sp.floor((M - d) / (2 * d + 4)), "rows", "rows in a tile")
 
-PLAIN_ROWS = Formula((M - d) / (d + 1), "rows", "rows in a plain kernel")
+MATERIALISED = Formula(TILED.expr + 4 * n**2, "numbers", "plain kernels")
 
 PLAIN_ON_CHIP = Formula(B * (d + 1) + d, "numbers", "on chip, in a plain kernel")
+
+PLAIN_ROWS = Formula(sp.floor((M - d) / (d + 1)), "rows", "rows in a plain kernel")
+
+# Traffic of keys and values in tiles, over that of the same two products without a softmax.
+SOFTMAX_TRAFFIC = Formula((2 * d + 4) / (2 * d + 1), "×", "with a softmax")
+
+# A kernel step by step, with keys and values in blocks of B, too: a tile of queries comes, all
+# blocks pass, its outputs leave. After how many steps it is done, how many tiles are done after
+# some, and how many steps the next one has made.
+BLOCKS = n / B
+
+ALL_STEPS = BLOCKS * (BLOCKS + 2)
+
+TILES_DONE = sp.floor(sp.Min(step, ALL_STEPS) * B / (n + 2 * B))
+
+INTO_TILE = sp.Min(step, ALL_STEPS) - (BLOCKS + 2) * TILES_DONE
+
+
+def _one_if(condition: sp.Basic, unit: str, name: str) -> Formula:
+    return Formula(sp.Piecewise((1, condition), (0, True)), unit, name)
+
+
+QUERIES_ON_CHIP = _one_if(
+    sp.Eq(i, TILES_DONE) & (INTO_TILE >= 1), "", "queries of the block are on the chip"
+)
+
+KEYS_ON_CHIP = _one_if(sp.Eq(j, INTO_TILE - 2), "", "keys and values of the block pass")
+
+OUTPUTS_DONE = _one_if(i < TILES_DONE, "", "outputs of the block are done")
+
+_TILE_IS_HERE = sp.Eq(i, TILES_DONE)
+
+PAIRS_DONE = Formula(
+    sp.Piecewise(
+        (2, _TILE_IS_HERE & sp.Eq(j, INTO_TILE - 2)),
+        (1, (i < TILES_DONE) | (_TILE_IS_HERE & (j < INTO_TILE - 2))),
+        (0, True),
+    ),
+    "",
+    "scores of the pair of blocks: to come, done, or just now",
+)
+
+SHARE_DONE = Formula(
+    (TILES_DONE * BLOCKS + sp.Max(0, INTO_TILE - 1)) / BLOCKS**2, "", "scores computed"
+)
+
+MOVED_IN_TILES = Formula(
+    B * d * ((2 * BLOCKS + 2) * TILES_DONE + sp.Max(0, 2 * INTO_TILE - 1)), "numbers", "tiles"
+)
+
+MOVED_PLAINLY = Formula(
+    MOVED_IN_TILES.expr + 4 * n**2 * SHARE_DONE.expr, "numbers", "plain kernels"
+)
+
+# Queries, outputs, keys and values, their scores, maxima and sums.
+BLOCKS_ON_CHIP = Formula(4 * B * d + B**2 + 2 * B, "numbers", "on chip")
 
 # How often a running maximum changes over n keys in random order: one row's, and that of at
 # least one row in a tile of B independent rows.
@@ -85,20 +144,21 @@ def online_softmax() -> Derivation:
 
 
 def traffic() -> Derivation:
-    """How many numbers cross the border between memory and chip, with and without tiles."""
+    """How many numbers move between HBM and a chip of M numbers, with and without tiles."""
+    rows = (M - d) / (2 * d + 4)
     return Derivation(
         Step(
-            "All scores in memory",
+            "Three plain kernels",
             sp.Sum(B * d + n * d + B * n, (i, 1, n / B))
             + 2 * n**2
             + sp.Sum(B * n + n * d + B * d, (i, 1, n / B)),
             2 * n * d + 2 * n**2 * d / B + 4 * n**2,
-            "For each group of $B$ rows, $QK^\\top$ reads queries, lets all keys pass, and writes "
-            "scores; the softmax reads and writes all scores; mixing reads them once more, lets "
-            "all values pass, and writes outputs.",
+            "For each group of $B$ rows, $QK^\\top$ loads queries, lets all keys pass, and stores "
+            "scores; the softmax loads and stores all scores; mixing loads them once more, lets "
+            "all values pass, and stores outputs.",
         ),
         Step(
-            "Tile by tile",
+            "In tiles",
             sp.Sum(B * d + n * 2 * d + B * d, (i, 1, n / B)),
             2 * n * d + 2 * n**2 * d / B,
             "Here keys and values pass together, and scores never leave the chip. The "
@@ -106,23 +166,31 @@ def traffic() -> Derivation:
         ),
         Step(
             "Rows in a plain kernel",
-            sp.Subs(PLAIN_ON_CHIP.expr, B, PLAIN_ROWS.expr),
+            sp.Subs(PLAIN_ON_CHIP.expr, B, (M - d) / (d + 1)),
             M,
             "The price of it is in $B$. A plain kernel holds $B$ queries, their scores for one "
             "key, and that key.",
         ),
         Step(
             "Rows in a tile",
-            sp.Subs(TILE_ON_CHIP.expr, B, TILE_ROWS.expr),
+            sp.Subs(TILE_ON_CHIP.expr, B, rows),
             M,
-            "A tile also holds outputs, maxima and sums, and one value: about half as many rows on "
-            "the same chip.",
+            "A tile holds $B$ outputs as well, one value, and four numbers a row: maximum, sum, "
+            "and the factors of what was there and of what is new. About half as many rows fit.",
         ),
         Step(
             "Traffic in tiles",
-            sp.Subs(2 * n**2 * d / B, B, TILE_ROWS.expr),
-            2 * n**2 * d * (2 * d + 3) / (M - 2 * d),
+            sp.Subs(2 * n**2 * d / B, B, rows),
+            2 * n**2 * d * (2 * d + 4) / (M - d),
             "Of order $n^2 d^2/M$: still quadratic, and divided by the size of the chip.",
+        ),
+        Step(
+            "What the softmax adds",
+            (sp.Sum(2, (l, 1, d)) + 4) / (sp.Sum(2, (l, 1, d)) + 1),
+            SOFTMAX_TRAFFIC.expr,
+            "Each row needs $d$ numbers of its query and $d$ of its output. The two products alone "
+            "add one, the score. So without a softmax more rows fit on the same chip, and keys "
+            "and values pass less often, both in this ratio.",
         ),
     )
 
@@ -135,7 +203,8 @@ def maximum_changes() -> Derivation:
             sp.factorial(m - 1) / sp.factorial(m),
             1 / m,
             "Of the $m!$ orders of the first $m$ scores, all equally likely, $(m-1)!$ have the "
-            "largest one last.",
+            "largest one last. That holds for keys in random order, and not where neighbours are "
+            "alike or a first key stands out.",
         ),
         Step(
             "Changes in a row",

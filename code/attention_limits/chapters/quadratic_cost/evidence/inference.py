@@ -1,104 +1,517 @@
-"""Evidence of the page on inference: what PyTorch counts while it runs the products themselves."""
+"""Evidence of the page on inference: programs that prefill and decode, counted while they run.
 
+They run one decoder layer of the book's own: four projections, attention with grouped heads, a
+gated MLP, residuals.  The vector that comes out at the last position is the next token's.  Rivals
+stand beside the honest programs; their outputs are the same, unless their words say otherwise.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import silu
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import dense
 from attention_limits.chapters.quadratic_cost.derivations import inference as derivations
-from attention_limits.chapters.quadratic_cost.evidence.flops import ODD, SMALL, counted_layer
+from attention_limits.chapters.quadratic_cost.derivations.flops import CROSSOVER
 from attention_limits.evidence import Evidence, evidence
+from attention_limits.meters import Touched
 from attention_limits.shapes import SHAPES, Shape
 
 BYTES = torch.bfloat16.itemsize
 
+SMALL = dict(d_model=64, h=4, g=4, f=128, c=3)
 
-@evidence()
-def writing_matches_torch(n: int = 40) -> Evidence:
-    """Writing n tokens, without a cache and with one: formulas against PyTorch's count."""
-    differences = []
-    for sizes in (SMALL, ODD):
-        layers = [counted_layer(n=length, **sizes) for length in range(1, n + 1)]
-        uncached = sum(sum(layer.values()) for layer in layers)
-        one_token = layers[0]["projections"] + layers[0]["MLP"]
-        cached = sum(one_token + _counted_row(length, **sizes) for length in range(1, n + 1))
-        differences += [
-            derivations.UNCACHED(n=n, **sizes) - uncached,
-            derivations.CACHED(n=n, **sizes) - cached,
-        ]
-    return Evidence.exactly(
-        differences,
-        expected=0,
-        unit="FLOPs of difference",
-        how=f"FlopCounterMode, 2 layers writing {n} tokens, each without a cache and with one",
-    )
+ODD = dict(d_model=60, h=6, g=2, f=78, c=3)  # nothing here is a power of two
+
+LLAMA = SHAPES["Llama-3.1 8B"]
+
+Program = Callable[..., Iterator[torch.Tensor]]
 
 
-def _counted_row(length: int, *, d_model: int, h: int, **_: int) -> int:
-    """FLOPs of one new query over the keys and values of ``length`` tokens, all heads."""
-    q, keys = (torch.empty(h, rows, d_model // h, device="meta") for rows in (1, length))
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        dense.attend(q, keys, keys, causal=True)
-    return counter.get_total_flops()
+class Layer(NamedTuple):
+    """The weights of one decoder layer, and its heads."""
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    out: torch.Tensor
+    gate: torch.Tensor
+    up: torch.Tensor
+    down: torch.Tensor
+    h: int
+    g: int
+
+    @classmethod
+    def draw(cls, sizes: Mapping[str, int], device: str = "meta") -> "Layer":
+        """Random weights, or on the ``meta`` device their shapes alone.
+
+        ``sizes`` are those of the formulas: d_model, h, g and f; c is 3, since the MLP is gated.
+        """
+        d_model, h, g, f = (sizes[name] for name in ("d_model", "h", "g", "f"))
+        kv = g * d_model // h
+        attention = [(d_model, d_model), (kv, d_model), (kv, d_model), (d_model, d_model)]
+        shapes = [*attention, (f, d_model), (f, d_model), (d_model, f)]
+        drawn = (torch.randn(*shape, device=device) / shape[1] ** 0.5 for shape in shapes)
+        return cls._make([*drawn, h, g])
+
+    def project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries (..., g, h/g, n, d), keys and values (..., g, 1, n, d) of the tokens in ``x``."""
+        x = _unit(x)
+
+        def heads(weight: torch.Tensor, count: int) -> torch.Tensor:
+            return (x @ weight.mT).unflatten(-1, (count, -1)).movedim(-2, -3)
+
+        q = heads(self.query, self.h).unflatten(-3, (self.g, -1))
+        return q, heads(self.key, self.g).unsqueeze(-3), heads(self.value, self.g).unsqueeze(-3)
+
+    def finish(self, x: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
+        """All that comes after attention, token by token."""
+        x = x + mixed.flatten(-4, -3).movedim(-3, -2).flatten(-2) @ self.out.mT
+        hidden = _unit(x)
+        return x + (silu(hidden @ self.gate.mT) * (hidden @ self.up.mT)) @ self.down.mT
 
 
-@evidence()
-def writing_without_cache_is_cubic(longest: int = 128) -> Evidence:
-    """The third difference of the total: constant and not zero, which only a cubic has.
+def _unit(x: torch.Tensor) -> torch.Tensor:
+    return x / x.square().mean(-1, keepdim=True).sqrt()
 
-    The total's first difference is the layer at each length, so this is the layer's second.
+
+# --- Programs that decode: each yields one token after another, and never ends ------------
+
+
+def without_a_cache(
+    layer: Layer, token: torch.Tensor, attend: Callable[..., torch.Tensor] = dense.attend
+) -> Iterator[torch.Tensor]:
+    """For each token the layer runs over everything that was generated before it."""
+    tokens = token
+    while True:
+        mixed = attend(*layer.project(tokens), causal=True)
+        token = layer.finish(tokens, mixed)[-1:]
+        yield token
+        tokens = torch.cat([tokens, token])
+
+
+def with_a_cache(
+    layer: Layer, token: torch.Tensor, step: Callable[..., tuple] = dense.step
+) -> Iterator[torch.Tensor]:
+    """Keys and values are kept, and only the newest token runs through the layer."""
+    cache = None
+    while True:
+        mixed, cache = step(cache, *layer.project(token))
+        token = layer.finish(token, mixed)
+        yield token
+
+
+def with_a_cache_of_inputs(layer: Layer, token: torch.Tensor) -> Iterator[torch.Tensor]:
+    """A rival: it keeps the layer's inputs, and makes their keys and values anew at each step."""
+    inputs = token
+    while True:
+        _, k, v = layer.project(inputs)
+        q, _, _ = layer.project(token)
+        token = layer.finish(token, dense.attend(q, k, v, causal=True))
+        yield token
+        inputs = torch.cat([inputs, token])
+
+
+def linear_attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, causal: bool = True
+) -> torch.Tensor:
+    """A rival, and another function: features elu + 1, products in the order that needs no square.
+
+    Only the last query may see all keys, and its output is the only one that these programs use.
     """
-    layers = [sum(counted_layer(n=n, **SMALL).values()) for n in range(1, longest + 1)]
-    first = [later - earlier for earlier, later in pairwise(layers)]
-    second = [later - earlier for earlier, later in pairwise(first)]
+    q, k = (torch.nn.functional.elu(x) + 1 for x in (q, k))
+    return q @ (k.mT @ v) / (q @ k.sum(-2, keepdim=True).mT)
+
+
+def cubic_exponentials(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, causal: bool = True
+) -> torch.Tensor:
+    """A rival: the weight of j is 1 / Σₗ exp(sₗ - sⱼ), so that a row takes n² exponentials."""
+    n, scores = k.shape[-2], q @ k.mT / q.shape[-1] ** 0.5
+    hidden = torch.ones(n, n, dtype=torch.bool, device=q.device).triu(1)
+    differences = scores.masked_fill(hidden, -math.inf)[..., None, :] - scores[..., :, None]
+    return (1 / differences.exp().sum(-1)).masked_fill(hidden, 0) @ v
+
+
+def _flops(program: Iterator[torch.Tensor], n: int) -> list[int]:
+    """FLOPs of products that were counted after each of the first n tokens."""
+    counter = FlopCounterMode(display=False)
+    return _after_each(program, n, counter, counter.get_total_flops)
+
+
+def _touched(program: Iterator[torch.Tensor], n: int) -> list[int]:
+    """Numbers that operations had read and written after each of the first n tokens."""
+    meter = Touched()
+    return _after_each(program, n, meter, lambda: meter.count)
+
+
+def _after_each(
+    program: Iterator[torch.Tensor], n: int, meter: AbstractContextManager, read: Callable[[], int]
+) -> list[int]:
+    totals = []
+    # Fused kernels are invisible to the counter; the mathematical one is the same products.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), meter:
+        for _ in range(n):
+            next(program)
+            totals.append(read())
+    return totals
+
+
+def _differences(values: list[int], times: int) -> list[int]:
+    for _ in range(times):
+        values = [later - earlier for earlier, later in pairwise(values)]
+    return values
+
+
+def _first_token(sizes: dict[str, int]) -> torch.Tensor:
+    return torch.empty(1, sizes["d_model"], device="meta")
+
+
+@evidence(
+    rivals={
+        "a program that keeps keys and values": dict(program=with_a_cache),
+        "linear attention in the layer": dict(attend=linear_attention),
+    }
+)
+def decoding_without_a_cache_is_cubic(
+    program: Program = without_a_cache, longest: int = 20, **options: Callable
+) -> Evidence:
+    """FLOPs of a program that decodes without a cache: their third difference.
+
+    It is constant and not zero for a cubic polynomial, and for nothing else.
+    """
+    layer, token = Layer.draw(SMALL), _first_token(SMALL)
+    totals = _flops(program(layer, token, **options), longest)
     return Evidence.exactly(
-        [difference / SMALL["d_model"] for difference in second],
+        [third / SMALL["d_model"] for third in _differences(totals, 3)],
         expected=8,
         unit="× d_model, the third difference",
-        how=f"FlopCounterMode, every length to {longest}",
+        how=f"FlopCounterMode around a loop that generates {longest} tokens",
     )
 
 
-def held_by_a_stream(shape: Shape, n: int) -> int:
-    """Bytes that the caches of all layers hold after n tokens, measured on real state."""
-    d, grouped = shape.d_model // shape.h, (shape.g, shape.h // shape.g)
-    q = torch.empty(*grouped, n, d, dtype=torch.bfloat16, device="meta")
-    k, v = (torch.empty(shape.g, 1, n, d, dtype=torch.bfloat16, device="meta") for _ in range(2))
-    _, cache = dense.step(None, q, k, v)
-    return shape.layers * sum(x.nbytes for x in cache)
-
-
-@evidence()
-def cache_holds_what_the_formula_says(n: int = 1000) -> Evidence:
-    """Bytes of a whole model's cache, measured on a stream's state, against the formula."""
-    differences = []
-    for shape in SHAPES.values():
-        sizes = {
-            s.name: shape.whole[s.name] for s in derivations.CACHE.symbols if s.name not in "nb"
-        }
-        derived = derivations.CACHE(n=n, b=BYTES, **sizes)
-        differences.append(derived - held_by_a_stream(shape, n))
+@evidence(
+    rivals={
+        "a softmax of n² exponentials a row": dict(attend=cubic_exponentials),
+        "a program that keeps keys and values": dict(program=with_a_cache),
+        "linear attention in the layer": dict(attend=linear_attention),
+    }
+)
+def nothing_in_it_is_more_than_cubic(
+    program: Program = without_a_cache, longest: int = 20, **options: Callable
+) -> Evidence:
+    """Numbers touched by every operation: the last third difference over the first."""
+    layer, token = Layer.draw(SMALL), _first_token(SMALL)
+    totals = _touched(program(layer, token, **options), longest)
+    third = _differences(totals, 3)
     return Evidence.exactly(
-        differences,
-        expected=0,
-        unit="bytes of difference",
-        how=f"state of dense.step after {n} tokens in bfloat16, {len(SHAPES)} published shapes",
+        [last / third[2] if third[2] else 0 for last in third[2:]],
+        expected=1,
+        unit="× the third difference at the start",
+        how=f"Touched around a loop that generates {longest} tokens, elementwise work included",
     )
 
 
-@evidence()
-def cache_outweighs_the_weights() -> Evidence:
-    """Bytes of Llama-3.1 8B's cache at the length of its training, over those of its weights."""
-    shape = SHAPES["Llama-3.1 8B"]
-    held = held_by_a_stream(shape, shape.trained)
-    weights = derivations.WEIGHTS(b=BYTES, **shape.whole)
+def prefilled_in_chunks(layer: Layer, tokens: torch.Tensor, chunk: int) -> torch.Tensor:
+    """A prompt read some tokens at a time: what the mask hides in later chunks is skipped."""
+    cache, outputs = None, []
+    for some in tokens.split(chunk):
+        mixed, cache = dense.step(cache, *layer.project(some))
+        outputs.append(layer.finish(some, mixed))
+    return torch.cat(outputs)
+
+
+def _prefill(layer: Layer, tokens: torch.Tensor) -> torch.Tensor:
+    return prefilled_in_chunks(layer, tokens, chunk=1)
+
+
+def prefilled_with_all_pairs(layer: Layer, tokens: torch.Tensor) -> torch.Tensor:
+    """A rival: the square is computed first, and its hidden half thrown away."""
+    return layer.finish(tokens, dense.attend(*layer.project(tokens), causal=True))
+
+
+@evidence(
+    rivals={
+        "a cache of the layer's inputs": dict(cached=with_a_cache_of_inputs),
+        "a prefill that computes all pairs": dict(prefill=prefilled_with_all_pairs),
+        "linear attention in the layer": dict(
+            uncached=functools.partial(without_a_cache, attend=linear_attention)
+        ),
+    }
+)
+def both_phases_cost_what_the_formulas_say(
+    uncached: Program = without_a_cache,
+    cached: Program = with_a_cache,
+    prefill: Callable[[Layer, torch.Tensor], torch.Tensor] = _prefill,
+    n: int = 12,
+) -> Evidence:
+    """FLOPs of decoding without and with a cache and of a causal prefill, over the formulas'."""
+    layer, token, ratios = Layer.draw(ODD), _first_token(ODD), []
+    for formula, program in ((derivations.UNCACHED, uncached), (derivations.CACHED, cached)):
+        ratios.append(_flops(program(layer, token), n)[-1] / formula(n=n, **ODD))
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        prefill(layer, token.expand(n, -1))
+    ratios.append(counter.get_total_flops() / _prefill_of_one_layer(n, **ODD))
+    return Evidence.exactly(
+        ratios,
+        expected=1,
+        unit="× the formula",
+        how=f"FlopCounterMode, one layer, {n} tokens read, and generated with and without a cache",
+    )
+
+
+def _prefill_of_one_layer(n: int, **sizes: int) -> float:
+    """The formula of a whole model, without its tables: they are another layer's."""
+    weights = 2 * sizes["d_model"] * CROSSOVER(**sizes)
+    of_a_token = dict(kappa=2 * sizes["g"] * sizes["d_model"] // sizes["h"])
+    one = dict(batch=1, prompt=n, weights=weights, r=sizes["h"] // sizes["g"], table=1)
+    return derivations.PREFILL_FLOPS(**one, **of_a_token) - 2
+
+
+@evidence(
+    rivals={
+        "Llama-3 8B, trained on 8,192 tokens": dict(shape=SHAPES["Llama-3 8B"]),
+        "linear attention in the layer": dict(attend=linear_attention),
+    }
+)
+def prefill_is_mostly_the_square(
+    shape: Shape = LLAMA, attend: Callable[..., torch.Tensor] = dense.attend, chunks: int = 16
+) -> Evidence:
+    """Attention's share of the FLOPs of a prompt as long as in training, hidden pairs skipped.
+
+    Chunk after chunk, queries meet the keys up to the end of their own chunk.
+    """
+    layer = Layer.draw(shape.sizes)
+    tokens, size = torch.empty(shape.trained, shape.d_model, device="meta"), shape.trained // chunks
+    with FlopCounterMode(display=False) as others:
+        q, k, v = layer.project(tokens)
+        layer.finish(tokens, q)
+    with FlopCounterMode(display=False) as attention, sdpa_kernel(SDPBackend.MATH):
+        for end in range(size, shape.trained + 1, size):
+            attend(*(x[..., start:end, :] for x, start in ((q, end - size), (k, 0), (v, 0))))
+    square = attention.get_total_flops()
     return Evidence(
-        value=held / weights,
+        value=square / (square + others.get_total_flops()),
+        expected=0.5,
+        tolerance=0,
+        unit="of a layer's FLOPs in prefill",
+        how=f"FlopCounterMode, a layer of {shape.name}, {shape.trained} tokens in {chunks} chunks",
+        relation=">",
+    )
+
+
+# --- Caches: what a stream holds ----------------------------------------------------------
+
+
+def step_for_every_query_head(cache, q, k, v):
+    """A rival: keys and values are copied for each query head before they are kept."""
+    k, v = (x.expand(*q.shape[:-2], *x.shape[-2:]) for x in (k, v))
+    return dense.step(cache, q, k, v)
+
+
+def step_with_history(cache, q, k, v):
+    """A rival: it keeps what the step before kept, too."""
+    out, now = dense.step(cache and cache[0], q, k, v)
+    return out, (now, cache and cache[0])
+
+
+def step_with_room_to_spare(cache, q, k, v):
+    """A rival: its memory doubles whenever it is full, and the tokens are a view of a part."""
+    out, now = dense.step(cache, q, k, v)
+    room = 2 ** math.ceil(math.log2(now.keys.shape[-2]))
+    kept = []
+    for x in now:
+        memory = x.new_zeros(*x.shape[:-2], room, x.shape[-1])
+        memory[..., : x.shape[-2], :] = x
+        kept.append(memory[..., : x.shape[-2], :])
+    return out, dense.Cache(*kept)
+
+
+def held(state: object) -> int:
+    """Bytes of all memory that a state keeps alive, each storage once."""
+    storages = {
+        x.untyped_storage()._cdata: x.untyped_storage()
+        for x in tree_leaves(state)
+        if isinstance(x, torch.Tensor)
+    }
+    return sum(storage.nbytes() for storage in storages.values())
+
+
+STREAMED = [SHAPES[name] for name in ("GPT-2 XL", "Llama-2 7B", "Llama-3.1 8B")]
+
+
+def held_by_a_stream(
+    shape: Shape, prompt: int, steps: int, step: Callable[..., tuple] = dense.step
+) -> list[int]:
+    """Bytes that the caches of all layers hold after a prompt and after each further token."""
+    d, cache, found = shape.d_model // shape.h, None, []
+    for n in (prompt, *(1 for _ in range(steps))):
+        q = torch.empty(shape.g, shape.h // shape.g, n, d, dtype=torch.bfloat16, device="meta")
+        k, v = (q.new_empty(shape.g, 1, n, d) for _ in range(2))
+        _, cache = step(cache, q, k, v)
+        found.append(shape.layers * held(cache))
+    return found
+
+
+def _cache(shape: Shape, n: int) -> float:
+    sizes = {name: shape.whole[name] for name in ("layers", "d_model", "h", "g")}
+    return derivations.CACHE(n=n, b=BYTES, **sizes)
+
+
+@evidence(
+    rivals={
+        "a cache for every query head": dict(step=step_for_every_query_head),
+        "a cache that keeps the last step's, too": dict(step=step_with_history),
+        "a cache whose memory doubles when it is full": dict(step=step_with_room_to_spare),
+    }
+)
+def cache_grows_as_the_formula_says(
+    step: Callable[..., tuple] = dense.step, prompt: int = 24, steps: int = 24
+) -> Evidence:
+    """Bytes of memory that a stream keeps alive, at each of its steps, over the formula's."""
+    ratios = []
+    for shape in STREAMED:
+        found = held_by_a_stream(shape, prompt, steps, step)
+        ratios += [got / _cache(shape, prompt + k) for k, got in enumerate(found)]
+    return Evidence.exactly(
+        ratios,
+        expected=1,
+        unit="× the formula",
+        how=f"storages alive in streams of {len(STREAMED)} models, {prompt} + {steps} tokens",
+    )
+
+
+@evidence(
+    rivals={
+        f"{name}, on as many tokens as in its training": dict(shape=SHAPES[name])
+        for name in ("Llama-3 8B", "Llama-3.1 70B", "Llama-3.1 405B")
+    }
+)
+def cache_outweighs_the_weights(shape: Shape = LLAMA) -> Evidence:
+    """Bytes that a stream holds at the length of the model's training, over its weights'."""
+    *_, last = held_by_a_stream(shape, shape.trained - 1, steps=1)
+    return Evidence(
+        value=last / derivations.WEIGHTS(b=BYTES, **shape.whole),
         expected=1,
         tolerance=0,
         unit="× the weights",
-        how=f"state of dense.step after {shape.trained} tokens of one text, bfloat16",
+        how=f"storages alive in a stream of {shape.trained} tokens, {shape.name}, bfloat16",
         relation=">",
+    )
+
+
+# --- One step of decoding for a batch: FLOPs a byte ---------------------------------------
+
+
+class Read(TorchDispatchMode):
+    """How many numbers operations read from tensors that were there before, such as weights.
+
+    Each operation counts a number of its arguments once, however often a view repeats it.
+    """
+
+    def __init__(self, tensors: Iterable[torch.Tensor]):
+        super().__init__()
+        self.watched, self.count = {x.untyped_storage()._cdata for x in tensors}, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if not function.is_view:
+            for x in tree_leaves((args, kwargs)):
+                if isinstance(x, torch.Tensor) and x.untyped_storage()._cdata in self.watched:
+                    strides = zip(x.shape, x.stride(), strict=True)
+                    self.count += math.prod(size for size, stride in strides if stride)
+        return function(*args, **(kwargs or {}))
+
+
+def intensity(work: Callable[[], object], tensors: Iterable[torch.Tensor]) -> float:
+    """FLOPs for each byte that is read of these tensors, at two bytes a number."""
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        work()
+    with Read(tensors) as read:
+        work()
+    return counter.get_total_flops() / (BYTES * read.count)
+
+
+def kept_once(k: torch.Tensor, h: int) -> torch.Tensor:
+    """Keys (S, g, 1, n, d), as they are."""
+    return k
+
+
+def kept_for_every_query_head(k: torch.Tensor, h: int) -> torch.Tensor:
+    """A rival: copies, one for each of the query heads that share them."""
+    return k.expand(-1, -1, h // k.shape[1], -1, -1).clone()
+
+
+def one_prompt_for_all(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """A rival, right where all sequences are the same: the first one's cache serves the batch."""
+    out = dense.attend(q.transpose(0, -2), k[:1], v[:1])
+    return out.transpose(0, -2)
+
+
+BATCHES = (1, 4, 16)
+
+
+@evidence(
+    rivals={
+        "a cache for every query head": dict(keep=kept_for_every_query_head),
+        "a batch that shares one prompt": dict(attend=one_prompt_for_all),
+    }
+)
+def no_batch_shares_a_cache(
+    keep: Callable[[torch.Tensor, int], torch.Tensor] = kept_once,
+    attend: Callable[..., torch.Tensor] = dense.attend,
+    n: int = 32,
+) -> Evidence:
+    """FLOPs of attention for each byte of the cache that one step of decoding reads."""
+    h, g, d = LLAMA.h, LLAMA.g, LLAMA.d_model // LLAMA.h
+    ratios = []
+    for batch in BATCHES:
+        q = torch.zeros(batch, g, h // g, 1, d)
+        k, v = (keep(torch.zeros(batch, g, 1, n, d), h) for _ in range(2))
+        ratios.append(intensity(functools.partial(attend, q, k, v), (k, v)))
+    return Evidence.exactly(
+        ratios,
+        expected=2 * h / (g * BYTES),
+        unit="FLOPs a byte",
+        how=f"FlopCounterMode and numbers read, heads of {LLAMA.name}, batches of 1, 4 and 16",
+    )
+
+
+def together(layer: Layer, x: torch.Tensor) -> torch.Tensor:
+    """A step's products with all weights, (S, 1, d_model): a token of each sequence, no attention.
+
+    Queries go on as if they were what attention returns.
+    """
+    q, _, _ = layer.project(x)
+    return layer.finish(x, q)
+
+
+def one_by_one(layer: Layer, x: torch.Tensor) -> torch.Tensor:
+    """A rival: the sequences take turns."""
+    return torch.stack([together(layer, one) for one in x])
+
+
+@evidence(rivals={"sequences that take turns": dict(step=one_by_one)})
+def a_batch_shares_the_weights(
+    step: Callable[[Layer, torch.Tensor], torch.Tensor] = together,
+) -> Evidence:
+    """FLOPs for each byte of the weights that one step of decoding reads, over 2S/b."""
+    layer = Layer.draw(ODD, device="cpu")
+    weights, ratios = [x for x in layer if isinstance(x, torch.Tensor)], []
+    for batch in BATCHES:
+        x = torch.ones(batch, 1, ODD["d_model"])
+        ratios.append(intensity(functools.partial(step, layer, x), weights) / (2 * batch / BYTES))
+    return Evidence.exactly(
+        ratios,
+        expected=1,
+        unit="× 2S/b",
+        how="FlopCounterMode and numbers read, one layer, batches of S = 1, 4 and 16 sequences",
     )

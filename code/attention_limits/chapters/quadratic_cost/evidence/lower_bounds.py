@@ -172,9 +172,8 @@ def normalised_by_pairs(
     It adds up φ(q) · φ(k) over all pairs, element by element, where no FLOP counter looks.
     """
     phi_q, phi_k = elu(q) + 1, elu(k) + 1
-    pairs = q.new_zeros(())
-    for one, other in zip(phi_q.unbind(-1), phi_k.unbind(-1), strict=True):
-        pairs = pairs + one[..., :, None] * other[..., None, :]
+    terms = (phi_q[..., :, None, e] * phi_k[..., None, :, e] for e in range(q.shape[-1]))
+    pairs = sum(terms, q.new_zeros(()))
     if causal:
         pairs = pairs.tril()
         return linear.attend(q, k, v, causal=True) + 0 * pairs.sum(-1, keepdim=True)

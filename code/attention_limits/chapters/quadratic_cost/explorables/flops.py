@@ -33,7 +33,10 @@ def settings(shape: Shape) -> dict[sp.Symbol, float]:
     }
 
 
-PRESETS = {name: settings(SHAPES[name]) for name in ("GPT-2 XL", "Llama-3 8B")}
+PRESETS = {
+    name: settings(SHAPES[name])
+    for name in ("GPT-2 XL", "Llama-2 7B", "Llama-3.1 8B", "Llama-3.1 405B")
+}
 
 
 def attention_share() -> Explorable:
@@ -53,9 +56,9 @@ def attention_share() -> Explorable:
         ],
         name="attention-share",
         title="What share of a layer is attention?",
-        caption="Widen the model and watch the curve move right: a wider model needs a longer text "
-        "before attention is what you pay for. Then give it more query heads per key-value head. "
-        "Which of the four sliders moves the crossover most?",
+        caption="Widen the model and watch the curve move right: a wider model needs a longer "
+        "sequence before attention is what you pay for. Then give it more query heads per "
+        "key-value head. Which of the four sliders moves the crossover most?",
         alt_text="An S-shaped curve over a logarithmic axis of lengths: attention's share of a "
         "layer's FLOPs rises from almost nothing to almost everything, and passes one half at the "
         "crossover, marked by a dashed vertical line.",
@@ -66,6 +69,11 @@ def attention_share() -> Explorable:
             Readout("crossover", crossover),
             Readout("share at 8,192 tokens", share.subs({n: 8192}), ".1%"),
             Readout("share at 131,072 tokens", share.subs({n: 131072}), ".1%"),
+            Readout(
+                "at 131,072 tokens, free attention would make it faster by",
+                Formula(1 / (1 - share.expr.subs({n: 131072})), "×"),
+                ".1f",
+            ),
         ],
         presets=PRESETS,
     )
@@ -81,8 +89,8 @@ def first_slider() -> Explorable:
         sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
         name="first-slider",
         title="When is attention what you pay for?",
-        caption="Move the width of the model. Attention is quadratic in the length of the text, "
-        "yet it takes over only past the dashed line, at six times the width.",
+        caption="Move the width of the model. Attention is quadratic in the length of the "
+        "sequence, yet it takes over only past the dashed line, at six times the width.",
         alt_text="An S-shaped curve over a logarithmic axis of lengths: attention's share of a "
         "layer's FLOPs passes one half at six times the width of the model.",
         y_title="attention's share of a layer's FLOPs",

@@ -1,23 +1,124 @@
 """The sliders of the page on softmax of "Quadratic cost"."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import sympy as sp
+
+from attention_limits import style
 from attention_limits.chapters.quadratic_cost.derivations.softmax import (
+    BLOCKS_ON_CHIP,
+    KEYS_ON_CHIP,
     MATERIALISED,
+    MOVED_IN_TILES,
+    MOVED_PLAINLY,
+    OUTPUTS_DONE,
+    PAIRS_DONE,
     PLAIN_ROWS,
+    QUERIES_ON_CHIP,
+    SHARE_DONE,
     TILE_ROWS,
     TILED,
 )
-from attention_limits.explorable import Explorable, Readout, Slider, explore
+from attention_limits.explorable import (
+    Explorable,
+    Readout,
+    Slider,
+    Trace,
+    explore,
+    with_transforms,
+)
 from attention_limits.formula import Formula
 from attention_limits.symbols import (
     B,
     M,
     d,
+    i,
+    j,
     n,
+    step,
 )
+
+# The head that is drawn, and the most blocks of rows that it is cut into.
+QUERIES, WIDTH, MOST_BLOCKS = 512, 64, 4
+STEPS = MOST_BLOCKS * (MOST_BLOCKS + 2)
+DRAWN = {n: QUERIES, d: WIDTH}
+# Where things lie, in percent of the drawing: left and right of each column, top and bottom of each
+# row. What is on the chip lies under what it comes from or goes to.
+COLUMNS = {"Q": (3, 14), "K": (20, 31), "V": (37, 48), "O": (54, 65), "scores": (74, 97)}
+CHIP_COLUMNS = COLUMNS | {"scores": (71, 82), "max": (85, 88), "sum": (94, 97)}
+HBM, CHIP, BARS = (8, 36), (48, 68), (82, 94)
+SHARE = f"({B} / {QUERIES})"  # of a block, of all rows
+LONGEST_BAR = MATERIALISED.numpy(n=QUERIES, d=WIDTH, B=QUERIES // MOST_BLOCKS)
+
+
+def tiles_step_by_step() -> Explorable:
+    """One head of FlashAttention: which blocks are on the chip now, and the traffic so far."""
+    sliders = [
+        Slider(step, tuple(range(STEPS + 1)), 9),
+        Slider(B, (QUERIES // 4, QUERIES // 2, QUERIES), QUERIES // MOST_BLOCKS),
+    ]
+
+    def trace(field: str, formula: Formula, columns: dict[sp.Symbol, str]) -> Trace:
+        return Trace(field, formula.subs(DRAWN), columns)
+
+    queries = trace("queries", QUERIES_ON_CHIP, {i: "row"})
+    keys = trace("keys", KEYS_ON_CHIP, {j: "row"})
+    outputs = trace("outputs", OUTPUTS_DONE, {i: "row"})
+    pairs = trace("pairs", PAIRS_DONE, {i: "row", j: "column"})
+    tiles = trace("tiles", MOVED_IN_TILES, {step: "at"})
+    plain = trace("plain", MOVED_PLAINLY, {step: "at"})
+
+    layers = [
+        *_frames(),
+        *_blocks("Q", queries, sliders),
+        *_blocks("K", keys, sliders),
+        *_blocks("V", keys, sliders),
+        *_blocks("O", outputs, sliders, (0.2, 0.4)),
+        _pairs(pairs, sliders),
+        *_on_chip(["Q", "O", "max", "sum"], queries, sliders),
+        *_on_chip(["K", "V", "scores"], keys, sliders),
+        *_bar(tiles, sliders, 0, style.VERMILLION, "traffic in tiles"),
+        *_bar(plain, sliders, 1, style.BLUE, "traffic of plain kernels"),
+        _now(),
+    ]
+    return Explorable(
+        name="tiles-step-by-step",
+        title="FlashAttention, step by step",
+        caption=f"One head, n = {QUERIES}, d = {WIDTH}. Each step moves blocks between HBM and the "
+        "chip; coloured blocks are on the chip now. Take one step at a time (arrow keys help). "
+        "How often does each block of keys pass before the last output is stored? All scores get "
+        "computed: where are they kept? Then double the rows in a tile, twice, and go to the end. "
+        "Plain kernels compute the same scores, but store, load, store and load each of them.",
+        alt="Above, HBM: queries Q, keys K, values V and outputs O, each a column of four blocks, "
+        "and beside it a square of four by four cells, the scores computed so far. Below, the "
+        "chip, with room for one block of each, a block of scores, maxima and sums. A tile of "
+        "queries stays on the chip while blocks of keys and values pass one after another, and the "
+        "cells of one row of the square fill. Two bars at the foot show the traffic so far: that "
+        "of tiles grows slowly, that of plain kernels about four times as fast.",
+        chart=alt.layer(*layers)
+        .resolve_scale(color="independent", opacity="independent")
+        .properties(width="container", height=480),
+        sliders=sliders,
+        traces=[queries, keys, outputs, pairs, tiles, plain],
+        table=_table([tiles, plain], sliders),
+        readouts=[
+            Readout("scores computed", SHARE_DONE.subs(DRAWN), ".0%"),
+            Readout("traffic in tiles", MOVED_IN_TILES.subs(DRAWN)),
+            Readout("traffic of plain kernels", MOVED_PLAINLY.subs(DRAWN)),
+            Readout("room for a tile and its blocks", BLOCKS_ON_CHIP.subs(DRAWN)),
+        ],
+        presets={
+            "Nothing moved": {step: 0},
+            "First tile": {step: MOST_BLOCKS + 2},
+            "The end": {step: STEPS},
+        },
+    )
 
 
 def tiled_traffic() -> Explorable:
-    """How many numbers attention moves between memory and chip, with and without tiles."""
+    """The memory traffic of attention, with and without tiles, over the length."""
     plain, tiled = MATERIALISED.subs({B: PLAIN_ROWS.expr}), TILED.subs({B: TILE_ROWS.expr})
     saved = Formula((plain.expr / tiled.expr).subs(n, 65536), "×")
     return explore(
@@ -29,17 +130,208 @@ def tiled_traffic() -> Explorable:
             Slider(d, (32, 64, 128, 256), 128),
         ],
         name="tiled-traffic",
-        title="How much has to be moved?",
+        title="How much memory traffic?",
         caption="Enlarge the chip. More rows share each key that passes, and the line of the tiles "
         "sinks; its slope stays two, until all queries fit at once and it bends to one. Then widen "
         "the head on a small chip: are tiles always better?",
-        alt_text="Two rising lines on logarithmic axes, numbers moved by one head over the length "
-        "of the text, both of slope two. Tile by tile the line lies lower, the more so the larger "
-        "the chip, and is flatter where all queries fit on chip.",
+        alt_text="Two rising lines on logarithmic axes, the memory traffic of one head over the "
+        "sequence length, both of slope two. In tiles the line lies lower, the more so the "
+        "larger the chip, and is flatter where all queries fit on the chip.",
         log="xy",
-        y_title="numbers moved by one head",
+        y_title="memory traffic of one head (numbers)",
+        y_format=".0e",
         readouts=[
             Readout("rows in a tile", TILE_ROWS),
-            Readout("fewer numbers at 65,536 tokens", saved, ",.1f"),
+            Readout("less traffic in tiles at 65,536 tokens", saved, ",.1f"),
         ],
     )
+
+
+# --- the drawing ----------------------------------------------------------------------------------
+
+
+def _at(x: str, y: str) -> tuple[alt.X, alt.Y]:
+    """A place in the drawing, in percent from the left and from the top."""
+    across = alt.X(f"{x}:Q", axis=None).scale(domain=[0, 100], nice=False)
+    down = alt.Y(f"{y}:Q", axis=None).scale(domain=[0, 100], nice=False, reverse=True)
+    return across, down
+
+
+def _box(chart: alt.Chart, **looks: Any) -> alt.Chart:
+    """A rectangle for each row, from its columns left, right, top and bottom."""
+    return chart.mark_rect(**looks).encode(*_at("left", "top"), x2="right", y2="bottom")
+
+
+def _rows(values: Sequence[dict[str, Any]]) -> alt.Chart:
+    return alt.Chart(alt.Data(values=[dict(row) for row in values]))
+
+
+def _frames() -> list[alt.Chart]:
+    """What does not move: the two memories, the empty places on the chip, and all names."""
+    around = [
+        {"left": 0, "right": 68, "top": HBM[0] - 2, "bottom": HBM[1] + 2},
+        {"left": 0, "right": 100, "top": CHIP[0] - 2, "bottom": CHIP[1] + 7},
+    ]
+    titles = [
+        {"x": 0, "y": 2, "words": "HBM"},
+        {"x": 74, "y": 2, "words": "scores done"},
+        {"x": 0, "y": CHIP[0] - 5, "words": "on-chip memory"},
+    ]
+    names = [
+        {"x": x, "y": CHIP[0] + 1, "words": "mix" if name == "O" else name}
+        for name, x in _middles(CHIP_COLUMNS).items()
+    ]
+    text: dict[str, Any] = {"baseline": "middle"}
+    return [
+        _box(_rows(around), filled=False, stroke=style.GREY, strokeWidth=1.5),
+        *(
+            _box(_place(_rows([{}]), name), filled=False, stroke=style.GREY, strokeDash=[2, 2])
+            for name in CHIP_COLUMNS
+        ),
+        _rows(titles)
+        .mark_text(align="left", fontWeight="bold", **text)
+        .encode(*_at("x", "y"), text="words:N"),
+        _rows(names)
+        .mark_text(align="center", fontSize=11, **text)
+        .encode(*_at("x", "y"), text="words:N"),
+    ]
+
+
+def _middles(columns: dict[str, tuple[int, int]]) -> dict[str, float]:
+    return {name: (left + right) / 2 for name, (left, right) in columns.items()}
+
+
+def _place(rows: alt.Chart, name: str) -> alt.Chart:
+    """Rows with the place of something on the chip, the higher the more rows a tile has."""
+    left, right = CHIP_COLUMNS[name]
+    width = f"{right - left} * {SHARE}" if name == "scores" else f"{right - left}"
+    return rows.transform_calculate(
+        left=f"{left}",
+        right=f"{left} + {width}",
+        top=f"{CHIP[0] + 4}",
+        bottom=f"{CHIP[0] + 4} + {CHIP[1] - CHIP[0]} * {SHARE}",
+    )
+
+
+def _cut(rows: alt.Chart) -> alt.Chart:
+    """Rows with a top and a bottom for each block of a column in HBM."""
+    height = f"{HBM[1] - HBM[0]} * {SHARE}"
+    return rows.transform_filter(f"datum.row * {SHARE} < 1").transform_calculate(
+        top=f"{HBM[0]} + datum.row * {height} + 0.5",
+        bottom=f"{HBM[0]} + (datum.row + 1) * {height} - 0.5",
+    )
+
+
+def _blocks(
+    name: str, trace: Trace, sliders: Sequence[Slider], shades: tuple[float, ...] = (0.2, 0.75)
+) -> list[alt.Chart]:
+    """A matrix in HBM, block by block, coloured where the trace is 1."""
+    left, right = COLUMNS[name]
+    rows = _cut(alt.Chart(alt.sequence(0, MOST_BLOCKS, as_="row")))
+    rows = with_transforms(rows, trace.transforms(sliders))
+    rows = rows.transform_calculate(
+        left=f"{left}", right=f"{right}", x=f"{(left + right) / 2}", y="(datum.top+datum.bottom)/2"
+    )
+    rows = rows.transform_calculate(words=f"'{name}' + (datum.row + 1)")
+    return [
+        _shaded(rows, trace, shades),
+        rows.mark_text(baseline="middle", fontSize=11).encode(*_at("x", "y"), text="words:N"),
+    ]
+
+
+def _shaded(rows: alt.Chart, trace: Trace, shades: tuple[float, ...]) -> alt.Chart:
+    """Boxes, grey where the trace is 0 and coloured from 1 on, as opaque as ``shades`` says."""
+    colour = alt.Color(f"{trace.field}:Q", legend=None)
+    shade = alt.Opacity(f"{trace.field}:Q", legend=None)
+    return _box(rows).encode(
+        color=colour.scale(type="threshold", domain=[0.5], range=[style.GREY, style.VERMILLION]),
+        opacity=shade.scale(domain=list(range(len(shades))), range=list(shades)),
+    )
+
+
+def _pairs(trace: Trace, sliders: Sequence[Slider]) -> alt.Chart:
+    """The square of all scores, cell by cell: computed or not yet."""
+    left, right = COLUMNS["scores"]
+    width = f"{right - left} * {SHARE}"
+    cells = alt.Chart(alt.sequence(0, MOST_BLOCKS**2, as_="cell"))
+    cells = cells.transform_calculate(
+        row=f"floor(datum.cell / {MOST_BLOCKS})", column=f"datum.cell % {MOST_BLOCKS}"
+    )
+    cells = _cut(cells).transform_filter(f"datum.column * {SHARE} < 1")
+    cells = cells.transform_calculate(
+        left=f"{left} + datum.column * {width} + 0.4",
+        right=f"{left} + (datum.column + 1) * {width} - 0.4",
+    )
+    return _shaded(with_transforms(cells, trace.transforms(sliders)), trace, (0.2, 0.4, 1))
+
+
+def _on_chip(names: Sequence[str], trace: Trace, sliders: Sequence[Slider]) -> list[alt.Chart]:
+    """What the chip holds as long as the trace is 1 for some block, with the block's number."""
+    held = alt.Chart(alt.sequence(0, MOST_BLOCKS, as_="row"))
+    held = with_transforms(held, trace.transforms(sliders))
+    held = held.transform_filter(f"datum.{trace.field} == 1 && datum.row * {SHARE} < 1")
+    layers = []
+    for name in names:
+        here = _place(held, name)
+        layers.append(_box(here, color=style.VERMILLION, opacity=1 if name == "scores" else 0.75))
+        if name in ("Q", "K", "V"):
+            here = here.transform_calculate(
+                words=f"'{name}' + (datum.row + 1)",
+                x="(datum.left + datum.right) / 2",
+                y="(datum.top + datum.bottom) / 2",
+            )
+            text = here.mark_text(baseline="middle", fontSize=11)
+            layers.append(text.encode(*_at("x", "y"), text="words:N"))
+    return layers
+
+
+def _bar(
+    trace: Trace, sliders: Sequence[Slider], number: int, colour: str, name: str
+) -> list[alt.Chart]:
+    """Numbers moved so far, as a bar with its name and its number."""
+    top = BARS[number]
+    bar = alt.Chart(alt.sequence(0, STEPS + 1, as_="at")).transform_filter(f"datum.at == {step}")
+    bar = with_transforms(bar, trace.transforms(sliders))
+    bar = bar.transform_calculate(
+        left="0",
+        right=f"100 * datum.{trace.field} / {LONGEST_BAR:.0f}",
+        end="100",
+        top=f"{top}",
+        bottom=f"{top + 5}",
+        y=f"{top - 2.5}",
+    )
+    text: dict[str, Any] = {"baseline": "middle"}
+    number_moved = alt.Text(f"{trace.field}:Q", format=",.0f")
+    return [
+        _box(bar, color=colour),
+        bar.mark_text(align="left", text=f"{name}, in numbers", **text).encode(*_at("left", "y")),
+        bar.mark_text(align="right", **text).encode(*_at("end", "y"), text=number_moved),
+    ]
+
+
+def _now() -> alt.Chart:
+    """What the step does, in words."""
+    blocks = f"(1 / {SHARE})"
+    now = alt.Chart(alt.sequence(0, 1, as_="zero"))
+    now = now.transform_calculate(into=f"({step} - 1) % ({blocks} + 2)")
+    now = now.transform_calculate(tile=f"1 + floor(({step} - 1) / ({blocks} + 2))")
+    now = now.transform_calculate(
+        x="100",
+        y=f"{CHIP[0] - 5}",
+        words=f"{step} == 0 ? 'nothing has moved yet' : {step} > {blocks} * ({blocks} + 2) ? 'done'"
+        " : datum.into == 0 ? '↓ load Q' + datum.tile"
+        f" : datum.into == {blocks} + 1 ? '↑ divide by the sum, store O' + datum.tile"
+        " : '↓ K' + datum.into + ' and V' + datum.into + ' pass'",
+    )
+    return now.mark_text(align="right", baseline="middle").encode(*_at("x", "y"), text="words:N")
+
+
+def _table(traces: Sequence[Trace], sliders: Sequence[Slider]) -> dict[str, list[str]]:
+    """The traffic after each tile of queries, with the other slider where it starts."""
+    steps = list(range(0, STEPS + 1, MOST_BLOCKS + 2))
+    start = {slider.symbol.name: slider.start for slider in sliders}
+    table = {"step": [str(at) for at in steps]}
+    for trace in traces:
+        values = trace.formula.numpy(**(start | {"step": steps}))
+        table[trace.formula.name] = [f"{value:,.0f}" for value in values]
+    return table

@@ -19,7 +19,7 @@ NAMES = {
 }
 TITLES = {
     "flops": "FLOPs of one call",
-    "peak_bytes": "Bytes held at the peak",
+    "peak_bytes": "Peak memory of one call (bytes)",
     "seconds": "Seconds for one call",
 }
 
@@ -32,23 +32,25 @@ def times(run: Run | None = None) -> style.Figure:
     return style.Figure(
         canvas,
         alt=f"Seconds for one call against the length n, both axes logarithmic. {said}",
-        caption=f"Seconds for one call on texts of n tokens, {run.stamp}. {_conventions(run)}",
+        caption=f"Seconds for one call on sequences of n tokens, {run.stamp}. {_conventions(run)}",
     )
 
 
-def measured_exponents(run: Run | None = None) -> style.Figure:
-    """FLOPs, memory and time against n, one above the other, with fitted exponents."""
+def counts(run: Run | None = None) -> style.Figure:
+    """FLOPs and memory against n, one above the other, with exponents."""
     run = run or records.load(scaling)
-    canvas = labels.canvas(height=8.6)
-    panels = canvas.subplots(3, sharex=True)
-    said = [f"{TITLES[q]}: {_panel(axes, run, q)}" for q, axes in zip(TITLES, panels, strict=True)]
+    canvas = labels.canvas(height=6.0)
+    counted = [quantity for quantity in TITLES if quantity != "seconds"]
+    panels = canvas.subplots(len(counted), sharex=True)
+    said = [f"{TITLES[q]}: {_panel(axes, run, q)}" for q, axes in zip(counted, panels, strict=True)]
     for axes in panels[:-1]:
         axes.set_xlabel("")
     return style.Figure(
         canvas,
-        alt=f"Three plots over the length n, all axes logarithmic. {' '.join(said)}",
-        caption=f"FLOPs and memory are counted, up to n = {run.config['counted']:,}; seconds were "
-        f"{run.stamp}. {_conventions(run)}",
+        alt=f"Two plots over the length n, all axes logarithmic. {' '.join(said)}",
+        caption=f"Counted, up to n = {run.config['counted']:,}: the same on every machine. "
+        f"{_conventions(run)} Where a line bends, as that of a sum of two powers does, none is "
+        "given.",
     )
 
 
@@ -83,9 +85,17 @@ def _line(axes: Axes, run: Run, name: str, quantity: str) -> float:
 
 
 def _exponent(run: Run, name: str, quantity: str) -> str:
-    """The fit, or nothing for a single length."""
-    lengths, _ = scaling.series(run, name, quantity)
-    return str(scaling.exponent(run, name, quantity)) if len(set(lengths)) > 1 else ""
+    """The fit, or nothing for a single length, or for counts that follow no single power."""
+    lengths, values = scaling.series(run, name, quantity)
+    if len(set(lengths)) < 2 or (quantity != "seconds" and _bends(lengths, values)):
+        return ""
+    return str(scaling.exponent(run, name, quantity))
+
+
+def _bends(lengths: list[int], values: list[float]) -> bool:
+    """Whether the slope changes by more than a tenth over the lengths that are fitted."""
+    slopes = np.diff(np.log(values)) / np.diff(np.log(lengths))
+    return bool(np.ptp(slopes[1 - scaling.TAIL :]) > 0.1)
 
 
 def _conventions(run: Run) -> str:

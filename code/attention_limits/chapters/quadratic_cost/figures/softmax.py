@@ -24,11 +24,11 @@ def maximum_changes(rows: int = 128, seeds: int = 8) -> style.Figure:
     tile = [TILE_CHANGES.numpy(n=n, B=rows) for n in lengths]
     row = [ROW_CHANGES.numpy(n=n) for n in lengths]
     axes.plot(lengths, tile, color=style.VERMILLION)
-    axes.plot(lengths, row, color=style.BLUE)
+    axes.plot(lengths, row, color=style.GREEN, ls="--")
     for seed in range(seeds):
         changed = changes(attention_scores(seed, rows, lengths[-1]))
         axes.plot(lengths, changed.any(0).cumsum()[lengths - 1], ".", color=style.VERMILLION, ms=4)
-        axes.plot(lengths, changed.cumsum(-1).mean(0)[lengths - 1], ".", color=style.BLUE, ms=4)
+        axes.plot(lengths, changed.cumsum(-1).mean(0)[lengths - 1], ".", color=style.GREEN, ms=4)
     axes.text(2**12.8, 100, f"tile of {rows} rows", ha="right")
     axes.text(2**12.8, 4.2, "one row", ha="right")
     return style.Figure(
@@ -37,6 +37,6 @@ def maximum_changes(rows: int = 128, seeds: int = 8) -> style.Figure:
         f"row's grow like a logarithm, to about ten at 8,192 keys. A tile of {rows} rows changes "
         "at nearly every key at first, and hundreds of times in all.",
         caption="How often a running maximum changes. Lines: derived, for independent scores in "
-        f"random order. Dots: scores of {rows} random queries against the same random keys, "
+        f"random order. Dots: scores of {rows} random queries on the same random keys, d = 64, "
         f"{seeds} seeds, a dot each (for one row, the mean over the tile).",
     )

@@ -1,0 +1,1 @@
+"""What a course needs of the book: what is said of a student's answer (``answers``)."""
