@@ -28,20 +28,20 @@ def test_what_she_says_is_on_the_card_and_counts(address, open_tab, scheme):
     tab.page.keyboard.press("Space")
     tab.page.keyboard.press("ArrowRight")
     assert tab.page.evaluate(f'JSON.parse(localStorage["{KEY}"])') == {CLAIM: "qualified"}
-    argued = card_page(tab)
-    tab.page.goto(argued)
-    assert tab.page.locator(f"#claim-{CLAIM} .belief-said").text_content() == "you said: qualified"
-    tab.page.goto(address(scheme, VERDICTS))
-    score = tab.page.locator(".belief-score")
+    argued, verdicts = (open_tab(url) for url in (card_page(tab), address(scheme, VERDICTS)))
+    card = argued.page.locator(f"#claim-{CLAIM} .belief-said")
+    assert card.text_content() == "you said: qualified"
+    score = verdicts.page.locator(".belief-score")
     right = int(ARGUED[CLAIM] == "qualified")
     assert f"judged 1 of {len(ARGUED)} claims" in score.text_content()
     assert f"agrees with {right} of your 1 answers" in score.text_content()
-    assert tab.page.locator(".claim-row .belief-said").count() == 1
-    tab.page.get_by_role("button", name="Forget my answers").click()
+    assert verdicts.page.locator(".claim-row .belief-said").count() == 1
+    verdicts.page.get_by_role("button", name="Forget my answers").click()
     assert score.is_hidden()
-    assert tab.page.locator(".belief-said").count() == 0
-    assert not tab.noise
-    tab.close()
+    assert verdicts.page.locator(".belief-said").count() == 0
+    for each in (tab, argued, verdicts):
+        assert not each.noise
+        each.close()
 
 
 def test_touch_and_every_claim_of_the_chapter(address, open_tab):

@@ -114,7 +114,7 @@ def test_no_control_without_a_figure(tab):
     """An input that needs a kernel, which the page does not have."""
     strays = tab.page.evaluate("""() =>
         [...document.querySelectorAll("article :is(input, select, textarea, [role=slider])")]
-        .filter((e) => e.checkVisibility() && !e.closest(".explorable, .bd-search"))
+        .filter((e) => e.checkVisibility() && !e.closest(".explorable, .belief, .bd-search"))
         .map((e) => e.outerHTML)""")
     assert not strays
 

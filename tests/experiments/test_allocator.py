@@ -1,5 +1,6 @@
 """The experiment on memory that is given back: both ways run, and differ in nothing else."""
 
+import statistics
 import sys
 from dataclasses import replace
 
@@ -31,6 +32,7 @@ def test_the_square_that_is_written_out_stops_in_time():
     assert {row["n"] for row in rows if row["mechanism"] == "dense"} == {16}
 
 
+@pytest.mark.alone  # the system hands out memory as other programs let it
 @pytest.mark.skipif(sys.platform != "linux", reason="these are glibc's settings")
 def test_kept_memory_needs_no_new_pages():
     """The settings did not reach the process: both ways would have been the same."""
@@ -47,4 +49,5 @@ def test_the_record_explains_what_the_page_says_it_does():
     for name in ("dense", "linear"):
         slopes = {memory: allocator.exponent(run, name, memory).slope for memory in MEMORY}
         assert slopes["kept"] < slopes["given back"] - 0.05
-    assert max(run.values(memory="kept", mechanism="dense", quantity="faults")) < 1000
+    faults = run.values(memory="kept", mechanism="dense", quantity="faults")
+    assert statistics.median(faults) == 0  # a few calls had to ask for memory
