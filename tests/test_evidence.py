@@ -169,7 +169,7 @@ def red(words):
         (found(2, unit=""), "✓ **2** (expected"),
         (found(25_769_803_776, unit="FLOPs"), red("25,769,803,776 FLOPs")),
         (found(4_102.4, unit="numbers"), red("4,102 numbers")),
-        (found(3.14159e-7), red("3.142e-07 × forward")),
+        (found(3.14159e-7), red("3.142 · 10⁻⁷ × forward")),
     ],
 )
 def test_reads_as_one_line_of_markdown(evidence, line):

@@ -302,7 +302,9 @@ def test_readouts_start_at_their_formulas(name):
 
 def as_number(cell):
     """A cell's value, and the unit of its last digit: "12.5%" is 0.125, give or take 0.001."""
-    number = r"([-+]?[\d,]+(?:\.\d+)?)(?:e([-+]\d+))?(%?)"
+    cell = cell.translate(str.maketrans("−⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789"))
+    cell = re.sub(r"^10(?=-)", "1 · 10", cell)
+    number = r"([-+]?[\d,]+(?:\.\d+)?)(?: · 10(-?\d+))?(%?)"
     digits, exponent, percent = re.fullmatch(number, cell).groups()
     scale = 10.0 ** (int(exponent or 0) - 2 * bool(percent))
     decimals = len(digits.partition(".")[2])

@@ -27,6 +27,7 @@ LAYERS = [
         "style",
         "closure",
         "notebook",
+        "numerals",
     ],
     ["tex", "vega", "tensors", "store", "labels", "lab", "panel", "processes", "progress"],
     ["evidence"],

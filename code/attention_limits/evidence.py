@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from attention_limits import store
+from attention_limits.numerals import in_words, numeral
 
 RELATIONS = ("=", ">", "<")
 
@@ -103,12 +104,12 @@ class Evidence:
     @property
     def found(self) -> str:
         """The number with its unit, as in "2 × forward"."""
-        return f"{_readable(self.value)} {self.unit}".strip()
+        return f"{numeral(self.value)} {self.unit}".strip()
 
     @property
     def expectation(self) -> str:
         """What the number was to be, as in "4 ± 0.1" or "> 4 by more than 0.1"."""
-        expected, tolerance = _readable(self.expected), _readable(self.tolerance)
+        expected, tolerance = numeral(self.expected), numeral(self.tolerance)
         if self.relation == "=":
             return f"{expected} ± {tolerance}" if self.tolerance else expected
         margin = f" by more than {tolerance}" if self.tolerance else ""
@@ -117,7 +118,7 @@ class Evidence:
     @property
     def _source(self) -> str:
         exactly = ", exactly" if self.relation == "=" and not self.tolerance else ""
-        return f"(expected {self.expectation}{exactly}) · {' '.join(self.how.split())}"
+        return f"(expected {self.expectation}{exactly}) · {in_words(' '.join(self.how.split()))}"
 
 
 def evidence(
@@ -190,12 +191,3 @@ def _in_red(words: str) -> str:
 
 def _finite(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
-
-
-def _readable(number: float) -> str:
-    """A count with all its digits in groups of three, anything else to four significant ones."""
-    if not math.isfinite(number) or abs(number) >= 1e15:
-        return f"{float(number):.4g}"
-    if number == int(number):
-        return f"{int(number):,}"
-    return f"{float(number):,.0f}" if abs(number) >= 1_000 else f"{float(number):.4g}"

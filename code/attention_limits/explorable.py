@@ -18,6 +18,7 @@ import sympy as sp
 from attention_limits import style, vega
 from attention_limits.formula import Formula, check_domain
 from attention_limits.notebook import MIME
+from attention_limits.numerals import numeral
 from attention_limits.symbols import MEANING
 
 HEIGHT = 300  # of the plot, in pixels
@@ -239,7 +240,8 @@ class Explorable:
                 [label, {symbol.name: value for symbol, value in setting.items()}]
                 for label, setting in self.presets.items()
             ],
-            "table": {column: list(cells) for column, cells in self.table.items()},
+            # A list: JSON as notebooks keep it sorts the names of columns.
+            "table": [[column, list(cells)] for column, cells in self.table.items()],
         }
 
     def _readouts_at_start(self) -> list[str]:
@@ -282,6 +284,7 @@ def explore(
     y_format: str = "~s",
     rule: Formula | None = None,
     rule_label: str = "right",
+    names_at: Sequence[tuple[float, str]] = (),
     readouts: Sequence[Readout] = (),
     presets: Mapping[str, Mapping[sp.Symbol, float]] | None = None,
 ) -> Explorable:
@@ -298,6 +301,8 @@ def explore(
         rule: a value of ``x`` to mark with a vertical line, as a formula of the sliders.
         rule_label: on which side of the line's foot its name stands, "left" or "right": where
             the curves are not.
+        names_at: where the name of each line stands: how far along the axis, from 0 to 1, and on
+            which side of the line there, "above", "below" or "left".
 
     Raises:
         ValueError: naming ``over``, ``sliders`` or ``log`` where they do not fit the formulas.
@@ -323,7 +328,9 @@ def explore(
         labels = _labels("y" in log, y_format)
         height = alt.Y(f"{trace.field}:Q", title=y_title).axis(**labels).scale(scale)
         chart = _along(x, over, "x" in log).encode(axis, height)
-        layers += _labelled_line(chart, trace, number, sliders, lines=len(traces))
+        lines = len(traces)
+        place = _name_place(number, lines, names_at) if lines > 1 else None
+        layers += _labelled_line(chart, trace, number, sliders, place)
     if rule is not None:
         layers += _rule(rule, over, axis, sliders, rule_label)
     return Explorable(
@@ -341,8 +348,8 @@ def explore(
 
 
 def _labels(log: bool, spec: str) -> dict[str, Any]:
-    """How an axis writes its numbers: a logarithmic one its powers of ten, if "~s" is asked for."""
-    if not log or spec != "~s":
+    """How an axis writes its numbers: a logarithmic one as powers of ten, unless as shares."""
+    if not log or spec.endswith("%"):
         return {"format": spec}
     power = "log(datum.value) / LN10"
     whole = f"abs({power} - round({power})) < 1e-9"
@@ -366,28 +373,44 @@ def _along(x: sp.Symbol, over: tuple[float, float], log: bool) -> alt.Chart:
     return alt.Chart(alt.sequence(0, POINTS, as_="step")).transform_calculate(x=position)
 
 
-def _labelled_line(
-    chart: alt.Chart, trace: Trace, number: int, sliders: Sequence[Slider], *, lines: int
-) -> list[alt.Chart]:
-    """A line, and its name if it is one of several.
+_SIDES: Mapping[str, Mapping[str, Any]] = {
+    "above": dict(align="right", dy=-12),
+    "below": dict(align="left", baseline="top", dx=4, dy=6),
+    "left": dict(align="right", dx=-10),
+}
 
-    The first name stands above its line, at the right end. Others stand beneath theirs, where a
-    line that rises leaves room, and not beneath each other.
+
+def _name_place(
+    number: int, lines: int, names_at: Sequence[tuple[float, str]]
+) -> tuple[float, str]:
+    """Where a line's name stands, unless somebody says otherwise.
+
+    The first stands above its line, at the right end. Others stand beneath theirs, where a line
+    that rises leaves room, and not beneath each other.
     """
+    if names_at:
+        return names_at[number]
+    return (1, "above") if not number else ((1 + number) / (1 + lines), "below")
+
+
+def _labelled_line(
+    chart: alt.Chart,
+    trace: Trace,
+    number: int,
+    sliders: Sequence[Slider],
+    place: tuple[float, str] | None,
+) -> list[alt.Chart]:
+    """A line, and its name at ``place`` if it is one of several."""
     chart = with_transforms(chart, trace.transforms(sliders))
     colour = style.PALETTE[number % len(style.PALETTE)]
     dash = style.DASHES[number % len(style.DASHES)]
     line = chart.mark_line(color=colour, strokeDash=dash)
-    if lines == 1:
+    if place is None:
         return [line]
-    at = POINTS
-    place: dict[str, Any] = dict(align="right", dy=-12)
-    if number:
-        at = (1 + number) * POINTS // (1 + lines)
-        place = dict(align="left", baseline="top", dx=4, dy=6)
+    along, side = place
     rows = chart.transform_window(row="row_number()", sort=[alt.SortField("x")])
-    name = rows.transform_filter(f"datum.row == {at}").mark_text(text=trace.formula.name, **place)
-    return [line, name]
+    name = rows.transform_filter(f"datum.row == {max(1, round(along * POINTS))}")
+    return [line, name.mark_text(text=trace.formula.name, **_SIDES[side])]
 
 
 def _rule(
@@ -422,8 +445,8 @@ def _table(
     for formula in formulas:
         values = {s.name: grid if s == x else start[s] for s in formula.symbols}
         column = np.broadcast_to(formula.numpy(**values), grid.shape)
-        spec = y_format if y_format.endswith("%") else ",.4g"
-        table[formula.name] = [f"{value:{spec}}" for value in column]
+        is_share = y_format.endswith("%")
+        table[formula.name] = [f"{v:{y_format}}" if is_share else numeral(v) for v in column]
     return table
 
 

@@ -127,8 +127,8 @@ class VerdictTable(SphinxDirective):
         """Build the table, each argued claim linked to its card."""
         ledger = _ledger(self.env).values()
         counts = Counter(claim.verdict for claim in ledger)
-        summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS)
-        table = self.parse_text_to_nodes(f"{len(ledger)} claims: {summary}.")
+        summary = ", ".join(f"{verdict}: {counts[verdict]}" for verdict in claims.VERDICTS)
+        table = self.parse_text_to_nodes(f"{len(ledger)} claims; {summary}.")
         by_chapter = defaultdict(list)
         for claim in ledger:
             by_chapter[claim.chapter].append(claim)

@@ -104,10 +104,10 @@ def _readouts(payload: dict) -> str:
 
 def _table(payload: dict) -> str:
     columns = payload["table"]
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name, _ in columns)
     body = "".join(
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>"
-        for row in zip(*columns.values(), strict=True)
+        for row in zip(*(cells for _, cells in columns), strict=True)
     )
     return (
         '<details class="explorable-table"><summary>Table of values</summary>'

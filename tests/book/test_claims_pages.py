@@ -84,7 +84,7 @@ def test_a_card_keeps_what_the_chapter_adds(card):
 
 def test_the_table_counts_the_verdicts(verdicts):
     """The summary and the rows below it disagree."""
-    assert "2 claims: 1 holds, 0 qualified, 0 false, 1 open." in words(verdicts)
+    assert "2 claims; holds: 1, qualified: 0, false: 0, open: 1." in words(verdicts)
     rows = verdicts.select(".claim-row")
     assert [row.select_one(".verdict").get_text() for row in rows] == ["holds", "open"]
 

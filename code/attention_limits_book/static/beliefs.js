@@ -36,7 +36,11 @@
       input.addEventListener("change", () => keep({ ...beliefs(), [claim]: choice }));
       return element("label", {}, input, ` ${choice}`);
     });
-    place.append(element("fieldset", {}, element("legend", {}, "What do you believe?"), ...options));
+    const fields = element("fieldset", {}, element("legend", {}, "What do you believe?"), ...options);
+    const statement = place.parentElement.querySelector("p");
+    statement.id ||= `belief-${number}-claim`;
+    fields.setAttribute("aria-describedby", statement.id);
+    place.append(fields, element("output", { className: "belief-kept" }));
     place.hidden = false;
   };
 
@@ -56,7 +60,11 @@
     place.hidden = judged.length === 0;
     if (place.hidden) return;
     const forget = element("button", { type: "button", className: "belief-forget" }, "Forget my answers");
-    forget.addEventListener("click", () => keep({}));
+    forget.addEventListener("click", () => {
+      keep({});
+      place.nextElementSibling.tabIndex = -1; // the button goes, and the reader stays where she was
+      place.nextElementSibling.focus({ preventScroll: true });
+    });
     const count = `You have judged ${judged.length} of ${Object.keys(verdicts).length} claims that have a verdict. `;
     const score = `The book agrees with ${right} of your ${judged.length} answers. `;
     place.replaceChildren(element("p", {}, count, score), forget);
@@ -66,6 +74,11 @@
     const said = beliefs();
     for (const input of document.querySelectorAll(".belief input")) {
       input.checked = said[input.closest(".belief").dataset.claim] === input.value;
+    }
+    for (const place of document.querySelectorAll(".belief")) {
+      const kept = "Kept in this browser only. You will see it beside the verdict.";
+      const told = CHOICES.includes(said[place.dataset.claim]) ? kept : "";
+      place.querySelector(".belief-kept").value = told;
     }
     for (const [claim, card] of cards()) {
       card.querySelector(".belief-said")?.remove();

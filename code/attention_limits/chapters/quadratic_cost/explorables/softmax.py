@@ -139,7 +139,6 @@ def tiled_traffic() -> Explorable:
         "larger the chip, and is flatter where all queries fit on the chip.",
         log="xy",
         y_title="memory traffic of one head (numbers)",
-        y_format=".0e",
         readouts=[
             Readout("rows in a tile", TILE_ROWS),
             Readout("less traffic in tiles at 65,536 tokens", saved, ",.1f"),
