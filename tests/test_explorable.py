@@ -349,4 +349,5 @@ def test_the_table_test_reads_cells():
     """A table that says nothing would pass."""
     assert as_number("12.5%") == (pytest.approx(0.125), pytest.approx(0.001))
     assert as_number("-1,024") == (-1024, 1)
-    assert as_number("+1.074e+09") == (pytest.approx(1.074e9), pytest.approx(1e6))
+    assert as_number("−1.074 · 10⁹") == (pytest.approx(-1.074e9), pytest.approx(1e6))
+    assert as_number("10⁻⁸") == (pytest.approx(1e-8), pytest.approx(1e-8))

@@ -32,6 +32,7 @@ from attention_limits.explorable import (
     with_transforms,
 )
 from attention_limits.formula import Formula
+from attention_limits.numerals import numeral
 from attention_limits.shapes import ROTARY
 from attention_limits.symbols import (
     base,
@@ -420,5 +421,5 @@ def _table(
     for trace in traces:
         (index,) = trace.columns
         values = trace.formula.numpy(**{index.name: list(rows)}, **start)
-        table[trace.formula.name] = [f"{value:,.4g}" for value in values]
+        table[trace.formula.name] = [numeral(value) for value in values]
     return table

@@ -26,6 +26,7 @@ from attention_limits.explorable import (
     with_transforms,
 )
 from attention_limits.formula import Formula
+from attention_limits.numerals import numeral
 from attention_limits.shapes import SHAPES
 from attention_limits.symbols import b, d, d_model, f, h, n
 
@@ -160,7 +161,7 @@ def _table(traces: Sequence[Trace], sliders: Sequence[Slider]) -> dict[str, list
     for formula in (trace.formula for trace in traces):
         given = {s.symbol.name: s.start for s in sliders if s.symbol in formula.symbols}
         values = (formula(**given | {"n": length}) for length in lengths)
-        table[formula.name] = [f"{value:,.4g}" for value in values]
+        table[formula.name] = [numeral(value) for value in values]
     return table
 
 

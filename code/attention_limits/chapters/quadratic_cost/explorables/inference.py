@@ -14,6 +14,7 @@ from attention_limits.chapters.quadratic_cost.derivations.flops import in_ratios
 from attention_limits.chapters.quadratic_cost.explorables.flops import CLASSIC
 from attention_limits.explorable import Explorable, Readout, Slider, Trace, explore, with_transforms
 from attention_limits.formula import Formula
+from attention_limits.numerals import numeral
 from attention_limits.shapes import MEMORY, MODELS
 from attention_limits.symbols import (
     accelerator,
@@ -274,5 +275,5 @@ def _table(times: dict[str, Formula], sliders: list[Slider]) -> dict[str, list[s
     table = {f"{lengths.label} ({lengths.unit})": lengths.labels}
     for bar, time in times.items():
         at = {s.name: start[s.name] for s in time.symbols} | {"prompt": np.array(lengths.values)}
-        table[bar] = [f"{value:,.4g}" for value in time.numpy(**at)]
+        table[bar] = [numeral(value) for value in time.numpy(**at)]
     return table
