@@ -129,7 +129,8 @@ def _bars(traces: Sequence[Trace], sliders: Sequence[Slider]) -> Chart:
         return at.encode(across(left), _down(), x2=f"{right}:Q")
 
     def label(words: str, at: str) -> alt.Chart:
-        text = f"format(datum.{at}, ',.3~r') + ' GB'"
+        of = ": the input" if words == BARS[2] else ""
+        text = f"format(datum.{at}, ',.3~r') + ' GB{of}'"
         end = row.transform_calculate(bar=f"'{words}'", words=text)
         return end.mark_text(align="left", dx=6).encode(across(at), _down(), text="words:N")
 
@@ -143,7 +144,7 @@ def _bars(traces: Sequence[Trace], sliders: Sequence[Slider]) -> Chart:
 
     layers = [
         *named(REST_KEPT.name, style.GREY, 6),
-        *named(WEIGHTS_KEPT.name, style.BLUE, 120),
+        *named(WEIGHTS_KEPT.name, style.BLUE, 150),
         bar(BARS[0], "none", "rest", style.GREY),
         bar(BARS[0], "rest", "everything", style.BLUE),
         bar(BARS[1], "none", "rest", style.GREY),
