@@ -56,6 +56,7 @@ def decoding() -> Explorable:
         x=n,
         over=(16, 2**20),
         sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
+        names_at=((1, "above"), (0.05, "below"), (0.7, "below")),
         name="decoding-flops",
         title="What does decoding a sequence cost?",
         caption="Without a cache the layer runs over the whole prefix for each token. Widen the "
