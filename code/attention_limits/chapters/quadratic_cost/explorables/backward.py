@@ -102,8 +102,8 @@ def activation_memory() -> Explorable:
                 Formula(weights.expr / everything.expr),
                 ".0%",
             ),
-            Readout(f"layers in {GPU} GB, weights kept", Formula(GPU / everything.expr), ",.1f"),
-            Readout(f"layers in {GPU} GB, scores recomputed", Formula(GPU / rest.expr), ",.1f"),
+            Readout(f"layers in {GPU} GB, weights kept", Formula(GPU / everything.expr), ",.0f"),
+            Readout(f"layers in {GPU} GB, scores recomputed", Formula(GPU / rest.expr), ",.0f"),
         ],
         presets={
             f"{shape.name}, {length:,} tokens": {n: length, d_model: shape.d_model, h: shape.h}
@@ -134,8 +134,8 @@ def _bars(traces: Sequence[Trace], sliders: Sequence[Slider]) -> Chart:
         end = row.transform_calculate(bar=f"'{words}'", words=text)
         return end.mark_text(align="left", dx=6).encode(across(at), _down(), text="words:N")
 
-    def named(words: str, colour: str, x: float) -> list[alt.Chart]:
-        spot, text = ({"x": alt.value(at), "y": alt.value(-10)} for at in (x, x + 9))
+    def named(words: str, colour: str, y: float) -> list[alt.Chart]:
+        spot, text = ({"x": alt.value(at), "y": alt.value(y)} for at in (6, 15))
         square: dict[str, Any] = {"shape": "square", "filled": True, "opacity": 1, "size": 90}
         return [
             row.mark_point(color=colour, **square).encode(**spot),
@@ -143,8 +143,8 @@ def _bars(traces: Sequence[Trace], sliders: Sequence[Slider]) -> Chart:
         ]
 
     layers = [
-        *named(REST_KEPT.name, style.GREY, 6),
-        *named(WEIGHTS_KEPT.name, style.BLUE, 150),
+        *named(REST_KEPT.name, style.GREY, -26),
+        *named(WEIGHTS_KEPT.name, style.BLUE, -10),
         bar(BARS[0], "none", "rest", style.GREY),
         bar(BARS[0], "rest", "everything", style.BLUE),
         bar(BARS[1], "none", "rest", style.GREY),
