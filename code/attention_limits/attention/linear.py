@@ -24,8 +24,9 @@ that shares a positive entry with the query), o_i = 0 with zero gradients.  Ther
 
 It needs 4nd(d + 1) FLOPs, causal or not: linear in n, and fewer than dense attention from
 n = d + 2 on, causal from n = 2d + 2 on.  Memory is linear, and that of a stream constant.  The
-price is sharpness: the weights on keys of their own, added up over all queries, are at most d, so
-no more than d/p queries can each put a share p of their weight on a key of its own.
+price is sharpness: of queries that see all of some keys (no mask, or keys before all of them), the
+weights on keys of their own among those, added up, are at most d, so no more than d/p of them can
+each put a share p of its weight on a key of its own.  Causal, each can on the newest key.
 
 Source: :cite:t:`katharopoulos2020transformers`.  Taught in: "Quadratic cost".
 """

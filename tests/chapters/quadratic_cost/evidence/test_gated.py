@@ -59,6 +59,14 @@ def _chained(factors):
     return product
 
 
+def test_gates_along_the_cells_are_those_that_the_states_went_through():
+    """A gate of the wrong step, or of the wrong name, would leave another product."""
+    drive, w_h = gated.network(9, biases=gated.opened(9))
+    J = gated.factors(gated.apply(drive, w_h), drive, w_h)
+    forget = J[..., gated.D :, gated.D :].diagonal(dim1=-2, dim2=-1)
+    torch.testing.assert_close(gated.gates_along_the_cells(9), forget.prod(1).mean(-1))
+
+
 def test_newton_finds_the_states():
     taken, gap = gated.newton(*gated.network(64, biases=BIASES))
     assert gap < 1e-12

@@ -61,13 +61,31 @@ def test_a_rival_s_normaliser_is_right_and_costs_the_square(causal):
     torch.testing.assert_close(rival, linear.attend(q, k, v, causal=causal))
 
 
-def test_the_weights_that_are_trained_are_those_of_linear_attention():
-    """Their trace would be that of something else."""
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_weights_that_are_trained_are_those_of_linear_attention(causal):
+    """Their sum would be that of something else."""
     q, k = torch.randn(2, 10, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    found = lower_bounds.by_features(q, k)
-    expected = linear.define(q.numpy(), k.numpy(), np.eye(10))
+    found = lower_bounds.by_features(q, k, causal=causal)
+    expected = linear.define(q.numpy(), k.numpy(), np.eye(10), causal=causal)
     assert np.allclose(found.numpy(), expected)
-    assert np.allclose(found.sum(-1).numpy(), 1)
+    for weigh in (lower_bounds.by_softmax, lower_bounds.by_twice_as_many):
+        p = weigh(q, k, causal=causal)
+        assert np.allclose(p.sum(-1).numpy(), 1)
+        assert (p[~lower_bounds.visible(10, causal)] == 0).all()
+
+
+def test_queries_after_all_keys_see_each_key_that_is_theirs():
+    """A key that came after its query would have had no weight to be counted."""
+    at = torch.arange(6)[:, None] * 10 + torch.arange(6)  # 10 i + j
+    assert lower_bounds.after_all_keys(at, causal=True).tolist() == [30, 41, 52]
+    assert lower_bounds.after_all_keys(at, causal=False).tolist() == [0, 11, 22, 33, 44, 55]
+
+
+def test_under_a_causal_mask_one_feature_puts_every_query_on_its_own_key():
+    """The bound needs queries that see all the keys."""
+    k = 10.0 ** torch.arange(200, dtype=torch.float64)[:, None]
+    p = lower_bounds.by_features(torch.ones_like(k), k, causal=True)
+    assert p.diagonal().min() > 0.8
 
 
 @pytest.mark.parametrize("gain", [1, 100])

@@ -101,8 +101,9 @@ def sharp_queries() -> Derivation:
             "One query",
             shares - own / everything,
             crossed / everything,
-            "Let $z_f$ be the sum of feature $f$ over all keys. The right side is positive. So a "
-            "weight, whatever the query, is less than its key's shares of all features, added up.",
+            "Let $z_f$ be the sum of feature $f$ over all keys, which the query sees. The right "
+            "side is positive. So a weight, whatever the query, is less than its key's shares of "
+            "all features, added up.",
         ),
         Step(
             "All keys",

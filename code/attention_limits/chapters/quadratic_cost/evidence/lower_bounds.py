@@ -1,6 +1,7 @@
 """Evidence on ways around n²: what cheap attention can and cannot do."""
 
 import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -284,58 +285,83 @@ def larger_scores_do_not_sharpen_linear_attention(
     )
 
 
-def by_features(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+def visible(n: int, causal: bool) -> torch.Tensor:
+    """Which keys each of n queries sees."""
+    sees = torch.ones(n, n, dtype=torch.bool)
+    return sees.tril() if causal else sees
+
+
+def by_features(q: torch.Tensor, k: torch.Tensor, *, causal: bool) -> torch.Tensor:
     """The weights of linear attention with the features elu + 1."""
-    return linear.attend(q, k, torch.eye(len(k), dtype=k.dtype))
+    return linear.attend(q, k, torch.eye(len(k), dtype=k.dtype), causal=causal)
 
 
-def by_softmax(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+def by_softmax(q: torch.Tensor, k: torch.Tensor, *, causal: bool) -> torch.Tensor:
     """A rival: the weights of softmax attention, from vectors of the same width."""
-    return torch.softmax(q @ k.mT, dim=-1)
+    scores = (q @ k.mT).masked_fill(~visible(len(k), causal), -torch.inf)
+    return torch.softmax(scores, dim=-1)
 
 
-def by_twice_as_many(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+def by_twice_as_many(q: torch.Tensor, k: torch.Tensor, *, causal: bool) -> torch.Tensor:
     """A rival: linear attention with 2d features, φ(x) and φ(−x)."""
     q, k = (torch.cat([x, -x], dim=-1) for x in (q, k))
-    return by_features(q, k)
+    return by_features(q, k, causal=causal)
+
+
+def after_all_keys(weights: torch.Tensor, causal: bool) -> torch.Tensor:
+    """Weights on own keys, one a query, if every query sees them all.
+
+    Under a causal mask those of the second half, each on a key of the first.
+    """
+    half = len(weights) // 2
+    return weights[half:, :half].diagonal() if causal else weights.diagonal()
+
+
+def at_each_position(weights: torch.Tensor, causal: bool) -> torch.Tensor:
+    """A rival: query i's own key is key i, under a causal mask as well, where few see it late."""
+    return weights.diagonal()
 
 
 @evidence(
     rivals={
         "softmax attention of the same width": dict(weigh=by_softmax),
         "features twice as many": dict(weigh=by_twice_as_many),
+        "queries that do not see all the keys, each on the key at its own position under a "
+        "causal mask": dict(own=at_each_position),
     }
 )
 def no_training_puts_more_weight_on_own_keys_than_there_are_features(
-    weigh: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = by_features,
+    weigh: Callable[..., torch.Tensor] = by_features,
+    own: Callable[[torch.Tensor, bool], torch.Tensor] = after_all_keys,
     n: int = 64,
     steps: int = 100,
 ) -> Evidence:
-    """All queries' weights on keys of their own, added up, after they were trained for just that.
+    """Queries' weights on keys of their own, added up, after they were trained for just that.
 
-    The sum is the trace of the matrix of weights.  d features allow no more than d of it.
+    Every query sees all of these keys: there is no mask, or it comes after them.  d features allow
+    no more than d of the sum.
     """
     found = []
-    for d in (4, 8):
-        for seed in range(2):
-            generator = torch.Generator().manual_seed(seed)
-            q, k = (
-                torch.randn(n, d, generator=generator, dtype=torch.float64).requires_grad_()
-                for _ in range(2)
-            )
-            optimiser = torch.optim.Adam([q, k], lr=0.3)
-            for _ in range(steps):
-                trace = weigh(q, k).diagonal().sum()
-                optimiser.zero_grad()
-                (-trace).backward()
-                optimiser.step()
-            found.append(weigh(q, k).diagonal().sum().item() / d)
+    for seed, (d, causal) in enumerate(itertools.product((4, 8), (False, True))):
+        generator = torch.Generator().manual_seed(seed)
+        q, k = (
+            torch.randn(n, d, generator=generator, dtype=torch.float64).requires_grad_()
+            for _ in range(2)
+        )
+        optimiser = torch.optim.Adam([q, k], lr=0.3)
+        for _ in range(steps):
+            total = own(weigh(q, k, causal=causal), causal).sum()
+            optimiser.zero_grad()
+            (-total).backward()
+            optimiser.step()
+        found.append(own(weigh(q, k, causal=causal), causal).sum().item() / d)
     return Evidence(
         value=max(found),
         expected=1,
         tolerance=0,
         unit="× d, the sum of the weights on own keys",
-        how=f"Adam on queries and keys, {steps} steps, n = {n}, d = 4 and 8, features elu + 1; the "
+        how=f"Adam on queries and keys, {steps} steps, n = {n}, d = 4 and 8, features elu + 1, "
+        f"without a mask and, causal, the last {n // 2} queries on the first {n // 2} keys; the "
         f"largest of {len(found)} runs, the least {min(found):.3f}",
         relation="<",
     )

@@ -185,7 +185,7 @@ def seconds() -> Explorable:
         traces=traces,
         table=_table(times, sliders),
         readouts=[
-            Readout("time to first token, at least", Formula(first, "s"), ",.3f"),
+            Readout("prefill of the whole batch, at least", Formula(first, "s"), ",.3f"),
             Readout("time per output token", Formula(1000 * decoding_time / steps, "ms"), ",.2f"),
             Readout("decoding", Formula(batch * steps / decoding_time, "tokens/s")),
             Readout(

@@ -53,9 +53,10 @@ def sharp_queries() -> Explorable:
         ],
         name="sharp-queries",
         title="How many queries can be sharp?",
-        caption="A query is sharp here if it puts the given share of its weight on a key of its "
-        "own. Softmax attention can do that for all queries. How many features does it take to do "
-        "it for every query of 131,072 tokens? What if you ask for half the share?",
+        caption="A query is sharp here if it sees all the keys and puts the given share of its "
+        "weight on one of its own. Softmax attention can do that for all queries. How many "
+        "features does it take to do it for every query of 131,072 tokens? What if you ask for "
+        "half the share?",
         alt_text="Two lines over the sequence length, both axes logarithmic. The line of all "
         "queries rises without end. That of linear attention follows it at first, bends at the "
         "number of features divided by the share, and stays there.",
