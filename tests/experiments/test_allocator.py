@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from statistics import median
 
 import pytest
 
@@ -47,4 +48,11 @@ def test_the_record_explains_what_the_page_says_it_does():
     for name in ("dense", "linear"):
         slopes = {memory: allocator.exponent(run, name, memory).slope for memory in MEMORY}
         assert slopes["kept"] < slopes["given back"] - 0.05
-    assert max(run.values(memory="kept", mechanism="dense", quantity="faults")) < 1000
+    dense = {
+        memory: [
+            median(run.values(memory=memory, mechanism="dense", n=n, quantity="faults"))
+            for n in (2048, 4096, 8192)
+        ]
+        for memory in MEMORY
+    }
+    assert max(dense["kept"]) < 1000 < min(dense["given back"])

@@ -453,7 +453,7 @@ def memory_of_training_doubles_in_tiles(
     return Evidence(
         value=furthest([later / earlier for earlier, later in pairwise(peaks)], 2),
         expected=2,
-        tolerance=0.1,
+        tolerance=0.01,
         unit="× for each doubling",
         how="peak memory of nn.TransformerEncoderLayer forward and backward, FlashAttention's "
         f"kernel, n = {2**12:,} to {2**15:,}, width 64, 4 heads; the furthest of 3",
