@@ -1,8 +1,8 @@
 """The experiment on memory that is given back: both ways run, and differ in nothing else."""
 
-import statistics
 import sys
 from dataclasses import replace
+from statistics import median
 
 import pytest
 
@@ -49,5 +49,11 @@ def test_the_record_explains_what_the_page_says_it_does():
     for name in ("dense", "linear"):
         slopes = {memory: allocator.exponent(run, name, memory).slope for memory in MEMORY}
         assert slopes["kept"] < slopes["given back"] - 0.05
-    faults = run.values(memory="kept", mechanism="dense", quantity="faults")
-    assert statistics.median(faults) == 0  # a few calls had to ask for memory
+    dense = {
+        memory: [
+            median(run.values(memory=memory, mechanism="dense", n=n, quantity="faults"))
+            for n in (2048, 4096, 8192)
+        ]
+        for memory in MEMORY
+    }
+    assert max(dense["kept"]) < 1000 < min(dense["given back"])

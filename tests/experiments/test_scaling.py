@@ -100,6 +100,8 @@ def test_an_exponent_is_that_of_the_longest_lengths():
     ]
     run = records.new(scaling, Config(lengths=lengths), rows, complete=True)
     assert scaling.exponent(run, "dense").slope == pytest.approx(2)
+    slope = scaling.exponent(run, "dense", longest=32).slope  # of 4, 8, 16 and 32
+    assert 0 < slope < 1
     assert scaling.typical(run, "dense", "seconds", 128) == 128**2
 
 

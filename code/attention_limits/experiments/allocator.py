@@ -114,10 +114,12 @@ def _at(n: int, config: Config) -> Iterator[tuple[str, int, str, int, float]]:
 
 
 def exponent(run: Run, mechanism: str, memory: str) -> Fit:
-    """The power of n with which the seconds grow, over all lengths."""
+    """The power of n with which the seconds grow, over as many lengths as ``scaling`` takes."""
     rows = [
         row
         for row in run.records
         if (row["mechanism"], row["memory"], row["quantity"]) == (mechanism, memory, "seconds")
     ]
-    return fit([row["n"] for row in rows], [row["value"] for row in rows])
+    last = sorted({row["n"] for row in rows})[-scaling.TAIL :]
+    tail = [row for row in rows if row["n"] in last]
+    return fit([row["n"] for row in tail], [row["value"] for row in tail])

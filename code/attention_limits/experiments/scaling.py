@@ -12,6 +12,7 @@ counts leave out:
 """
 
 import functools
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -159,15 +160,21 @@ def typical(run: Run, mechanism: str, quantity: str, n: int) -> float:
     return median(run.values(mechanism=mechanism, quantity=quantity, n=n))
 
 
-def exponent(run: Run, mechanism: str, quantity: str = "seconds") -> Fit:
+def exponent(run: Run, mechanism: str, quantity: str = "seconds", longest: float = math.inf) -> Fit:
     """The power of n with which a quantity grows, over the ``TAIL`` longest lengths it reached.
+
+    Args:
+        run: what was measured.
+        mechanism: one of ``MECHANISMS``.
+        quantity: what grows.
+        longest: lengths beyond it are left out, to compare with a run that went no further.
 
     Raises:
         ValueError: if fewer than two lengths were measured.
     """
     lengths, values = series(run, mechanism, quantity)
-    longest = sorted(set(lengths))[-TAIL:]
-    tail = [(n, value) for n, value in zip(lengths, values, strict=True) if n in longest]
+    last = sorted({n for n in lengths if n <= longest})[-TAIL:]
+    tail = [(n, value) for n, value in zip(lengths, values, strict=True) if n in last]
     return fit([n for n, _ in tail], [value for _, value in tail])
 
 

@@ -35,7 +35,13 @@ def test_rivals_are_refused(gather):
 
 
 @pytest.mark.parametrize(
-    "attend", [flops.scores_twice, flops.through_an_identity, flops.pairs_of_scores]
+    "attend",
+    [
+        flops.scores_twice,
+        flops.through_an_identity,
+        flops.through_an_identity_row_by_row,
+        flops.pairs_of_scores,
+    ],
 )
 def test_rivals_differ_in_cost_alone(attend):
     """A rival with a wrong result would have been refused by any check."""

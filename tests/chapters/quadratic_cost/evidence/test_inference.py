@@ -15,9 +15,14 @@ F64 = {"dtype": torch.float64}
 
 
 @pytest.fixture
-def layer():
+def layers():
     torch.manual_seed(0)
-    return inference.Layer.draw(inference.ODD, device="cpu")
+    return [inference.Layer.draw(inference.ODD, device="cpu") for _ in range(3)]
+
+
+@pytest.fixture
+def layer(layers):
+    return layers[0]
 
 
 @pytest.fixture
@@ -31,18 +36,19 @@ def heads():
 PROGRAMS = {
     "with a cache": inference.with_a_cache,
     "with a cache of inputs": inference.with_a_cache_of_inputs,
-    "with n² exponentials a row": lambda layer, token: inference.without_a_cache(
-        layer, token, attend=inference.cubic_exponentials
+    "with the last row alone": inference.with_the_last_row_alone,
+    "with n² exponentials a row": lambda layers, token: inference.without_a_cache(
+        layers, token, attend=inference.cubic_exponentials
     ),
 }
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_programs_generate_the_same(layer, program):
+def test_programs_generate_the_same(layers, program):
     """A rival of cost was refused because it computes something else."""
     token = torch.randn(1, inference.ODD["d_model"])
-    expected = torch.cat(list(islice(inference.without_a_cache(layer, token), 6)))
-    found = torch.cat(list(islice(program(layer, token), 6)))
+    expected = torch.cat(list(islice(inference.without_a_cache(layers, token), 6)))
+    found = torch.cat(list(islice(program(layers, token), 6)))
     assert_close(found, expected, rtol=1e-3, atol=1e-3)
     assert (expected[1:] - expected[:-1]).abs().amin(-1).max() > 0, "it stands still"
 
@@ -79,6 +85,8 @@ def test_what_is_read_is_the_same_batch(heads):
     expected = dense.attend(q[..., -1:, :], k, v)
     copied = (inference.kept_for_every_query_head(x, 6) for x in (k, v))
     assert_close(dense.attend(q[..., -1:, :], *copied), expected)
+    for attend in (inference.heads_as_queries, inference.repeated_for_every_query_head):
+        assert_close(attend(q[..., -1:, :], k, v), expected)
     # One prompt, and three sequences that go on in their own ways.
     several = torch.cat([q[..., i : i + 1, :] for i in (5, 6, 7)])
     k, v = (x.expand(3, -1, -1, -1, -1) for x in (k, v))
@@ -91,14 +99,22 @@ def test_sequences_that_take_turns_get_the_same(layer):
     assert_close(inference.one_by_one(layer, x), inference.together(layer, x))
 
 
-def test_a_view_is_read_once():
-    """Keys that a view repeats for three query heads counted three times; views alone counted."""
-    k = torch.ones(2, 5)
+def test_a_view_is_read_once_and_a_copy_as_often_as_it_is_copied():
+    """Keys that a view repeats for three query heads counted three times, or a copy of them once.
+
+    Views and copies alone count nothing, nor do products of other tensors.
+    """
+    k, q = torch.ones(2, 5), torch.ones(3, 5, 1)
     with inference.Read([k]) as read:
-        repeated = k[None].expand(3, 2, 5)
-        repeated + 1
-        torch.ones(2, 5) + 1  # another tensor
-    assert read.count == 10
+        view = k.expand(3, 2, 5)
+        copy = k.repeat(3, 1, 1)
+        assert read.count == 0
+        scores = view @ q
+        assert read.count == 10
+        (2 * copy) @ q
+        assert read.count == 10 + 30
+        torch.softmax(scores, -1).mT @ torch.ones(3, 2, 5)
+    assert read.count == 10 + 30
 
 
 @pytest.mark.parametrize("name", ["GPT-2 XL", "Llama-2 7B", "Llama-3.1 8B"])

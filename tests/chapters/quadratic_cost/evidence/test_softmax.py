@@ -1,6 +1,7 @@
 """The instruments behind the evidence on the softmax: were they blind, everything would hold."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -127,7 +128,14 @@ def test_a_softmax_of_all_differences_is_a_softmax():
         assert torch.allclose(softmax.softmax_of_differences(scores, dim), expected, atol=1e-14)
 
 
-@pytest.mark.parametrize("attend", [softmax.each_score_twice, softmax.under_a_square_mask])
+@pytest.mark.parametrize(
+    "attend",
+    [
+        softmax.each_score_twice,
+        softmax.under_a_square_mask,
+        partial(softmax.after_a_square, dtype=torch.bool),
+    ],
+)
 def test_rivals_in_tiles_are_attention(attend):
     inputs = [x.expand(1, -1, -1) for x in random(300)]
     assert torch.allclose(attend(*inputs), online_softmax.attend(*inputs), atol=1e-12)

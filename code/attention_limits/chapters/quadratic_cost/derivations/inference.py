@@ -135,8 +135,9 @@ def generation() -> Derivation:
             "Without a cache",
             rereading + rest,
             UNCACHED,
-            "The layer runs over the whole prefix for each token, at lengths $1, 2, \\ldots, n$. "
-            "The sum of the squares is a cube.",
+            "If nothing but the tokens is kept, the layer runs over the whole prefix for each of "
+            "them, at lengths $1, 2, \\ldots, n$, though under a causal mask old rows come out as "
+            "before. The sum of the squares is a cube.",
         ),
         Step(
             "Where the cube leads",

@@ -1,13 +1,13 @@
 """Evidence of the page on inference: programs that prefill and decode, counted while they run.
 
-They run one decoder layer of the book's own: four projections, attention with grouped heads, a
+They run decoder layers of the book's own: four projections, attention with grouped heads, a
 gated MLP, residuals.  The vector that comes out at the last position is the next token's.  Rivals
 stand beside the honest programs; their outputs are the same, unless their words say otherwise.
 """
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import silu
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from attention_limits.attention import dense
 from attention_limits.chapters.quadratic_cost.derivations import inference as derivations
@@ -31,6 +31,8 @@ BYTES = torch.bfloat16.itemsize
 SMALL = dict(d_model=64, h=4, g=4, f=128, c=3)
 
 ODD = dict(d_model=60, h=6, g=2, f=78, c=3)  # nothing here is a power of two
+
+LAYERS = 2  # of the model that decodes
 
 LLAMA = SHAPES["Llama-3.1 8B"]
 
@@ -88,37 +90,62 @@ def _unit(x: torch.Tensor) -> torch.Tensor:
 
 
 def without_a_cache(
-    layer: Layer, token: torch.Tensor, attend: Callable[..., torch.Tensor] = dense.attend
+    layers: Sequence[Layer],
+    token: torch.Tensor,
+    attend: Callable[..., torch.Tensor] = dense.attend,
 ) -> Iterator[torch.Tensor]:
-    """For each token the layer runs over everything that was generated before it."""
+    """It keeps the tokens, and for each new one all layers run over all of them again."""
     tokens = token
     while True:
-        mixed = attend(*layer.project(tokens), causal=True)
-        token = layer.finish(tokens, mixed)[-1:]
+        x = tokens
+        for layer in layers:
+            x = layer.finish(x, attend(*layer.project(x), causal=True))
+        yield x[-1:]
+        tokens = torch.cat([tokens, x[-1:]])
+
+
+def with_the_last_row_alone(layers: Sequence[Layer], token: torch.Tensor) -> Iterator[torch.Tensor]:
+    """A rival: it keeps the tokens, too, but in the last layer only the newest one has a query.
+
+    The layers below have to run over all tokens: their outputs are what keys are made of.
+    """
+    tokens, (*below, last) = token, layers
+    while True:
+        x = tokens
+        for layer in below:
+            x = layer.finish(x, dense.attend(*layer.project(x), causal=True))
+        token = _newest(last, x)
         yield token
         tokens = torch.cat([tokens, token])
 
 
 def with_a_cache(
-    layer: Layer, token: torch.Tensor, step: Callable[..., tuple] = dense.step
+    layers: Sequence[Layer], token: torch.Tensor, step: Callable[..., tuple] = dense.step
 ) -> Iterator[torch.Tensor]:
-    """Keys and values are kept, and only the newest token runs through the layer."""
-    cache = None
+    """Keys and values are kept, and only the newest token runs through the layers."""
+    caches = [None for _ in layers]
     while True:
-        mixed, cache = step(cache, *layer.project(token))
-        token = layer.finish(token, mixed)
+        for i, layer in enumerate(layers):
+            mixed, caches[i] = step(caches[i], *layer.project(token))
+            token = layer.finish(token, mixed)
         yield token
 
 
-def with_a_cache_of_inputs(layer: Layer, token: torch.Tensor) -> Iterator[torch.Tensor]:
-    """A rival: it keeps the layer's inputs, and makes their keys and values anew at each step."""
-    inputs = token
+def with_a_cache_of_inputs(layers: Sequence[Layer], token: torch.Tensor) -> Iterator[torch.Tensor]:
+    """A rival: it keeps each layer's inputs, and makes their keys and values anew at each step."""
+    inputs = [token[:0] for _ in layers]
     while True:
-        _, k, v = layer.project(inputs)
-        q, _, _ = layer.project(token)
-        token = layer.finish(token, dense.attend(q, k, v, causal=True))
+        for i, layer in enumerate(layers):
+            inputs[i] = torch.cat([inputs[i], token])
+            token = _newest(layer, inputs[i])
         yield token
-        inputs = torch.cat([inputs, token])
+
+
+def _newest(layer: Layer, x: torch.Tensor) -> torch.Tensor:
+    """What a layer makes of the newest token, from the inputs of all tokens."""
+    _, k, v = layer.project(x)
+    q, _, _ = layer.project(x[-1:])
+    return layer.finish(x[-1:], dense.attend(q, k, v, causal=True))
 
 
 def linear_attention(
@@ -179,45 +206,43 @@ def _first_token(sizes: dict[str, int]) -> torch.Tensor:
 @evidence(
     rivals={
         "a program that keeps keys and values": dict(program=with_a_cache),
-        "linear attention in the layer": dict(attend=linear_attention),
+        "a program that keeps the tokens alone and skips old rows where it can": dict(
+            program=with_the_last_row_alone
+        ),
     }
 )
 def decoding_without_a_cache_is_cubic(
-    program: Program = without_a_cache, longest: int = 20, **options: Callable
+    program: Program = without_a_cache, longest: int = 20
 ) -> Evidence:
-    """FLOPs of a program that decodes without a cache: their third difference.
+    """FLOPs of a program that decodes without a cache: their third difference, for each layer.
 
-    It is constant and not zero for a cubic polynomial, and for nothing else.
+    It is constant and not zero for a cubic polynomial, and for nothing else.  There are two layers:
+    in the first of them, all that a row needs are tokens.
     """
-    layer, token = Layer.draw(SMALL), _first_token(SMALL)
-    totals = _flops(program(layer, token, **options), longest)
+    layers, token = [Layer.draw(SMALL) for _ in range(LAYERS)], _first_token(SMALL)
+    totals = _flops(program(layers, token), longest)
     return Evidence.exactly(
-        [third / SMALL["d_model"] for third in _differences(totals, 3)],
+        [third / (SMALL["d_model"] * LAYERS) for third in _differences(totals, 3)],
         expected=8,
-        unit="× d_model, the third difference",
-        how=f"FlopCounterMode around a loop that generates {longest} tokens",
+        unit="× d_model a layer, the third difference",
+        how=f"FlopCounterMode around a loop that generates {longest} tokens with {LAYERS} layers",
     )
 
 
-@evidence(
-    rivals={
-        "a softmax of n² exponentials a row": dict(attend=cubic_exponentials),
-        "a program that keeps keys and values": dict(program=with_a_cache),
-        "linear attention in the layer": dict(attend=linear_attention),
-    }
-)
+@evidence(rivals={"a softmax of n² exponentials a row": dict(attend=cubic_exponentials)})
 def nothing_in_it_is_more_than_cubic(
-    program: Program = without_a_cache, longest: int = 20, **options: Callable
+    attend: Callable[..., torch.Tensor] = dense.attend, longest: int = 20
 ) -> Evidence:
     """Numbers touched by every operation: the last third difference over the first."""
-    layer, token = Layer.draw(SMALL), _first_token(SMALL)
-    totals = _touched(program(layer, token, **options), longest)
+    layers, token = [Layer.draw(SMALL) for _ in range(LAYERS)], _first_token(SMALL)
+    totals = _touched(without_a_cache(layers, token, attend=attend), longest)
     third = _differences(totals, 3)
     return Evidence.exactly(
-        [last / third[2] if third[2] else 0 for last in third[2:]],
+        [last / third[2] for last in third[2:]],
         expected=1,
         unit="× the third difference at the start",
-        how=f"Touched around a loop that generates {longest} tokens, elementwise work included",
+        how=f"numbers touched in a loop that generates {longest} tokens with {LAYERS} layers, "
+        "elementwise work included",
     )
 
 
@@ -257,7 +282,7 @@ def both_phases_cost_what_the_formulas_say(
     """FLOPs of decoding without and with a cache and of a causal prefill, over the formulas'."""
     layer, token, ratios = Layer.draw(ODD), _first_token(ODD), []
     for formula, program in ((derivations.UNCACHED, uncached), (derivations.CACHED, cached)):
-        ratios.append(_flops(program(layer, token), n)[-1] / formula(n=n, **ODD))
+        ratios.append(_flops(program([layer], token), n)[-1] / formula(n=n, **ODD))
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         prefill(layer, token.expand(n, -1))
     ratios.append(counter.get_total_flops() / _prefill_of_one_layer(n, **ODD))
@@ -413,30 +438,42 @@ def cache_outweighs_the_weights(shape: Shape = LLAMA) -> Evidence:
 
 
 class Read(TorchDispatchMode):
-    """How many numbers operations read from tensors that were there before, such as weights.
+    """How many numbers products read of tensors that were there before, such as weights.
 
-    Each operation counts a number of its arguments once, however often a view repeats it.
+    Each product counts a number of its arguments once, however often a view repeats it.  Copies of
+    these tensors, and whatever else is made of them before a product, count as they do.
     """
 
     def __init__(self, tensors: Iterable[torch.Tensor]):
         super().__init__()
-        self.watched, self.count = {x.untyped_storage()._cdata for x in tensors}, 0
+        self.count = 0
+        # Kept alive, so that no other storage takes the address.
+        self.watched = {x.untyped_storage()._cdata: x for x in tensors}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if not function.is_view:
-            for x in tree_leaves((args, kwargs)):
-                if isinstance(x, torch.Tensor) and x.untyped_storage()._cdata in self.watched:
-                    strides = zip(x.shape, x.stride(), strict=True)
-                    self.count += math.prod(size for size, stride in strides if stride)
-        return function(*args, **(kwargs or {}))
+        result = function(*args, **(kwargs or {}))
+        read = [x for x in tree_leaves((args, kwargs)) if self._is_watched(x)]
+        if function._overloadpacket in flop_registry:
+            for x in read:
+                strides = zip(x.shape, x.stride(), strict=True)
+                self.count += math.prod(size for size, stride in strides if stride)
+        elif read:
+            made = (x for x in tree_leaves(result) if isinstance(x, torch.Tensor))
+            self.watched |= {x.untyped_storage()._cdata: x for x in made}
+        return result
+
+    def _is_watched(self, x: object) -> bool:
+        return isinstance(x, torch.Tensor) and x.untyped_storage()._cdata in self.watched
 
 
 def intensity(work: Callable[[], object], tensors: Iterable[torch.Tensor]) -> float:
     """FLOPs for each byte that is read of these tensors, at two bytes a number."""
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        work()
-    with Read(tensors) as read:
-        work()
+    # Fused kernels are invisible to both meters; the mathematical one is the same products.
+    with sdpa_kernel(SDPBackend.MATH):
+        with FlopCounterMode(display=False) as counter:
+            work()
+        with Read(tensors) as read:
+            work()
     return counter.get_total_flops() / (BYTES * read.count)
 
 
@@ -450,10 +487,24 @@ def kept_for_every_query_head(k: torch.Tensor, h: int) -> torch.Tensor:
     return k.expand(-1, -1, h // k.shape[1], -1, -1).clone()
 
 
+def heads_as_queries(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Attention of one query a head, (S, g, h/g, 1, d): heads of a group meet its keys together."""
+    return dense.attend(q.transpose(-3, -2), k, v).transpose(-3, -2)
+
+
+def repeated_for_every_query_head(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+) -> torch.Tensor:
+    """A rival: a cache that is kept once, and in each step repeated for each query head."""
+    k, v = (x.repeat(1, 1, q.shape[2], 1, 1) for x in (k, v))
+    return dense.attend(q, k, v)
+
+
 def one_prompt_for_all(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     """A rival, right where all sequences are the same: the first one's cache serves the batch."""
-    out = dense.attend(q.transpose(0, -2), k[:1], v[:1])
-    return out.transpose(0, -2)
+    together = q.movedim(0, 1).flatten(1, 2)[None]  # (1, g, S · h/g, 1, d)
+    out = heads_as_queries(together, k[:1], v[:1])[0]
+    return out.unflatten(1, (len(q), -1)).movedim(1, 0)
 
 
 BATCHES = (1, 4, 16)
@@ -461,16 +512,19 @@ BATCHES = (1, 4, 16)
 
 @evidence(
     rivals={
-        "a cache for every query head": dict(keep=kept_for_every_query_head),
+        "a cache for every query head": dict(keep=kept_for_every_query_head, attend=dense.attend),
+        "a cache that each step repeats for every query head": dict(
+            attend=repeated_for_every_query_head
+        ),
         "a batch that shares one prompt": dict(attend=one_prompt_for_all),
     }
 )
 def no_batch_shares_a_cache(
     keep: Callable[[torch.Tensor, int], torch.Tensor] = kept_once,
-    attend: Callable[..., torch.Tensor] = dense.attend,
+    attend: Callable[..., torch.Tensor] = heads_as_queries,
     n: int = 32,
 ) -> Evidence:
-    """FLOPs of attention for each byte of the cache that one step of decoding reads."""
+    """FLOPs of attention for each byte of the cache that products read in one step of decoding."""
     h, g, d = LLAMA.h, LLAMA.g, LLAMA.d_model // LLAMA.h
     ratios = []
     for batch in BATCHES:
@@ -480,8 +534,9 @@ def no_batch_shares_a_cache(
     return Evidence.exactly(
         ratios,
         expected=2 * h / (g * BYTES),
-        unit="FLOPs a byte",
-        how=f"FlopCounterMode and numbers read, heads of {LLAMA.name}, batches of 1, 4 and 16",
+        unit="FLOP/byte",
+        how=f"FlopCounterMode and numbers that products read, heads of {LLAMA.name}, "
+        "batches of 1, 4 and 16",
     )
 
 
@@ -513,5 +568,6 @@ def a_batch_shares_the_weights(
         ratios,
         expected=1,
         unit="× 2S/b",
-        how="FlopCounterMode and numbers read, one layer, batches of S = 1, 4 and 16 sequences",
+        how="FlopCounterMode and numbers that products read, one layer, "
+        "batches of S = 1, 4 and 16 sequences",
     )

@@ -116,7 +116,7 @@ def small_scores_make_a_matrix_of_low_rank(beta: float = SMALL) -> Evidence:
         expected=D + 2,
         tolerance=0,
         unit="dimensions",
-        how=f"singular values, error 1 %, d = {D}, scores up to {beta:g}, the most at n = "
+        how=f"singular values, error 1%, d = {D}, scores up to {beta:g}, the most at n = "
         f"{', '.join(map(str, sizes))} and {SEEDS - 2} seeds",
         relation="<",
     )
@@ -144,7 +144,7 @@ def each_its_own_key(seed: int) -> np.ndarray:
 def large_scores_are_neither_thin_nor_sparse(
     draw: Callable[[int], np.ndarray] = drawn,
 ) -> Evidence:
-    """How much of the weights is needed to come within 1 %, as a thin or as a sparse matrix.
+    """How much of the weights is needed to come within 1%, as a thin or as a sparse matrix.
 
     The rank over n, or the entries that are kept over n², whichever is less.
     """
@@ -156,7 +156,7 @@ def large_scores_are_neither_thin_nor_sparse(
         expected=1 / 2,
         tolerance=max(needed) - min(needed),
         unit="of all dimensions, or of all entries",
-        how=f"singular values and largest entries, error 1 %, n = {N}, d = {D}, scores up to "
+        how=f"singular values and largest entries, error 1%, n = {N}, d = {D}, scores up to "
         f"{LARGE:g}; the least of {len(needed)} seeds, margin: their range",
         relation=">",
     )

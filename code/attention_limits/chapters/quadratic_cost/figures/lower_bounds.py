@@ -34,7 +34,7 @@ def cheap_is_blunt(seeds: int = 5) -> style.Figure:
         axes.plot(sizes, np.median(values, axis=0), color=colour, ls=dash)
         axes.fill_between(sizes, values.min(0), values.max(0), color=colour, alpha=0.25, lw=0)
         axes.set_xscale("log")
-    upper.set(ylabel="needed for 1 %", ylim=(0, 1.05))
+    upper.set(ylabel="share for an error of 1%", ylim=(0, 1.05))
     upper.yaxis.set_major_formatter(PercentFormatter(1))
     lower.yaxis.set_major_formatter(PercentFormatter(1))
     lower.set(ylabel="largest weight", ylim=(0, 1.05), xlabel="largest score in size, β")
@@ -51,6 +51,6 @@ def cheap_is_blunt(seeds: int = 5) -> style.Figure:
         "to a few per cent where scores are largest. Below, the largest weight of a query rises "
         "from almost nothing to more than one half, below a dashed bound.",
         caption=f"Weights of {N} random queries and keys of width {D}. Above: the rank, or the "
-        "number of entries, that comes within 1 % of them. Below: the mean largest weight of a "
+        "number of entries, that comes within 1% of them. Below: the mean largest weight of a "
         f"query. Lines are medians of {seeds} seeds, bands their range.",
     )

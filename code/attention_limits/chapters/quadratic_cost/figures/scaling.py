@@ -104,5 +104,5 @@ def _conventions(run: Run) -> str:
     return (
         f"{heads} head{'' if heads == 1 else 's'} of width {run.config['d']}, float32"
         f"{', causal' if run.config['causal'] else ''}. Exponents are fitted to the "
-        f"{scaling.TAIL} longest lengths of each line; ± is half of a 95 % interval."
+        f"{scaling.TAIL} longest lengths of each line; ± is half of a 95% interval."
     )
