@@ -74,7 +74,14 @@ def test_a_rival_program_is_attention(attend):
         assert torch.allclose(expected, other, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("run", [backward.checkpointed, backward.checkpointed_attention])
+@pytest.mark.parametrize(
+    "run",
+    [
+        backward.checkpointed,
+        backward.checkpointed_attention,
+        partial(backward.square_for_a_moment, dtype=torch.bool),
+    ],
+)
 def test_a_checkpointed_layer_is_the_same_layer(run):
     layer, x = backward.encoder_layer(16, 2, 32).double(), drawn(1, 20, 16)
     found = []
