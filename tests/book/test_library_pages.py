@@ -26,7 +26,7 @@ PAGES = {path: path.read_text(encoding="utf-8") for path in pages("library").val
 CHAPTERS = pages("chapters")
 # What each chapter is called, and where a page of the library finds it.
 WRITTEN = {
-    path.read_text(encoding="utf-8").partition("\n# ")[2].partition("\n")[0]: f"../{name}.html"
+    re.search("^# (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)[1]: f"../{name}.html"
     for name, path in CHAPTERS.items()
 }
 PLACES = {name: path.stem for path, text in PAGES.items() for _, name in DIRECTIVE.findall(text)}

@@ -20,11 +20,12 @@ from attention_limits.symbols import (
 
 # What is left of a gradient after Δ steps.  A chart has no room for less than 1e-8, about what
 # a float32 can still add to one, nor for more than 1e8.
-_LEAST, _MOST = sp.Float("1e-8"), sp.Float("1e8")
+_LEAST, _MOST = -8 * sp.log(10), 8 * sp.log(10)
 
 
 def _shown(factor: sp.Expr, name: str) -> Formula:
-    return Formula(sp.Min(_MOST, sp.Max(_LEAST, factor**back)), "", name)
+    # The logarithm is cut, since the power itself may be more than a float can hold.
+    return Formula(sp.exp(sp.Min(_MOST, sp.Max(_LEAST, back * sp.log(factor)))), "", name)
 
 
 _TANH = w_h * tanh_slope
