@@ -415,7 +415,7 @@ def _against(
 def _table(
     head: str, traces: Sequence[Trace], sliders: Sequence[Slider], rows: Sequence[int]
 ) -> dict[str, list[str]]:
-    """Some rows of columns that hang on one index, with every slider where it starts."""
+    """Some rows of columns that depend on one index, with every slider where it starts."""
     start = {slider.symbol.name: slider.start for slider in sliders}
     table = {head: [str(row) for row in rows]}
     for trace in traces:

@@ -17,7 +17,7 @@ def test_one_seed_draws_one_network():
 
 
 def test_gain_and_strength_are_what_they_are_called():
-    """Where chaos begins hangs on both, so a factor here would move every verdict."""
+    """Where chaos begins depends on both, so a factor here would move every verdict."""
     x, w_x, w_h, bias = recurrence.network(0, n=4000, d=64, gain=3, strength=0.5)
     assert x.std().item() == pytest.approx(0.5, rel=0.02)
     assert w_x.std().item() * 8 == pytest.approx(1, rel=0.05)

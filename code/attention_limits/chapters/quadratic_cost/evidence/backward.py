@@ -80,6 +80,18 @@ def furthest(ratios: list[float], expected: float) -> float:
     return max(ratios, key=lambda ratio: abs(ratio - expected))
 
 
+def _doubling(counts: list[int], *, expected: float, tolerance: float, how: str) -> Evidence:
+    """By how much counts at lengths that double grow each time: the growth furthest from it."""
+    ratios = [later / earlier for earlier, later in pairwise(counts)]
+    return Evidence(
+        value=furthest(ratios, expected),
+        expected=expected,
+        tolerance=tolerance,
+        unit="× for each doubling",
+        how=f"{how}; the furthest of {len(ratios)}",
+    )
+
+
 # --- rivals: gradients right, cost wrong ----------------------------------------------------------
 
 
@@ -199,13 +211,11 @@ def backward_is_twice_forward(attend: Attend = keeping_weights) -> Evidence:
 def backward_quadruples_when_n_doubles(attend: Attend = keeping_weights) -> Evidence:
     """All work of the backward pass at 2n over that at n: four, where a cubic cost needs eight."""
     counts = [work(attend, 2**power).backward for power in range(8, 13)]
-    return Evidence(
-        value=furthest([later / earlier for earlier, later in pairwise(counts)], 4),
+    return _doubling(
+        counts,
         expected=4,
         tolerance=0.05,
-        unit="× for each doubling",
-        how=f"FLOPs of products + numbers touched, n = {2**8} to {2**12:,}, d = 64; "
-        "the furthest of 4",
+        how=f"FLOPs of products + numbers touched, n = {2**8} to {2**12:,}, d = 64",
     )
 
 
@@ -215,13 +225,11 @@ def backward_quadruples_when_n_doubles(attend: Attend = keeping_weights) -> Evid
 def memory_of_the_backward_pass_quadruples(attend: Attend = keeping_weights) -> Evidence:
     """The most bytes alive at once in the backward pass, at 2n over n: no n Jacobians of n²."""
     peaks = [work(attend, 2**power).peak for power in range(10, 15)]
-    return Evidence(
-        value=furthest([later / earlier for earlier, later in pairwise(peaks)], 4),
+    return _doubling(
+        peaks,
         expected=4,
         tolerance=0.1,
-        unit="× for each doubling",
-        how=f"peak memory of the backward pass, n = {2**10:,} to {2**14:,}, d = 64; "
-        "the furthest of 4",
+        how=f"peak memory of the backward pass, n = {2**10:,} to {2**14:,}, d = 64",
     )
 
 
@@ -280,13 +288,11 @@ def jacobians_are_cubic(back: Callable[[Tensor, Tensor], Tensor] = through_jacob
         with FlopCounterMode(display=False) as products, Touched() as touched:
             back(scores, u)
         counts.append(products.get_total_flops() + touched.count)
-    return Evidence(
-        value=furthest([later / earlier for earlier, later in pairwise(counts)], 8),
+    return _doubling(
+        counts,
         expected=8,
         tolerance=0.2,
-        unit="× for each doubling",
-        how=f"FLOPs of products + numbers touched, vmap of jacrev, n = {2**5} to {2**9}; "
-        "the furthest of 4",
+        how=f"FLOPs of products + numbers touched, vmap of jacrev, n = {2**5} to {2**9}",
     )
 
 
@@ -450,13 +456,12 @@ def memory_of_training_doubles_in_tiles(
     """
     with FakeTensorMode():
         peaks = [training_step(2**p, kernel=kernel, run=run)[-1] for p in range(12, 16)]
-    return Evidence(
-        value=furthest([later / earlier for earlier, later in pairwise(peaks)], 2),
+    return _doubling(
+        peaks,
         expected=2,
         tolerance=0.01,
-        unit="× for each doubling",
         how="peak memory of nn.TransformerEncoderLayer forward and backward, FlashAttention's "
-        f"kernel, n = {2**12:,} to {2**15:,}, width 64, 4 heads; the furthest of 3",
+        f"kernel, n = {2**12:,} to {2**15:,}, width 64, 4 heads",
     )
 
 

@@ -205,13 +205,18 @@ def one_key_with_a_temporary(chip, tile, key, value, top, total, mix):
     return higher
 
 
-def tiled(q, k, v, chip: Chip, rows: int, step=one_key) -> torch.Tensor:
-    """Attention on (n, d), ``rows`` queries on the chip at a time, while keys pass one by one."""
+def _in_tiles(one_tile, q, k, v, chip: Chip, rows: int) -> torch.Tensor:
+    """Attention on (n, d), a tile of ``rows`` queries after the other."""
     out = torch.empty_like(q)
     with chip:
         for queries, target in zip(q.split(rows), out.split(rows), strict=True):
-            _one_tile(chip, queries, k, v, target, step)
+            one_tile(chip, queries, k, v, target)
     return out
+
+
+def tiled(q, k, v, chip: Chip, rows: int, step=one_key) -> torch.Tensor:
+    """Attention on (n, d), ``rows`` queries on the chip at a time, while keys pass one by one."""
+    return _in_tiles(functools.partial(_one_tile, step=step), q, k, v, chip, rows)
 
 
 def _one_tile(chip, queries, k, v, target, step):
@@ -225,11 +230,7 @@ def _one_tile(chip, queries, k, v, target, step):
 
 def reloading(q, k, v, chip: Chip, rows: int) -> torch.Tensor:
     """Tiles that leave their queries in memory, and load them again for every key."""
-    out = torch.empty_like(q)
-    with chip:
-        for queries, target in zip(q.split(rows), out.split(rows), strict=True):
-            _one_tile_anew(chip, queries, k, v, target)
-    return out
+    return _in_tiles(_one_tile_anew, q, k, v, chip, rows)
 
 
 def _one_tile_anew(chip, queries, k, v, target):
@@ -245,11 +246,7 @@ def _one_tile_anew(chip, queries, k, v, target):
 
 def two_passes(q, k, v, chip: Chip, rows: int) -> torch.Tensor:
     """Tiles whose softmax reads all keys for the maxima and sums, and again for the weights."""
-    out = torch.empty_like(q)
-    with chip:
-        for queries, target in zip(q.split(rows), out.split(rows), strict=True):
-            _one_tile_twice(chip, queries, k, v, target)
-    return out
+    return _in_tiles(_one_tile_twice, q, k, v, chip, rows)
 
 
 def _one_tile_twice(chip, queries, k, v, target):
@@ -271,11 +268,7 @@ def _maximum_and_sum(score, top, total):
 
 def without_softmax(q, k, v, chip: Chip, rows: int) -> torch.Tensor:
     """The two products alone, (QKᵀ/√d) V, in tiles."""
-    out = torch.empty_like(q)
-    with chip:
-        for queries, target in zip(q.split(rows), out.split(rows), strict=True):
-            _one_bare_tile(chip, queries, k, v, target)
-    return out
+    return _in_tiles(_one_bare_tile, q, k, v, chip, rows)
 
 
 def _one_bare_tile(chip, queries, k, v, target):
