@@ -285,6 +285,7 @@ def explore(
     rule: Formula | None = None,
     rule_label: str = "right",
     names_at: Sequence[tuple[float, str]] = (),
+    colours: Sequence[str] = style.PALETTE,
     readouts: Sequence[Readout] = (),
     presets: Mapping[str, Mapping[sp.Symbol, float]] | None = None,
 ) -> Explorable:
@@ -303,6 +304,7 @@ def explore(
             the curves are not.
         names_at: where the name of each line stands: how far along the axis, from 0 to 1, and on
             which side of the line there, "above", "below" or "left".
+        colours: those of the lines, in turn; for what has a colour in other figures.
 
     Raises:
         ValueError: naming ``over``, ``sliders`` or ``log`` where they do not fit the formulas.
@@ -330,7 +332,11 @@ def explore(
         chart = _along(x, over, "x" in log).encode(axis, height)
         lines = len(traces)
         place = _name_place(number, lines, names_at) if lines > 1 else None
-        layers += _labelled_line(chart, trace, number, sliders, place)
+        look = {
+            "color": colours[number % len(colours)],
+            "strokeDash": style.DASHES[number % len(style.DASHES)],
+        }
+        layers += _labelled_line(chart, trace, look, sliders, place)
     if rule is not None:
         layers += _rule(rule, over, axis, sliders, rule_label)
     return Explorable(
@@ -396,15 +402,13 @@ def _name_place(
 def _labelled_line(
     chart: alt.Chart,
     trace: Trace,
-    number: int,
+    look: Mapping[str, Any],
     sliders: Sequence[Slider],
     place: tuple[float, str] | None,
 ) -> list[alt.Chart]:
     """A line, and its name at ``place`` if it is one of several."""
     chart = with_transforms(chart, trace.transforms(sliders))
-    colour = style.PALETTE[number % len(style.PALETTE)]
-    dash = style.DASHES[number % len(style.DASHES)]
-    line = chart.mark_line(color=colour, strokeDash=dash)
+    line = chart.mark_line(**look)
     if place is None:
         return [line]
     along, side = place

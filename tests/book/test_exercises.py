@@ -91,6 +91,7 @@ FAULTS = {
     # what is wrong: (what is replaced, by what, what the message says)
     "no label": (":label: why\n", "", "label"),
     "a level of its own": (":level: standard", ":level: hard", "'half' needs a :level: .*'hard'"),
+    "no level": (":level: standard\n", "", "'half' needs a :level: .*got ''"),
     "no points": (":points: 2\n", "", "'why' needs :points:"),
     "no minutes": (":minutes: 10", ":minutes: some", "'why' needs :minutes: .*'some'"),
     "no solution": ("```{solution} why\nBecause.\n```\n", "", "'why' has no solution"),

@@ -197,8 +197,8 @@ def backward_is_twice_forward(attend: Attend = keeping_weights) -> Evidence:
         expected=2,
         tolerance=0.05,
         unit="× forward",
-        how="FLOPs of products + numbers touched, PyTorch's attention with its weights kept, "
-        "n = 256 and 512, d = 64 and 128; the furthest of 4",
+        how="FLOPs of products + numbers read and written, PyTorch's attention with its weights "
+        "kept, n = 256 and 512, d = 64 and 128; the furthest of 4",
     )
 
 
@@ -215,7 +215,7 @@ def backward_quadruples_when_n_doubles(attend: Attend = keeping_weights) -> Evid
         counts,
         expected=4,
         tolerance=0.05,
-        how=f"FLOPs of products + numbers touched, n = {2**8} to {2**12:,}, d = 64",
+        how=f"FLOPs of products + numbers read and written, n = {2**8} to {2**12:,}, d = 64",
     )
 
 
@@ -250,7 +250,8 @@ def softmax_keeps_its_output_alone(softmax: Softmax = torch.softmax) -> Evidence
         counts,
         expected=1,
         unit="kept for each weight",
-        how="saved_tensors_hooks around torch.softmax, n = 16, 97 and 512",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks) of "
+        "torch.softmax, n = 16, 97 and 512",
     )
 
 
@@ -271,8 +272,8 @@ def recomputing_takes_a_fifth_product(attend: Attend = online_softmax.attend) ->
         expected=2.5,
         tolerance=0.05,
         unit="× forward",
-        how="FLOPs of products + numbers touched around online_softmax, n = 256 and 512, "
-        "d = 64 and 128; the furthest of 3",
+        how="FLOPs of products + numbers read and written, attention in tiles (online_softmax), "
+        "n = 256 and 512, d = 64 and 128; the furthest of 3",
     )
 
 
@@ -292,7 +293,7 @@ def jacobians_are_cubic(back: Callable[[Tensor, Tensor], Tensor] = through_jacob
         counts,
         expected=8,
         tolerance=0.2,
-        how=f"FLOPs of products + numbers touched, vmap of jacrev, n = {2**5} to {2**9}",
+        how=f"FLOPs of products + numbers read and written, vmap of jacrev, n = {2**5} to {2**9}",
     )
 
 
@@ -385,7 +386,8 @@ def a_layer_keeps_its_weights(
         found,
         expected=1,
         unit="× the formula",
-        how="saved_tensors_hooks around nn.TransformerEncoderLayer, 3 shapes, n = 64 to 256",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks) of its own "
+        "layer, nn.TransformerEncoderLayer, 3 shapes, n = 64 to 256",
     )
 
 
@@ -408,7 +410,8 @@ def in_tiles_a_layer_keeps_a_line(
         found,
         expected=1,
         unit="× the formula",
-        how="saved_tensors_hooks around nn.TransformerEncoderLayer, 3 shapes, n = 64 to 256",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks) of its own "
+        "layer, nn.TransformerEncoderLayer, 3 shapes, n = 64 to 256",
     )
 
 
@@ -477,7 +480,8 @@ def a_checkpoint_keeps_the_input_alone(run: Run = checkpointed) -> Evidence:
         [kept(*shape, kernel=IN_TILES, run=run) / (shape[0] * shape[1]) for shape in SHAPES],
         expected=1,
         unit="kept for each number of the input",
-        how="saved_tensors_hooks around torch.utils.checkpoint, 3 shapes, n = 64 to 256",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks) of a layer in "
+        "torch.utils.checkpoint, 3 shapes, n = 64 to 256",
     )
 
 
@@ -494,5 +498,6 @@ def a_checkpoint_costs_a_fourth_forward_pass(run: Run = checkpointed) -> Evidenc
         [both / forward for forward, both, _ in steps],
         expected=4,
         unit="× forward",
-        how="FlopCounterMode around nn.TransformerEncoderLayer, n = 64, 97 and 256",
+        how="FLOPs that PyTorch counts (FlopCounterMode) in its own layer, "
+        "nn.TransformerEncoderLayer, n = 64, 97 and 256",
     )

@@ -191,7 +191,7 @@ def open_gates_keep_a_gradient_over_ten_thousand_steps(
         value=found.min(),
         expected=math.log(recurrence.FLOAT32_KEEPS),
         tolerance=found.max() - found.min(),
-        unit="in ln |∂s_n/∂s_0|",
+        unit="in the logarithm of the gradient",
         how=f"n = {n:,} steps run, LSTM of {D} cells, gain 1, biases ln n and −ln n, no "
         f"training; the least of {len(found)} networks, ± their range; expected: ln 2⁻²⁴",
         relation=">",

@@ -225,7 +225,8 @@ def decoding_without_a_cache_is_cubic(
         [third / (SMALL["d_model"] * LAYERS) for third in _differences(totals, 3)],
         expected=8,
         unit="× d_model a layer, the third difference",
-        how=f"FlopCounterMode around a loop that generates {longest} tokens with {LAYERS} layers",
+        how="FLOPs that PyTorch counts (FlopCounterMode) in a loop that generates "
+        f"{longest} tokens with {LAYERS} layers",
     )
 
 
@@ -241,8 +242,8 @@ def nothing_in_it_is_more_than_cubic(
         [last / third[2] for last in third[2:]],
         expected=1,
         unit="× the third difference at the start",
-        how=f"numbers touched in a loop that generates {longest} tokens with {LAYERS} layers, "
-        "elementwise work included",
+        how="numbers that operations read and write in a loop that generates "
+        f"{longest} tokens with {LAYERS} layers, elementwise work included",
     )
 
 
@@ -290,7 +291,8 @@ def both_phases_cost_what_the_formulas_say(
         ratios,
         expected=1,
         unit="× the formula",
-        how=f"FlopCounterMode, one layer, {n} tokens read, and generated with and without a cache",
+        how=f"FLOPs that PyTorch counts (FlopCounterMode), one layer, {n} tokens read, and "
+        "generated with and without a cache",
     )
 
 
@@ -329,7 +331,8 @@ def prefill_is_mostly_the_square(
         expected=0.5,
         tolerance=0,
         unit="of a layer's FLOPs in prefill",
-        how=f"FlopCounterMode, a layer of {shape.name}, {shape.trained} tokens in {chunks} chunks",
+        how=f"FLOPs that PyTorch counts (FlopCounterMode), a layer of {shape.name}, "
+        f"{shape.trained} tokens in {chunks} chunks",
         relation=">",
     )
 
@@ -411,7 +414,7 @@ def cache_grows_as_the_formula_says(
         ratios,
         expected=1,
         unit="× the formula",
-        how=f"storages alive in streams of {len(STREAMED)} models, {prompt} + {steps} tokens",
+        how=f"memory held by streams of {len(STREAMED)} models, {prompt} + {steps} tokens",
     )
 
 
@@ -429,7 +432,7 @@ def cache_outweighs_the_weights(shape: Shape = LLAMA) -> Evidence:
         expected=1,
         tolerance=0,
         unit="× the weights",
-        how=f"storages alive in a stream of {shape.trained} tokens, {shape.name}, bfloat16",
+        how=f"memory held by a stream of {shape.trained} tokens, {shape.name}, bfloat16",
         relation=">",
     )
 
@@ -535,8 +538,8 @@ def no_batch_shares_a_cache(
         ratios,
         expected=2 * h / (g * BYTES),
         unit="FLOP/byte",
-        how=f"FlopCounterMode and numbers that products read, heads of {LLAMA.name}, "
-        "batches of 1, 4 and 16",
+        how="FLOPs that PyTorch counts (FlopCounterMode) and numbers that products read, "
+        f"heads of {LLAMA.name}, batches of 1, 4 and 16",
     )
 
 
@@ -568,6 +571,6 @@ def a_batch_shares_the_weights(
         ratios,
         expected=1,
         unit="× 2S/b",
-        how="FlopCounterMode and numbers that products read, one layer, "
-        "batches of S = 1, 4 and 16 sequences",
+        how="FLOPs that PyTorch counts (FlopCounterMode) and numbers that products read, "
+        "one layer, batches of S = 1, 4 and 16 sequences",
     )

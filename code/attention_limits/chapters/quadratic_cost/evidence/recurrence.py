@@ -100,8 +100,8 @@ def the_work_doubles_when_n_doubles(apply: Callable = recurrent.apply) -> Eviden
         (added[1:] / added[:-1]).ravel(),
         expected=2,
         unit="× for each doubling",
-        how=f"FlopCounterMode and numbers touched by all operations, n = {2**3} to {2**6}, "
-        "forward and backward",
+        how="FLOPs that PyTorch counts (FlopCounterMode) and numbers that all operations read and "
+        f"write, n = {2**3} to {2**6}, forward and backward",
     )
 
 
@@ -119,7 +119,8 @@ def bptt_keeps_the_same_for_every_step(
         [later - earlier for earlier, later in pairwise(kept)],
         expected=2 * d,
         unit="numbers kept for one more step",
-        how=f"saved_tensors_hooks, every length from 2 to {longest}, d = {d}",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks), "
+        f"every length from 2 to {longest}, d = {d}",
     )
 
 
@@ -189,7 +190,7 @@ def _rate(gain: float, strength: float, relation: str) -> Evidence:
         value=found.mean(),
         expected=0,
         tolerance=np.ptp(found),
-        unit="in ln |∂h_n/∂h_{n−Δ}| for each step",
+        unit="for each step, in the logarithm of the gradient",
         how=f"fitted over 200 steps, d = 64, gain {gain:g}, inputs of strength {strength:g}; the "
         f"mean of {len(found)} networks, ± their range",
         relation=relation,
@@ -541,7 +542,7 @@ def a_latch_loses_its_gradient(make: Callable[..., Network] = latch) -> Evidence
         value=max(found),
         expected=math.log(FLOAT32_KEEPS),
         tolerance=np.ptp(found),
-        unit="in ln |∂h_n/∂h_0|",
+        unit="in the logarithm of the gradient",
         how=f"h ← tanh(2h + x), n = 1024, noise of strength 0.1; the largest of {len(found)} runs, "
         "± their range; expected: ln 2⁻²⁴",
         relation="<",

@@ -78,7 +78,8 @@ def tiles_save_no_flops(attend: Attention = online_softmax.attend) -> Evidence:
         shares,
         expected=1,
         unit="× 4n²d",
-        how="FlopCounterMode on online softmax in tiles of 128, n = 256, 300 and 512",
+        how="FLOPs that PyTorch counts (FlopCounterMode) in an online softmax in "
+        "tiles of 128, n = 256, 300 and 512",
     )
 
 

@@ -59,6 +59,7 @@ def jacobians() -> Explorable:
         log="xy",
         y_title="FLOPs of one head, backward",
         rule=JACOBIANS_LEAD,
+        colours=(style.VERMILLION, style.BLUE),  # blue is attention as it is, here and below
         readouts=[Readout("Jacobians outweigh products past", JACOBIANS_LEAD)],
     )
 
