@@ -28,7 +28,7 @@ def power_of_ten(text: str) -> str:
 
 
 def in_words(text: str) -> str:
-    """The same for the numbers in a sentence: long integers, years of dates aside; powers of ten."""
+    """The same for the numbers in a sentence, but for the years of dates."""
 
     def in_groups(found: re.Match) -> str:
         month, number = found.groups()
