@@ -1,8 +1,10 @@
 """How the book writes numbers: 131,072 and 1.6 · 10²¹ and −0.5, wherever a program writes them."""
 
+import calendar
 import math
 import re
 
+_MONTH = "|".join(calendar.month_name[1:])
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -26,8 +28,13 @@ def power_of_ten(text: str) -> str:
 
 
 def in_words(text: str) -> str:
-    """The same for the numbers in a sentence: long integers, and powers of ten."""
-    grouped = re.sub(r"(?<![\w.,])\d{4,}(?!\w|[.,]\d)", lambda n: f"{int(n[0]):,}", text)
+    """The same for the numbers in a sentence, but for the years of dates."""
+
+    def in_groups(found: re.Match) -> str:
+        month, number = found.groups()
+        return found[0] if month else f"{int(number):,}"
+
+    grouped = re.sub(rf"((?:{_MONTH}) )?(?<![\w.,])(\d{{4,}})(?!\w|[.,]\d)", in_groups, text)
     return re.sub(r"(?<![\w.,])\d(?:\.\d+)?e-?\d+\b", lambda n: power_of_ten(n[0]), grouped)
 
 
