@@ -95,7 +95,7 @@ batch = _count("batch", "batch", "sequences", "S")
 weights = _count("weights", "weights of all layers", tex="P")
 table = _count("table", "weights of one embedding table", tex="T")
 kappa = _count("kappa", "numbers that a token leaves in the cache", tex=r"\kappa")
-weight_bytes = _count("b_w", "bytes a weight", "bytes", r"b_\text{w}")
+weight_bytes = _count("b_w", "bytes a weight", tex=r"b_\text{w}")
 experts = _count("experts", "experts in a layer", tex="E")
 chosen = _count("chosen", "experts that a token visits", tex="k")
 routed = _symbol(
@@ -110,14 +110,16 @@ S_star = _symbol("S_star", "batch that computes as long as it reads", tex="S^*",
 S_n = _symbol("S_n", "the same, with n tokens of cache", tex="S^*_n", real=True)
 n_last = _symbol("n_last", "context that no batch is enough for", tex=r"n_\text{last}", real=True)
 model = _count("model", "model")  # which of a list
-accelerator = _count("accelerator", "accelerators")  # likewise: so many, of such a kind
+accelerator = _count(
+    "accelerator", "number and kind of accelerator"
+)  # likewise: so many, of such a kind
 
 _section("Ratios of sizes")  # a slider moves them more usefully than the sizes they come from
 group = _count("r", "query heads per key-value head")
 expansion = _symbol("rho", "MLP width over model width", tex=r"\rho", positive=True)
-mlp = _symbol("mlp", "MLP weights over squared model width", tex=r"\rho_\text{MLP}", positive=True)
+mlp = _symbol("MLP", "MLP weights over squared model width", tex=r"\rho_\text{MLP}", positive=True)
 spread = _symbol("zeta", "width of all heads over model width", tex=r"\zeta", positive=True)
-mask = _count("mask", "pairs of tokens")  # 1: all of them, 2: the half that a causal mask leaves
+mask = _count("mask", "causal mask")  # 1: all pairs are computed, 2: the half that it leaves
 
 _section("Indices")
 i = _symbol("i", "position of the query", integer=True, nonnegative=True)

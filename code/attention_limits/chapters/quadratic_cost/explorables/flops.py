@@ -61,7 +61,7 @@ def attention_share() -> Explorable:
             Slider.between(spread, 0.5, 2, 1, steps=15),
             Slider(group, (1, 2, 4, 8, 16), 4),
             Slider.between(mlp, 2, 24, 10.5, steps=44, also=stops[mlp]),
-            Slider(mask, (1, 2), 1, names=("all", "the causal half")),
+            Slider(mask, (1, 2), 1, names=("no: all pairs", "yes: half of them")),
         ],
         name="attention-share",
         title="What share of a layer is attention?",

@@ -211,10 +211,10 @@ def seconds() -> Explorable:
         title="Prefill and decoding: how long, at least, and what binds?",
         caption="Each phase takes at least as long as the longer of its two bars, which is marked. "
         f"A prompt is read, and {ANSWER} tokens are decoded. Blue is attention and its cache, grey "
-        "the weights and their products. Several accelerators share each layer; what they send "
-        "each other is left out. Which phase gains from weights of one byte? Then choose the chat, "
-        "and raise its batch until the cache binds. At last, choose DeepSeek-V3 and double its "
-        "accelerators: which of the four bars does not shrink?",
+        "the weights and their products. Accelerators share each layer, and what they send each "
+        "other is left out. Which phase gains from weights of one byte? Then choose the chat, and "
+        "raise its batch until the cache binds. Last, double the accelerators of DeepSeek-V3's "
+        "many chats: which of the longest bar's two parts does not shrink?",
         alt="Four horizontal bars in seconds, each of a grey and a blue part: what prefill "
         "computes and moves, and what decoding computes and moves. The longer bar of each pair is "
         "marked, and a fifth row says whether weights and cache fit in memory. At the start, "
@@ -251,7 +251,6 @@ def seconds() -> Explorable:
                 formula(derivations.CACHE_READ.expr / derivations.DECODING_BYTES.expr),
                 ".0%",
             ),
-            Readout("memory in use on each", Formula(resident.expr / 10**9, "GB")),
         ],
         presets={
             label: dict(zip(SETTING, values, strict=True)) for label, values in PRESETS.items()
