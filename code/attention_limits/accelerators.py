@@ -44,7 +44,7 @@ ACCELERATORS = {
             80e9,
             2022,
             "SXM5, 80 GB: archive-lib.hpctech.co.jp/gpuproduct/nvidia-h100.html, where 1979 "
-            "TFLOP/s are sparse",
+            "TFLOP/s are sparse; products of FP8 numbers are twice as fast",
         ),
         Accelerator(
             "B200",

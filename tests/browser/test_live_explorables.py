@@ -310,7 +310,9 @@ def test_no_control_is_dead(live):
             live.move(far)
             before = everything()
             if signal := control.get_attribute("data-signal"):
-                live.call("move", signal, len(live.sliders[signal].values) - 1)
+                last = len(live.sliders[signal].values) - 1
+                # Of two stops, it may stand at the last already.
+                live.call("move", signal, last if far[signal] != last else 0)
             else:
                 control.click()
             assert everything() != before, control.evaluate("e => e.outerHTML")
