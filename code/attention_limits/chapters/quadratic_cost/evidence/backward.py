@@ -65,12 +65,12 @@ def by_products_with_vectors(scores: Tensor, u: Tensor) -> Tensor:
     return torch.func.vjp(lambda s: torch.softmax(s, -1), scores)[1](u)[0]
 
 
-def _tiled_forward(q: torch.Size, *_: Any, **__: Any) -> int:
+def _tiled_forward(q: torch.Size, *_: Any, **__: Any) -> float:
     batch, heads, n, d = q
     return batch * heads * FORWARD(n=n, d=d)
 
 
-def _tiled_backward(u: torch.Size, q: torch.Size, *_: Any, **__: Any) -> int:
+def _tiled_backward(u: torch.Size, q: torch.Size, *_: Any, **__: Any) -> float:
     batch, heads, n, d = q
     return batch * heads * RECOMPUTED(n=n, d=d)
 
