@@ -167,7 +167,10 @@ def test_evidence_that_does_not_hold_fails_every_build(book):
     ("piece", "complaint"),
     [
         ("lonely", "it names no rival: give it @evidence"),
-        ("gullible", "a rival passes as well: it would have given 4 apples (expected 4) for a bask"),
+        (
+            "gullible",
+            "a rival passes as well: it would have given 4 apples (expected 4) for a bask",
+        ),
     ],
 )
 def test_evidence_that_nothing_could_fail_fails_the_build(book, piece, complaint):
