@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from attention_limits.numerals import in_words, numeral
+from attention_limits.numerals import in_words, numeral, singular
 
 WRITTEN = {
     0: "0",
@@ -20,6 +20,23 @@ WRITTEN = {
     math.inf: "inf",
     math.nan: "nan",
 }
+
+
+@pytest.mark.parametrize(
+    ("unit", "one"),
+    [
+        ("tokens", "token"),
+        ("queries", "query"),
+        ("bytes", "byte"),
+        ("s", "s"),
+        ("ms", "ms"),
+        ("tokens/s", "tokens/s"),
+        ("", ""),
+    ],
+)
+def test_one_of_a_unit(unit, one):
+    """A slider said "1 sequences"."""
+    assert singular(unit) == one
 
 
 @pytest.mark.parametrize("number", WRITTEN)

@@ -16,6 +16,11 @@ def numeral(number: float) -> str:
     return power_of_ten(f"{float(number):.4g}")
 
 
+def singular(unit: str) -> str:
+    """The unit of one thing: 1 token, 1 query, and 1 s as before."""
+    return re.sub(r"(?<=\w{2})s$", "", re.sub(r"ies$", "y", unit))
+
+
 def power_of_ten(text: str) -> str:
     """A number as Python prints it, ``1.6e+21``, with its power of ten written out."""
     mantissa, _, exponent = text.partition("e")

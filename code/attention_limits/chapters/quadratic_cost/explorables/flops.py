@@ -7,7 +7,7 @@ from attention_limits.chapters.quadratic_cost.derivations.flops import (
     SHARE,
     in_ratios,
 )
-from attention_limits.explorable import Explorable, Readout, Slider, explore
+from attention_limits.explorable import FOUR, Explorable, Readout, Slider, explore
 from attention_limits.formula import Formula
 from attention_limits.shapes import SHAPES, Shape
 from attention_limits.symbols import (
@@ -58,7 +58,7 @@ def attention_share() -> Explorable:
         title="What share of a layer is attention?",
         caption="Widen the model and watch the curve move right: a wider model needs a longer "
         "sequence before attention is what you pay for. Then give it more query heads per "
-        "key-value head. Which of the four sliders moves the crossover most?",
+        "key-value head, and a wider MLP. Which of the four sliders moves the crossover most?",
         alt_text="An S-shaped curve over a logarithmic axis of lengths: attention's share of a "
         "layer's FLOPs rises from almost nothing to almost everything, and passes one half at the "
         "crossover, marked by a dashed vertical line.",
@@ -72,7 +72,7 @@ def attention_share() -> Explorable:
             Readout(
                 "at 131,072 tokens, free attention would make it faster by",
                 Formula(1 / (1 - share.expr.subs({n: 131072})), "×"),
-                ".1f",
+                FOUR,
             ),
         ],
         presets=PRESETS,
