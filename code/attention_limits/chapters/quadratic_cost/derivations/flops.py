@@ -3,6 +3,8 @@
 One FLOP is one addition or one multiplication, so a multiply-add is two.
 """
 
+import math
+
 import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
@@ -43,6 +45,15 @@ DOUBLING_EXPONENT = Formula(sp.log(2 + 2 * SHARE.expr, 2), "", "doubling exponen
 def in_ratios(formula: Formula) -> Formula:
     """The same formula in query heads per key-value head and MLP width over model width."""
     return formula.subs({g: h / group, f: expansion * d_model})
+
+
+def packed_length(*, row: int, mean: float) -> float:
+    """How long the piece of a document is that a token is in, averaged over tokens.
+
+    Documents of exponential length fill rows one after the other, and are cut where a row ends: a
+    token t places away is in the same piece with probability (1 − t/row) exp(−t/mean).
+    """
+    return 2 * mean * (1 - mean / row * (1 - math.exp(-row / mean)))
 
 
 def layer_flops() -> Derivation:

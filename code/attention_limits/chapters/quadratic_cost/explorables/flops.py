@@ -7,7 +7,7 @@ from attention_limits.chapters.quadratic_cost.derivations.flops import (
     SHARE,
     in_ratios,
 )
-from attention_limits.explorable import FOUR, Explorable, Readout, Slider, explore
+from attention_limits.explorable import Explorable, Readout, Slider, explore
 from attention_limits.formula import Formula
 from attention_limits.shapes import SHAPES, Shape
 from attention_limits.symbols import (
@@ -72,7 +72,7 @@ def attention_share() -> Explorable:
             Readout(
                 "at 131,072 tokens, free attention would make it faster by",
                 Formula(1 / (1 - share.expr.subs({n: 131072})), "×"),
-                FOUR,
+                ".1f",
             ),
         ],
         presets=PRESETS,
