@@ -54,6 +54,7 @@ def test_one_notation_for_numbers(number):
         ("cpu:1234x and v2026", "cpu:1234x and v2026"),
         ("PyTorch 2.13.0", "PyTorch 2.13.0"),
         ("ends at 4096.", "ends at 4,096."),
+        ("on 30 November 2026, 2026 tokens", "on 30 November 2026, 2,026 tokens"),
     ],
 )
 def test_numbers_within_a_sentence(said, written):

@@ -31,8 +31,9 @@ def power_of_ten(text: str) -> str:
 
 
 def in_words(text: str) -> str:
-    """The same for the numbers in a sentence: long integers, and powers of ten."""
-    grouped = re.sub(r"(?<![\w.,])\d{4,}(?!\w|[.,]\d)", lambda n: f"{int(n[0]):,}", text)
+    """The same for the numbers in a sentence: long integers, but for years, and powers of ten."""
+    date, long = r"\b\d\d? [A-Z][a-z]+ \d{4}\b", r"(?<![\w.,])\d{4,}(?!\w|[.,]\d)"
+    grouped = re.sub(f"{date}|({long})", lambda n: f"{int(n[1]):,}" if n[1] else n[0], text)
     return re.sub(r"(?<![\w.,])\d(?:\.\d+)?e-?\d+\b", lambda n: power_of_ten(n[0]), grouped)
 
 
