@@ -12,6 +12,7 @@ import pytest
 from helpers.built import figures, kinds, soup, sources, written
 
 from attention_limits.explorable import Explorable
+from attention_limits.numerals import singular
 
 pytestmark = pytest.mark.browser
 
@@ -153,7 +154,8 @@ class Live:
         )
         for name, slider in self.sliders.items():
             label = self.payload(name)["labels"][state["at"][name]]
-            assert state["said"][name] == state["shown"][name] == f"{label} {slider.unit}".strip()
+            unit = singular(slider.unit) if label == "1" else slider.unit
+            assert state["said"][name] == state["shown"][name] == f"{label} {unit}".strip()
         self.check_traces(values)
         self.check_readouts(state, values)
 
@@ -193,7 +195,7 @@ class Live:
             true = float(readout.formula.numpy(**needed))
             assert got == pytest.approx(true, rel=TOLERANCE), f"{readout.label} at {values}"
             # Python and JavaScript round a tie to different sides.
-            either = {f"{true * (1 + nudge):{readout.format}}" for nudge in (-1e-12, 0, 1e-12)}
+            either = {readout.text(true * (1 + nudge)) for nudge in (-1e-12, 0, 1e-12)}
             assert text.replace("−", "-") in either, f"{readout.label} at {values}"
 
 

@@ -3,6 +3,8 @@
 One FLOP is one addition or one multiplication, so a multiply-add is two.
 """
 
+import math
+
 import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
@@ -64,6 +66,15 @@ def in_shares(formula: Formula) -> Formula:
     """The same in three ratios: of heads, of all heads' width and of the MLP's weights."""
     ratios = {g: h / group, d: spread * d_model / h, f: mlp * d_model / c}
     return formula.subs(ratios)
+
+
+def packed_length(*, row: int, mean: float) -> float:
+    """How long the piece of a document is that a token is in, averaged over tokens.
+
+    Documents of exponential length fill rows one after the other, and are cut where a row ends: a
+    token t places away is in the same piece with probability (1 − t/row) exp(−t/mean).
+    """
+    return 2 * mean * (1 - mean / row * (1 - math.exp(-row / mean)))
 
 
 def layer_flops() -> Derivation:

@@ -12,7 +12,15 @@ from attention_limits.accelerators import ACCELERATORS
 from attention_limits.chapters.quadratic_cost.derivations import inference as derivations
 from attention_limits.chapters.quadratic_cost.derivations.flops import in_ratios
 from attention_limits.chapters.quadratic_cost.explorables.flops import CLASSIC
-from attention_limits.explorable import Explorable, Readout, Slider, Trace, explore, with_transforms
+from attention_limits.explorable import (
+    FOUR,
+    Explorable,
+    Readout,
+    Slider,
+    Trace,
+    explore,
+    with_transforms,
+)
 from attention_limits.formula import Formula
 from attention_limits.numerals import numeral
 from attention_limits.shapes import MEMORY, MODELS
@@ -225,8 +233,8 @@ def seconds() -> Explorable:
         traces=traces,
         table=_table(times, sliders),
         readouts=[
-            Readout("prefill of the whole batch, at least", Formula(first, "s"), ",.3f"),
-            Readout("time per output token", Formula(1000 * decoding_time / steps, "ms"), ",.2f"),
+            Readout("prefill of the whole batch, at least", Formula(first, "s"), FOUR),
+            Readout("time per output token", Formula(1000 * decoding_time / steps, "ms"), FOUR),
             Readout("decoding", Formula(batch * steps / decoding_time, "tokens/s")),
             Readout(
                 "arithmetic intensity of decoding",
