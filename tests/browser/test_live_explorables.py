@@ -15,9 +15,22 @@ from attention_limits.explorable import Explorable
 
 pytestmark = pytest.mark.browser
 
+
+def names_on(page: str) -> list[str]:
+    """The figures of a page."""
+    return [name for where, name in figures() if where == page]
+
+
 DESKTOP, PHONE = 1280, 390  # pixels across
 PAGES = sorted({page for page, _ in figures()})
 SMALLEST = min(figures(), key=lambda where: len(written(where[0])))  # where any figure will do
+# What is a matter of the script and the style sheet, not of a figure: the lightest page of each
+# kind, and the one with the most figures. `make deep` opens the others, too.
+MOST = max(PAGES, key=lambda page: len(names_on(page)))
+TYPICAL = [
+    page if page in {*kinds(), MOST} else pytest.param(page, marks=pytest.mark.deep)
+    for page in PAGES
+]
 TOLERANCE = 1e-9  # relative; sums are added in different orders
 KEYS = {"ArrowRight": 1, "ArrowUp": 1, "ArrowLeft": -1, "ArrowDown": -1, "Home": -999, "End": 999}
 
@@ -224,11 +237,6 @@ def live(request, book, opened):
     assert not live.tab.noise
 
 
-def names_on(page: str) -> list[str]:
-    """The figures of a page."""
-    return [name for where, name in figures() if where == page]
-
-
 def stops(live: Live) -> list[dict[str, int]]:
     """Each slider at both ends and in the middle, alone and all together."""
     places = [lambda s: 0, lambda s: len(s.values) // 2, lambda s: len(s.values) - 1]
@@ -340,7 +348,7 @@ def shown_far(opened, page, name):
     return there.tab.page.evaluate("location.hash"), there.state()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TYPICAL)
 def test_a_link_opens_what_was_shown(page, book, show, opened):
     """A figure starts anew, or lies out of sight."""
     name = dict(figures())[page]  # the last of the page, which everything above it pushes down
@@ -412,7 +420,7 @@ def test_broken_link_does_no_harm(live):
     live.check()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TYPICAL)
 def test_prints_without_controls(page, book, opened):
     """On paper: sliders that nobody can move, a chart that is gone, a table that stays folded."""
     on_page = [opened(page, name) for name in names_on(page)]
@@ -482,7 +490,7 @@ def test_holding_a_key_is_quiet(scheme, book, show):
     live.tab.close()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TYPICAL)
 def test_without_javascript(page, book, address, open_tab):
     """A dead slider, or nothing to see, for readers without JavaScript."""
     tab = open_tab(address("file", page), javascript=False)
