@@ -76,9 +76,9 @@ def decoding() -> Explorable:
         name="decoding-flops",
         title="What does decoding a sequence cost?",
         caption="Without a cache the layer runs over the whole prefix for each token. Widen the "
-        "model: all lines rise, and the length from which the cube leads moves right. Left of it "
-        "the upper line is mostly not attention: decoding without a cache is quadratic there, and "
-        "still costs about n/2 times as much as decoding with one.",
+        "model: all lines rise, and the length from which the n³ term is the largest moves right. "
+        "Left of it the upper line is mostly not attention: decoding without a cache is quadratic "
+        "there, and still costs about n/2 times as much as decoding with one.",
         alt_text="Three rising lines on logarithmic axes, FLOPs of one layer over the number of "
         "tokens decoded. The upper one, without a cache, turns from a slope of two to a slope of "
         "three past the dashed line, where its attention alone, of slope three throughout, comes "
@@ -87,10 +87,10 @@ def decoding() -> Explorable:
         y_title="FLOPs of one layer, in all",
         rule=leads,
         readouts=[
-            Readout("the cube leads past", leads),
+            Readout("the n³ term is the largest past", leads),
             Readout("a cache saves, over 8,192 tokens", saved),
             Readout(
-                "share of attention there, without a cache",
+                "share of attention at 8,192 tokens, without a cache",
                 Formula((rereading.expr / uncached.expr).subs(n, 8192)),
                 ".0%",
             ),
