@@ -268,7 +268,7 @@ MEMORY = {
             "Gemma-3 27B",
             10 * 16 * 2 * 128,
             MODELS["Gemma-3 27B"].weights,
-            262144 * 5376,
+            262208 * 5376,  # 262,144 tokens of text and 64 rows more
             1,
             16,
             steady=52 * 1024 * 16 * 2 * 128,

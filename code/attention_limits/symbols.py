@@ -75,6 +75,7 @@ w = _count("w", "window", "keys")
 B = _count("B", "rows in a tile")
 M = _count("M", "numbers that fit on chip")
 layers = _count("layers", "layers", tex="L")
+features = _count("features", "features of a head", tex=r"d_\varphi")
 vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
 n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
