@@ -260,6 +260,9 @@ def seconds() -> Explorable:
 
 WORDS = 160  # pixels of what stands beside a bar
 CAPACITY = "capacity"  # the row beneath the bars
+
+# Vega measures words before their font is there: the longest of them needs this room.
+LABELS: dict[str, Any] = dict(labelLimit=200, ticks=False, domain=False, minExtent=124)
 FITS = "datum.needed <= datum.capacity"
 
 SETTING = (model, weight_bytes, accelerator, prompt, batch)
@@ -275,7 +278,7 @@ PRESETS = {
 
 def _row() -> alt.Y:
     order = [*BARS, CAPACITY]
-    return alt.Y("row:N", title=None, sort=order).axis(labelLimit=200, ticks=False, domain=False)
+    return alt.Y("row:N", title=None, sort=order).axis(**LABELS)
 
 
 def _fits() -> alt.Chart:
@@ -290,9 +293,7 @@ def _fits() -> alt.Chart:
 
 def _bar(number: int, label: str, scale: alt.Scale) -> list[alt.Chart]:
     """A bar of two parts in its row, its seconds, and a mark if it is the longer of its pair."""
-    row = alt.Y("row:N", title=None, sort=list(BARS)).axis(
-        labelLimit=200, ticks=False, domain=False
-    )
+    row = alt.Y("row:N", title=None, sort=list(BARS)).axis(**LABELS)
     rows = alt.Chart().transform_calculate(row=f"'{label}'")
     at = (
         alt.X(f"time_{number}:Q", title="seconds, at least")
