@@ -320,7 +320,7 @@ def both_phases_cost_what_the_formulas_say(
     uncached: Program = without_a_cache,
     cached: Program = with_a_cache,
     prefill: Callable[[Layer, torch.Tensor], torch.Tensor] = _prefill,
-    n: int = 12,
+    n: int = 8,
 ) -> Evidence:
     """FLOPs of decoding without and with a cache and of a causal prefill, over the formulas'."""
     layer, ratios = Layer.draw(ODD), []
