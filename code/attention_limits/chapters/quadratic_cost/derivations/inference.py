@@ -46,7 +46,7 @@ from attention_limits.symbols import (
 )
 
 # One layer's FLOPs to decode n tokens, one after another: reading the whole prefix again for each
-# of them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.
+# of them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention's cube.
 _rest = 4 * d_model * CROSSOVER.expr  # of one token, attention aside
 
 REREADING = Formula(4 * d_model * n * (n + 1) * (2 * n + 1) / 6, "FLOPs", "its attention")
@@ -55,7 +55,7 @@ UNCACHED = Formula(REREADING.expr + _rest * n * (n + 1) / 2, "FLOPs", "without a
 
 CACHED = Formula(4 * d_model * n * (n + 1) / 2 + _rest * n, "FLOPs", "with a cache")
 
-CUBE_LEADS = Formula((3 * CROSSOVER.expr - 1) / 2, "tokens", "the cube leads")
+CUBE_LEADS = Formula((3 * CROSSOVER.expr - 1) / 2, "tokens", "n³ is largest")
 
 # Bytes of a whole model, at b bytes a number: what n tokens leave in its cache, its weights, and
 # the number of tokens whose cache weighs as much as the weights.
@@ -180,13 +180,13 @@ def generation() -> Derivation:
             "before. The sum of the squares is a cube.",
         ),
         Step(
-            "Where the cube leads",
+            "Where the cubic part equals the rest",
             sp.Subs(
                 REREADING.expr / (4 * d_model * n_star * n * (n + 1) / 2), n, (3 * n_star - 1) / 2
             ),
             sp.Integer(1),
-            "The cubic part equals the rest at one and a half crossovers: nine widths in the "
-            "classic layer.",
+            "At one and a half crossovers, which are nine widths in the classic layer. On shorter "
+            "sequences the rest is larger.",
         ),
         Step(
             "With a cache",
@@ -229,8 +229,7 @@ def prefill() -> Derivation:
 
 
 def intensity() -> Derivation:
-    """FLOPs a byte in one step of decoding, and the batch at which the step is compute-bound."""
-    of_each = 2 * weights + 2 * group * kappa * n  # FLOPs of one sequence
+    """FLOPs a byte in one step of decoding, and the batch that uses weights well enough."""
     return Derivation(
         Step(
             "Weights",
@@ -251,6 +250,14 @@ def intensity() -> Derivation:
             weights * b / bandwidth,
             "The products with the weights on the left, reading the weights on the right.",
         ),
+        where={S_star: TURNING_BATCH},
+    )
+
+
+def batches_with_caches() -> Derivation:
+    """The batch at which a whole step is compute-bound, and the length from which none is."""
+    of_each = 2 * weights + 2 * group * kappa * n  # FLOPs of one sequence
+    return Derivation(
         Step(
             "With n tokens of cache for each sequence",
             of_each * S_n / peak,
@@ -263,7 +270,7 @@ def intensity() -> Derivation:
             b * kappa * n_last / bandwidth,
             "From this length on, one more sequence adds more time to read than to compute.",
         ),
-        where={S_star: TURNING_BATCH, S_n: TURNING_BATCH_CACHED, n_last: NEVER_FROM},
+        where={S_n: TURNING_BATCH_CACHED, n_last: NEVER_FROM},
     )
 
 

@@ -84,9 +84,9 @@ def decoding() -> Explorable:
         name="decoding-flops",
         title="What does decoding a sequence cost?",
         caption="Without a cache the layer runs over the whole prefix for each token. Widen the "
-        "model: all lines rise, and the length from which the cube leads moves right. Left of it "
-        "the upper line is mostly not attention: decoding without a cache is quadratic there, and "
-        "still costs about n/2 times as much as decoding with one.",
+        "model: all lines rise, and the length from which the n³ term is the largest moves right. "
+        "Left of it the upper line is mostly not attention: decoding without a cache is quadratic "
+        "there, and still costs about n/2 times as much as decoding with one.",
         alt_text="Three rising lines on logarithmic axes, FLOPs of one layer over the number of "
         "tokens decoded. The upper one, without a cache, turns from a slope of two to a slope of "
         "three past the dashed line, where its attention alone, of slope three throughout, comes "
@@ -95,10 +95,10 @@ def decoding() -> Explorable:
         y_title="FLOPs of one layer, in all",
         rule=leads,
         readouts=[
-            Readout("the cube leads past", leads),
+            Readout("the n³ term is the largest past", leads),
             Readout("a cache saves, over 8,192 tokens", saved),
             Readout(
-                "share of attention there, without a cache",
+                "share of attention at 8,192 tokens, without a cache",
                 Formula((rereading.expr / uncached.expr).subs(n, 8192)),
                 ".0%",
             ),
@@ -268,6 +268,9 @@ def seconds() -> Explorable:
 
 WORDS = 160  # pixels of what stands beside a bar
 CAPACITY = "capacity"  # the row beneath the bars
+
+# Vega measures words before their font is there: the longest of them needs this room.
+LABELS: dict[str, Any] = dict(labelLimit=200, ticks=False, domain=False, minExtent=124)
 FITS = "datum.needed <= datum.capacity"
 
 SETTING = (model, weight_bytes, accelerator, prompt, batch)
@@ -283,7 +286,7 @@ PRESETS = {
 
 def _row() -> alt.Y:
     order = [*BARS, CAPACITY]
-    return alt.Y("row:N", title=None, sort=order).axis(labelLimit=200, ticks=False, domain=False)
+    return alt.Y("row:N", title=None, sort=order).axis(**LABELS)
 
 
 def _fits() -> alt.Chart:
@@ -298,9 +301,7 @@ def _fits() -> alt.Chart:
 
 def _bar(number: int, label: str, scale: alt.Scale) -> list[alt.Chart]:
     """A bar of two parts in its row, its seconds, and a mark if it is the longer of its pair."""
-    row = alt.Y("row:N", title=None, sort=list(BARS)).axis(
-        labelLimit=200, ticks=False, domain=False
-    )
+    row = alt.Y("row:N", title=None, sort=list(BARS)).axis(**LABELS)
     rows = alt.Chart().transform_calculate(row=f"'{label}'")
     at = (
         alt.X(f"time_{number}:Q", title="seconds, at least")
