@@ -24,7 +24,7 @@ def cheap_is_blunt(seeds: int = 5) -> style.Figure:
     thin = np.array([[rank(p) / N for p in row] for row in drawn])
     sparse = np.array([[entries(p) / N**2 for p in row] for row in drawn])
     largest = np.array([[p.max(-1).mean() for p in row] for row in drawn])
-    canvas = Canvas(figsize=(5.6, 5.2))
+    canvas = Canvas(figsize=(4.4, 4.8))
     upper, lower = canvas.subplots(2, sharex=True)
     for axes, values, colour, dash in (
         (upper, thin, style.BLUE, "-"),

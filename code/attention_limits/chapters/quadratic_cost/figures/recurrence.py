@@ -16,7 +16,7 @@ GAINS = (
 # Biases of the forget and the input gates, likewise.
 GATES = (
     ((1.0, 0.0), "LSTM, bias 1", style.PURPLE, 12),
-    (gated.opened(100), "LSTM, open gates", style.GREEN, -14),
+    (gated.opened(100), "LSTM, open gates", style.GREEN, -13),
 )
 
 # Networks for Newton's method: gains, strength of the inputs, colour and filling of the dots.
@@ -26,7 +26,7 @@ WEAK = ((4,), 0.3, style.VERMILLION, "none")
 
 def gradient_over_distance(distance: int = 100) -> style.Figure:
     """The size of ∂h_n/∂h_{n−Δ} against Δ, of tanh networks of three gains and of two LSTMs."""
-    canvas, steps = Canvas(figsize=(5.6, 4.2)), np.arange(distance + 1)
+    canvas, steps = Canvas(figsize=(4.4, 4.6)), np.arange(distance + 1)
     axes = canvas.add_subplot(yscale="log", xlim=(0, distance))
     axes.set(xlabel="distance Δ (steps)", ylabel="size of the gradient")
     for gain, name, colour, above in GAINS:
@@ -68,7 +68,7 @@ def _band(
 
 def newton_iterations(n: int = 256) -> style.Figure:
     """Iterations of Newton's method against the Lyapunov exponent, one dot a network."""
-    canvas = Canvas(figsize=(5.6, 4.2))
+    canvas = Canvas(figsize=(4.4, 4.0))
     axes = canvas.add_subplot(yscale="log", xlim=(-2, 0.5), ylim=(2, 2 * n))
     axes.set(xlabel="Lyapunov exponent λ", ylabel="iterations of Newton's method")
     axes.axhline(n, color=style.GREY, ls=":")
