@@ -104,8 +104,8 @@ class Figure:
 
     def _repr_html_(self) -> str:
         return (
-            f'<figure class="plot"><div role="img" aria-label="{html.escape(self.alt)}"{self._widths}>'
-            f"{self._svg}</div><figcaption>{html.escape(self.caption)}</figcaption></figure>"
+            f'<figure class="plot"><div role="img" aria-label="{html.escape(self.alt)}" '
+            f"{self._widths}>{self._svg}</div><figcaption>{html.escape(self.caption)}</figcaption></figure>"
         )
 
     @property
@@ -117,7 +117,7 @@ class Figure:
         least = math.ceil(points * READABLE / min(sizes, default=READABLE))
         most = max(least, round(points * GENEROUS))
         focus = ' tabindex="0"' if least > 72 * NARROW[0] + 1 else ""
-        return f' style="--least: {least}px; --most: {most}px"{focus}'
+        return f'style="--least: {least}px; --most: {most}px"{focus}'
 
     @functools.cached_property
     def _svg(self) -> str:

@@ -26,6 +26,11 @@ from attention_limits_book.notebooks.inline import inline
 from attention_limits_book.notebooks.page import Page, look_up
 from attention_limits_book.notebooks.syntax import Directive, error_at
 
+# How words are spelled that a function's name cannot hold.
+SPELLED = {"pytorchs": "PyTorch's", "flops": "FLOPs", "bptt": "BPTT", "vjp": "VJP"} | {
+    "newton": "Newton", "jacobian": "Jacobian", "jacobians": "Jacobians", "softmaxs": "softmax's"
+}  # fmt: skip
+
 LOG = logging.getLogger(__name__)
 
 
@@ -159,7 +164,7 @@ class VerdictTable(SphinxDirective):
 def _counted(group: Collection[claims.Claim]) -> str:
     """How many have which verdict, as in "holds: 2, open: 1"."""
     counts = Counter(claim.verdict for claim in group)
-    return ", ".join(f"{verdict}: {counts[verdict]}" for verdict in claims.VERDICTS if counts[verdict])
+    return ", ".join(f"{name}: {counts[name]}" for name in claims.VERDICTS if counts[name])
 
 
 def _headline(claim: claims.Claim) -> str:
@@ -205,7 +210,8 @@ def _pieces(results: Sequence[Mapping], *, found: bool) -> str:
 
 def _in_words(name: str) -> str:
     """What a piece is about: the name of its function is a sentence without its spaces."""
-    return name.rpartition(".")[2].replace("_", " ")
+    words = name.rpartition(".")[2].split("_")
+    return " ".join(SPELLED.get(word, word) for word in words)
 
 
 # --- In notebooks -------------------------------------------------------------------------------

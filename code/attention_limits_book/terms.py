@@ -71,8 +71,12 @@ class NotationTable(SphinxDirective):
 
 def _table(rows: list[Meaning]) -> str:
     """A part of the notation in Markdown, which pages and notebooks both read."""
-    cells = [f"| ${_in_cell(row.tex)}$ | {row.words} | {row.unit} |" for row in rows]
-    return "\n".join(["| symbol | meaning | unit |", "|---|---|---|", *cells])
+    cells = [
+        f"| ${_in_cell(row.tex)}$ | {row.words} | {row.unit} | {{doc}}`/{row.page}` |"
+        for row in rows
+    ]
+    heading = "| symbol | meaning | unit | introduced in |"
+    return "\n".join([heading, "|---|---|---|---|", *cells])
 
 
 def _in_cell(tex: str) -> str:
@@ -228,7 +232,8 @@ def _as_written(name: str) -> str:
 
 
 def _notation_in_notebook(directive: Directive, page: Page) -> str:
-    return "\n\n".join(f"### {heading}\n\n{_table(rows)}" for heading, rows in TABLE.items())
+    parts = (f"### {heading}\n\n{_table(rows)}" for heading, rows in TABLE.items())
+    return inline("\n\n".join(parts), directive.line, page)
 
 
 def _terms_in_notebook(directive: Directive, page: Page) -> str:

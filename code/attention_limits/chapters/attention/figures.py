@@ -82,6 +82,14 @@ def largest_weight(seeds: int = 5, keys: int = 64, queries: int = 200) -> style.
     )
 
 
+def largest_weights(
+    widths: np.ndarray, power: float, seeds: int = 5, keys: int = 64, queries: int = 200
+) -> np.ndarray:
+    """The lines of that figure: scores are divided by d to a power."""
+    drawn = [_largest(widths, power, seed, keys, queries) for seed in range(seeds)]
+    return np.mean(drawn, axis=0)
+
+
 def _largest(widths, power: float, seed: int, keys: int, queries: int) -> list[float]:
     rng, means = np.random.default_rng(seed), []
     for d in widths:
