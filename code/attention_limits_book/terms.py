@@ -72,11 +72,18 @@ class NotationTable(SphinxDirective):
 def _table(rows: list[Meaning]) -> str:
     """A part of the notation in Markdown, which pages and notebooks both read."""
     cells = [
-        f"| ${_in_cell(row.tex)}$ | {row.words} | {row.unit} | {{doc}}`/{row.page}` |"
+        f"| ${_in_cell(row.tex)}$ | {row.words} | {row.unit} | {_short(row.page)} |"
         for row in rows
     ]
-    heading = "| symbol | meaning | unit | introduced in |"
+    heading = "| symbol | meaning | unit | page |"
     return "\n".join([heading, "|---|---|---|---|", *cells])
+
+
+def _short(page: str) -> str:
+    """A link to a page by fewer words than its title has: a phone shows it in a column."""
+    name = page.rpartition("/")[2].replace("-", " ")
+    words = {"flops": "FLOPs", "flashattention": "FlashAttention"}.get(name, name)
+    return f"{{doc}}`{words} </{page}>`"
 
 
 def _in_cell(tex: str) -> str:
