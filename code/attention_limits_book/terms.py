@@ -71,12 +71,14 @@ class NotationTable(SphinxDirective):
 
 def _table(rows: list[Meaning]) -> str:
     """A part of the notation in Markdown, which pages and notebooks both read."""
+    with_units = any(row.unit for row in rows)
+    heading = ["symbol", "meaning", *["unit"] * with_units, "page"]
     cells = [
-        f"| ${_in_cell(row.tex)}$ | {row.words} | {row.unit} | {_short(row.page)} |"
+        [f"${_in_cell(row.tex)}$", row.words, *[row.unit] * with_units, _short(row.page)]
         for row in rows
     ]
-    heading = "| symbol | meaning | unit | page |"
-    return "\n".join([heading, "|---|---|---|---|", *cells])
+    lines = (" | ".join(line) for line in (heading, ["---"] * len(heading), *cells))
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _short(page: str) -> str:
