@@ -113,7 +113,7 @@ class Figure:
         """Between which widths the page may draw it; what a phone has to scroll, keys can reach."""
         points = 72 * self.figure.get_figwidth()
         texts = (one for one in self.figure.findobj(Text) if one.get_text().strip())
-        sizes = [one.get_fontsize() for one in texts if isinstance(one, Text)]
+        sizes = [float(one.get_fontsize()) for one in texts if isinstance(one, Text)]
         least = math.ceil(points * READABLE / min(sizes, default=READABLE))
         most = max(least, round(points * GENEROUS))
         focus = ' tabindex="0"' if least > 72 * NARROW[0] + 1 else ""

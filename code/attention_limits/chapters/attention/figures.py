@@ -1,5 +1,7 @@
 """The still figures of the chapter "Attention"."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,7 +55,7 @@ def _point(axes: Axes, name: str, x: float, at: float, side: int, reason: str) -
     arrow = {"arrowstyle": "->", "color": colour, "lw": 1.6}
     axes.annotate("", (x, 0.8 * side), (at, 1.3 * side), arrowprops=arrow)
     heights = (2.45, 1.4) if side > 0 else (-1.4, -1.78)  # of the words' ends towards the formula
-    place = {"ha": "center", "va": "bottom" if side > 0 else "top"}
+    place: dict[str, Any] = {"ha": "center", "va": "bottom" if side > 0 else "top"}
     axes.text(at, heights[0], name, weight="bold", **place)
     axes.text(at, heights[1], reason, **place)
 
