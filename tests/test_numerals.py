@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from attention_limits.numerals import in_words, numeral
+from attention_limits.numerals import in_words, numeral, singular
 
 WRITTEN = {
     0: "0",
@@ -20,6 +20,23 @@ WRITTEN = {
     math.inf: "inf",
     math.nan: "nan",
 }
+
+
+@pytest.mark.parametrize(
+    ("unit", "one"),
+    [
+        ("tokens", "token"),
+        ("queries", "query"),
+        ("bytes", "byte"),
+        ("s", "s"),
+        ("ms", "ms"),
+        ("tokens/s", "tokens/s"),
+        ("", ""),
+    ],
+)
+def test_one_of_a_unit(unit, one):
+    """A slider said "1 sequences"."""
+    assert singular(unit) == one
 
 
 @pytest.mark.parametrize("number", WRITTEN)
@@ -38,6 +55,7 @@ def test_one_notation_for_numbers(number):
         ("PyTorch 2.13.0", "PyTorch 2.13.0"),
         ("ends at 4096.", "ends at 4,096."),
         ("on 25 November 2026, 3000 steps", "on 25 November 2026, 3,000 steps"),
+        ("on 30 November 2026, 2026 tokens", "on 30 November 2026, 2,026 tokens"),
     ],
 )
 def test_numbers_within_a_sentence(said, written):

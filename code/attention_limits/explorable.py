@@ -18,10 +18,12 @@ import sympy as sp
 from attention_limits import style, vega
 from attention_limits.formula import Formula, check_domain
 from attention_limits.notebook import MIME
-from attention_limits.numerals import numeral
+from attention_limits.numerals import numeral, singular
 from attention_limits.symbols import MEANING
 
 HEIGHT = 300  # of the plot, in pixels
+FOUR = "four digits"  # of a number that may be small or large; before the point, all that it has
+_FOUR = (".4~g", ",.0f")
 LOWEST = -12  # power of ten that a logarithmic axis can write
 POWERS = [
     f"10{str(e).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" for e in range(LOWEST, 31)
@@ -114,12 +116,24 @@ class Slider:
 class Readout:
     """A formula of the sliders alone, shown as a number that follows them.
 
-    ``format`` is Python's format mini-language, which the browser's d3-format shares.
+    ``format`` is Python's format mini-language, which the browser's d3-format shares, or ``FOUR``.
     """
 
     label: str
     formula: Formula
     format: str = ",.0f"
+
+    def text(self, value: float) -> str:
+        """A value as the reader sees it."""
+        spec = _FOUR[abs(value) >= 1000] if self.format == FOUR else self.format
+        return f"{value:{spec.replace('~', '')}}"
+
+    def vega(self, value: str) -> str:
+        """The same text in Vega's language, of a value in it."""
+        if self.format != FOUR:
+            return f"format({value}, '{self.format}')"
+        small, large = _FOUR
+        return f"abs({value}) >= 1000 ? format({value}, '{large}') : format({value}, '{small}')"
 
 
 @dataclass(frozen=True)
@@ -207,9 +221,9 @@ class Explorable:
         names = {slider.symbol: slider.symbol.name for slider in self.sliders}
         for number, readout in enumerate(self.readouts):
             value = readout.formula.vega(names)
-            text = f"format({value}, '{readout.format}')"
-            params.append(alt.param(name=f"readout_{number}", expr=value))
-            params.append(alt.param(name=f"readout_{number}_text", expr=text))
+            name = f"readout_{number}"
+            params.append(alt.param(name=name, expr=value))
+            params.append(alt.param(name=f"{name}_text", expr=readout.vega(value)))
         return self.chart.add_params(*params).configure(**style.ALTAIR).to_dict()
 
     def payload(self) -> dict:
@@ -225,6 +239,7 @@ class Explorable:
                     "name": slider.symbol.name,
                     "label": slider.label,
                     "unit": slider.unit,
+                    "one": singular(slider.unit),
                     "values": list(slider.values),
                     "labels": slider.labels,
                     "start": slider.values.index(slider.start),
@@ -232,7 +247,12 @@ class Explorable:
                 for slider in self.sliders
             ],
             "readouts": [
-                {"label": readout.label, "unit": readout.formula.unit, "text": text}
+                {
+                    "label": readout.label,
+                    "unit": readout.formula.unit,
+                    "one": singular(readout.formula.unit),
+                    "text": text,
+                }
                 for readout, text in zip(self.readouts, self._readouts_at_start(), strict=True)
             ],
             # Pairs, since a notebook that is stored sorts the keys of a mapping.
@@ -250,7 +270,7 @@ class Explorable:
             readout.formula.numpy(**{s.name: start[s] for s in readout.formula.symbols})
             for readout in self.readouts
         )
-        return [f"{v:{r.format}}" for v, r in zip(values, self.readouts, strict=True)]
+        return [r.text(float(v)) for v, r in zip(values, self.readouts, strict=True)]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
         return {MIME: self.payload(), "text/html": self._live_html(), "text/plain": self.alt}

@@ -1,10 +1,8 @@
 """How the book writes numbers: 131,072 and 1.6 · 10²¹ and −0.5, wherever a program writes them."""
 
-import calendar
 import math
 import re
 
-_MONTH = "|".join(calendar.month_name[1:])
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -18,6 +16,11 @@ def numeral(number: float) -> str:
     return power_of_ten(f"{float(number):.4g}")
 
 
+def singular(unit: str) -> str:
+    """The unit of one thing: 1 token, 1 query, and 1 s as before."""
+    return re.sub(r"(?<=\w{2})s$", "", re.sub(r"ies$", "y", unit))
+
+
 def power_of_ten(text: str) -> str:
     """A number as Python prints it, ``1.6e+21``, with its power of ten written out."""
     mantissa, _, exponent = text.partition("e")
@@ -28,13 +31,9 @@ def power_of_ten(text: str) -> str:
 
 
 def in_words(text: str) -> str:
-    """The same for the numbers in a sentence, but for the years of dates."""
-
-    def in_groups(found: re.Match) -> str:
-        month, number = found.groups()
-        return found[0] if month else f"{int(number):,}"
-
-    grouped = re.sub(rf"((?:{_MONTH}) )?(?<![\w.,])(\d{{4,}})(?!\w|[.,]\d)", in_groups, text)
+    """The same for the numbers in a sentence: long integers, but for years, and powers of ten."""
+    date, long = r"\b\d\d? [A-Z][a-z]+ \d{4}\b", r"(?<![\w.,])\d{4,}(?!\w|[.,]\d)"
+    grouped = re.sub(f"{date}|({long})", lambda n: f"{int(n[1]):,}" if n[1] else n[0], text)
     return re.sub(r"(?<![\w.,])\d(?:\.\d+)?e-?\d+\b", lambda n: power_of_ten(n[0]), grouped)
 
 

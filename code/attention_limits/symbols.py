@@ -105,6 +105,8 @@ B = _count("B", "rows in a tile")
 M = _count("M", "numbers that fit on chip")
 _on("quadratic-cost/flops")
 layers = _count("layers", "layers", tex="L")
+_on("quadratic-cost/linear-attention")
+features = _count("features", "features of a head", tex=r"d_\varphi")
 _on("quadratic-cost/inference")
 vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
@@ -129,6 +131,13 @@ batch = _count("batch", "batch", "sequences", "S")
 weights = _count("weights", "weights of all layers", tex="P")
 table = _count("table", "weights of one embedding table", tex="T")
 kappa = _count("kappa", "numbers that a token leaves in the cache", tex=r"\kappa")
+weight_bytes = _count("b_w", "bytes a weight", tex=r"b_\text{w}")
+experts = _count("experts", "experts in a layer", tex="E")
+chosen = _count("chosen", "experts that a token visits", tex="k")
+routed = _symbol(
+    "routed", "weights of all experts", tex=r"P_\text{E}", integer=True, nonnegative=True
+)
+devices = _count("devices", "accelerators that share each layer", tex="t")
 peak = _symbol("peak", "peak of the accelerator", "FLOPs/s", r"\text{peak}", positive=True)
 bandwidth = _symbol(
     "bandwidth", "bandwidth of its memory", "B/s", r"\text{bandwidth}", positive=True
@@ -137,7 +146,9 @@ S_star = _symbol("S_star", "batch that computes as long as it reads", tex="S^*",
 S_n = _symbol("S_n", "the same, with n tokens of cache", tex="S^*_n", real=True)
 n_last = _symbol("n_last", "context that no batch is enough for", tex=r"n_\text{last}", real=True)
 model = _choice("model", "model", integer=True, positive=True)
-accelerator = _choice("accelerator", "accelerator", integer=True, positive=True)
+accelerator = _choice(  # so many, of such a kind
+    "accelerator", "number and kind of accelerator", integer=True, positive=True
+)
 _row("experts of a layer, and those of a token", "", "E,\\ k")
 
 # A slider moves these more usefully than the sizes that they come from.
@@ -145,6 +156,11 @@ _section("Ratios of sizes", "attention")
 group = _count("r", "query heads per key-value head")
 _on("quadratic-cost/flops")
 expansion = _symbol("rho", "MLP width over model width", tex=r"\rho", positive=True)
+mlp = _symbol("MLP", "MLP weights over squared model width", tex=r"\rho_\text{MLP}", positive=True)
+spread = _symbol("zeta", "width of all heads over model width", tex=r"\zeta", positive=True)
+mask = _choice(
+    "mask", "causal mask", integer=True, positive=True
+)  # 1: all pairs are computed, 2: the half that it leaves
 
 _section("Indices", "attention")
 i = _symbol("i", "position of the query", integer=True, nonnegative=True)

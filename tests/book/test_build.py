@@ -266,7 +266,7 @@ def shown(tmp_path_factory):
     startup.parent.mkdir(parents=True)
     startup.write_text("mine = 1")
     (own / "matplotlibrc").write_text("axes.facecolor: tomato\nfont.family: No Such Font\n")
-    book = Book(tmp_path_factory.mktemp("shown"))
+    book = Book(tmp_path_factory.mktemp("shown"), fonts=False)
     for name, codes in SHOWN.items():
         book.page(name, *map(cell, codes))
     book.write("chapters/library.md", "# Library\n\n```{mechanism} sliding_window\n```\n")

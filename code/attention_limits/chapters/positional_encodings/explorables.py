@@ -22,6 +22,7 @@ from attention_limits.chapters.positional_encodings.derivations import (
     pair,
 )
 from attention_limits.explorable import (
+    FOUR,
     HEIGHT,
     Chart,
     Explorable,
@@ -209,7 +210,7 @@ def tell_apart() -> Explorable:
         table=_table("frequency", [length, alone], sliders, range(0, 16, 3)),
         readouts=[
             Readout("the slowest comes round after", SLOWEST),
-            Readout("and moves, in one token,", MOVES, ",.1f"),
+            Readout("and moves, in one token,", MOVES, FOUR),
         ],
     )
 

@@ -97,7 +97,7 @@ def activation_memory() -> Explorable:
         traces=traces,
         table=_table(traces, sliders),
         readouts=[
-            Readout("equal at", lead),
+            Readout("weights as large as everything else at", lead),
             Readout(
                 "attention weights, of the upper bar",
                 Formula(weights.expr / everything.expr),
