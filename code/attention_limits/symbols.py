@@ -43,7 +43,7 @@ def _on(page: str) -> None:
     _page = f"chapters/{page}"
 
 
-# Sliders that choose from a list move these; no formula has them, and no row of the table.
+# Sliders that choose from a list move these; no page writes them, and the table has no row of them.
 CHOICES: list[sp.Symbol] = []
 
 
