@@ -54,3 +54,15 @@ def test_its_words_say_what_there_is_to_see(function):
     for words in (figure.alt, figure.caption):
         assert words.endswith(".")
         assert len(words.split()) >= 10
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_phone_shows_most_of_it_at_a_readable_size(function):
+    """Labels were 9 pixels high on a phone; or half of the figure had to be scrolled to."""
+    html = drawn(function)._repr_html_()
+    [least] = re.findall(r"--least: (\d+)px", html)
+    [width] = re.findall(r'viewBox="0 0 ([0-9.]+) ', html)
+    sizes = [float(size) for size in re.findall(r"<text[^>]*font(?:-size)?: ([0-9.]+)px", html)]
+    assert sizes, "its words are outlines"
+    assert min(sizes) * int(least) / float(width) >= 11
+    assert int(least) <= 500

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
-from helpers.sources import modules
+from helpers.sources import modules, pages
 
 import attention_limits
 from attention_limits import symbols
@@ -51,9 +51,16 @@ def test_no_other_module_makes_symbols(path):
 def test_every_symbol_stands_in_the_table():
     """A part of the module had a comment for a heading, and its symbols stood under another."""
     rows = [row.words for rows in symbols.TABLE.values() for row in rows]
-    for meaning in MEANING.values():
-        words = meaning.words
+    for symbol in MEANING.keys() - {*symbols.CHOICES}:
+        words = MEANING[symbol].words
         assert words in rows or f"{words[:-1]}$i$" in rows, words
     source = (PACKAGE / "symbols.py").read_text(encoding="utf-8")
+    assert not {MEANING[choice].words for choice in symbols.CHOICES} & {*rows}, "it says nothing"
     headings = re.findall(r"^# .+\n\w+ = _", source, flags=re.MULTILINE)
     assert not headings, "begin a part by _section"
+
+
+@pytest.mark.parametrize("row", [row for rows in symbols.TABLE.values() for row in rows], ids=str)
+def test_every_symbol_has_a_page_that_introduces_it(row):
+    """Of two meanings of one letter, a reader could not tell which chapter has which."""
+    assert row.page in pages("chapters")

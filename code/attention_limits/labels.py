@@ -39,7 +39,7 @@ def write(axes: Axes, labels: Sequence[Label]) -> None:
     for label, height in zip(labels, spread(heights), strict=True):
         place: dict[str, Any] = {"transform": axes.transAxes, "in_layout": False}
         axes.plot(1.06, height, **cues(label.number), **place, clip_on=False)
-        axes.text(1.12, height, label.text, **place, va="center", size=10.5)
+        axes.text(1.12, height, label.text, **place, va="center", size=11)
 
 
 def spread(heights: Sequence[float]) -> list[float]:

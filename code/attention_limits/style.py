@@ -9,6 +9,7 @@ import functools
 import hashlib
 import html
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.text import Text
 
 BLUE, VERMILLION, GREEN, PURPLE, VIOLET = PALETTE = (
     "#0072b2",
@@ -27,6 +29,11 @@ BLUE, VERMILLION, GREEN, PURPLE, VIOLET = PALETTE = (
 DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (8, 3, 2, 3, 2, 3))  # a cue without colours
 MARKERS = ("o", "s", "^", "D", "v")  # likewise, for lines through measurements
 GREY = "#808080"  # for what is context: the same on both backgrounds
+
+# A phone's page is about 337 CSS pixels wide, where a figure of this width keeps its text at 11.
+NARROW = (4.4, 3.2)
+READABLE = 11  # CSS pixels of the smallest text: a figure that would need less scrolls in its box
+GENEROUS = 1.5  # and none is drawn larger than so many pixels a point, where the page is wide
 
 REFERENCE = re.compile(r'( id="|url\(#|href="#)([^")]+)')  # to an id, or where it is given
 
@@ -57,7 +64,7 @@ SETTINGS: dict[Any, Any] = {
     "axes.prop_cycle": cycler(color=PALETTE),
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "figure.figsize": (5.6, 3.4),  # small, so that its text is legible on a phone
+    "figure.figsize": NARROW,
     "figure.constrained_layout.use": True,
     "font.size": 11,
     "grid.alpha": 0.25,
@@ -97,9 +104,20 @@ class Figure:
 
     def _repr_html_(self) -> str:
         return (
-            f'<figure class="plot"><div role="img" aria-label="{html.escape(self.alt)}">'
-            f"{self._svg}</div><figcaption>{html.escape(self.caption)}</figcaption></figure>"
+            f'<figure class="plot"><div role="img" aria-label="{html.escape(self.alt)}" '
+            f"{self._widths}>{self._svg}</div><figcaption>{html.escape(self.caption)}</figcaption></figure>"
         )
+
+    @property
+    def _widths(self) -> str:
+        """Between which widths the page may draw it; what a phone has to scroll, keys can reach."""
+        points = 72 * self.figure.get_figwidth()
+        texts = (one for one in self.figure.findobj(Text) if one.get_text().strip())
+        sizes = [float(one.get_fontsize()) for one in texts if isinstance(one, Text)]
+        least = math.ceil(points * READABLE / min(sizes, default=READABLE))
+        most = max(least, round(points * GENEROUS))
+        focus = ' tabindex="0"' if least > 72 * NARROW[0] + 1 else ""
+        return f'style="--least: {least}px; --most: {most}px"{focus}'
 
     @functools.cached_property
     def _svg(self) -> str:

@@ -11,11 +11,15 @@ import sympy as sp
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a symbol stands for, in words that fit a slider's label, its unit and its TeX."""
+    """What a symbol stands for, in words that fit a slider's label, its unit and its TeX.
+
+    ``page`` is the one that introduces it.
+    """
 
     words: str
     unit: str = ""
     tex: str = ""
+    page: str = ""
 
 
 MEANING: dict[sp.Symbol, Meaning] = {}
@@ -24,9 +28,29 @@ MEANING: dict[sp.Symbol, Meaning] = {}
 TABLE: dict[str, list[Meaning]] = {}
 
 
-def _section(heading: str) -> None:
+_page = ""  # which page introduces what is made below
+
+
+def _section(heading: str, page: str) -> None:
     """Begin a part of the table: what is made below stands in it."""
     TABLE[heading] = []
+    _on(page)
+
+
+def _on(page: str) -> None:
+    """Name the page that introduces what is made below."""
+    global _page
+    _page = f"chapters/{page}"
+
+
+# Sliders that choose from a list move these; no page writes them, and the table has no row of them.
+CHOICES: list[sp.Symbol] = []
+
+
+def _choice(name: str, words: str, **assumptions: bool) -> sp.Symbol:
+    symbol = _made(name, words, "", "", **assumptions)
+    CHOICES.append(symbol)
+    return symbol
 
 
 def _symbol(name: str, words: str, unit: str = "", tex: str = "", **assumptions: bool) -> sp.Symbol:
@@ -43,7 +67,7 @@ def _made(name: str, words: str, unit: str, tex: str, **assumptions: bool) -> sp
 
 def _row(words: str, unit: str, tex: str) -> None:
     [*_, rows] = TABLE.values()
-    rows.append(Meaning(words, unit, tex))
+    rows.append(Meaning(words, unit, tex, _page))
 
 
 def _count(name: str, words: str, unit: str = "", tex: str = "") -> sp.Symbol:
@@ -61,25 +85,35 @@ def _vector(
     )
 
 
-_section("Sizes")
+_section("Sizes", "attention")
 n = _count("n", "sequence length", "tokens")
 d = _count("d", "width of one head")
 d_model = _count("d_model", "width of the model", tex=r"d_\text{model}")
 h = _count("h", "query heads")
 g = _count("g", "key-value heads")
 f = _count("f", "width of the MLP")
+_on("quadratic-cost/flops")
 c = _count("c", "matrices in the MLP")  # 2, or 3 if it is gated
+_on("quadratic-cost/inference")
 b = _count("b", "bytes a number", "bytes")
+_on("attention")
 m = _count("m", "number of keys", "keys")
+_on("quadratic-cost/inference")
 w = _count("w", "window", "keys")
+_on("quadratic-cost/flashattention")
 B = _count("B", "rows in a tile")
 M = _count("M", "numbers that fit on chip")
+_on("quadratic-cost/flops")
 layers = _count("layers", "layers", tex="L")
+_on("quadratic-cost/linear-attention")
 features = _count("features", "features of a head", tex=r"d_\varphi")
+_on("quadratic-cost/inference")
 vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
+_on("positional-encodings")
 n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
 
+_on("quadratic-cost/flops")
 full = _count("full", "layers with full attention", tex=r"L_\text{full}")
 d_k = _count("d_k", "width of a query or key", tex="d_k")
 d_v = _count("d_v", "width of a value", tex="d_v")
@@ -89,7 +123,8 @@ n_star = _symbol("n_star", "length where attention is half", "tokens", "n^*", po
 
 alpha = _symbol("alpha", "doubling exponent", tex=r"\alpha", real=True)
 
-_section("Inference")  # what is served, on what: a prompt of n_in tokens is answered by n_out
+# What is served, on what: a prompt of n_in tokens is answered by n_out.
+_section("Inference", "quadratic-cost/inference")
 prompt = _count("prompt", "prompt", "tokens", r"n_\text{in}")
 output = _count("output", "output", "tokens", r"n_\text{out}")
 batch = _count("batch", "batch", "sequences", "S")
@@ -110,33 +145,43 @@ bandwidth = _symbol(
 S_star = _symbol("S_star", "batch that computes as long as it reads", tex="S^*", positive=True)
 S_n = _symbol("S_n", "the same, with n tokens of cache", tex="S^*_n", real=True)
 n_last = _symbol("n_last", "context that no batch is enough for", tex=r"n_\text{last}", real=True)
-model = _count("model", "model")  # which of a list
-accelerator = _count(
-    "accelerator", "number and kind of accelerator"
-)  # likewise: so many, of such a kind
+model = _choice("model", "model", integer=True, positive=True)
+accelerator = _choice(  # so many, of such a kind
+    "accelerator", "number and kind of accelerator", integer=True, positive=True
+)
+_row("experts of a layer, and those of a token", "", "E,\\ k")
 
-_section("Ratios of sizes")  # a slider moves them more usefully than the sizes they come from
+# A slider moves these more usefully than the sizes that they come from.
+_section("Ratios of sizes", "attention")
 group = _count("r", "query heads per key-value head")
+_on("quadratic-cost/flops")
 expansion = _symbol("rho", "MLP width over model width", tex=r"\rho", positive=True)
 mlp = _symbol("MLP", "MLP weights over squared model width", tex=r"\rho_\text{MLP}", positive=True)
 spread = _symbol("zeta", "width of all heads over model width", tex=r"\zeta", positive=True)
-mask = _count("mask", "causal mask")  # 1: all pairs are computed, 2: the half that it leaves
+mask = _choice(
+    "mask", "causal mask", integer=True, positive=True
+)  # 1: all pairs are computed, 2: the half that it leaves
 
-_section("Indices")
+_section("Indices", "attention")
 i = _symbol("i", "position of the query", integer=True, nonnegative=True)
 j = _symbol("j", "position of the key", integer=True, nonnegative=True)
 l = _symbol("l", "a position that a sum runs over", integer=True, nonnegative=True)  # noqa: E741
 
-step = _symbol("step", "step of the kernel", integer=True, nonnegative=True)
+step = _choice("step", "step of the kernel", integer=True, nonnegative=True)
 
-_section("Numbers")
+_section("Numbers", "attention")
 x = _symbol("x", "query", real=True)
 dot = _symbol("dot", "inner product of query and key", tex=r"q \cdot k", real=True)
 gap_sq = _symbol("gap_sq", "squared distance", tex=r"\|q - k\|^2", nonnegative=True)
 q_sq = _symbol("q_sq", "squared length of the query", tex=r"\|q\|^2", nonnegative=True)
 k_sq = _symbol("k_sq", "squared length of the key", tex=r"\|k\|^2", nonnegative=True)
 tau = _symbol("tau", "temperature", positive=True)
+_row("kernel: how similar a key is to a query", "", r"\kappa(q, k)")
+_on("quadratic-cost/linear-attention")
 beta = _symbol("beta", "largest size of a score", tex=r"\beta", positive=True)
+_row("largest size of an entry of Q, K and V", "", "E")
+share = _symbol("share", "share of the weight", tex="p", positive=True)
+_on("quadratic-cost/recurrent-networks")
 w_h = _symbol("w_h", "recurrent weight", tex="w_h", positive=True)
 h_0 = _symbol("h_0", "first state", real=True)
 back = _symbol("Δ", "distance", "steps", r"\Delta", positive=True)
@@ -145,22 +190,38 @@ forget = _symbol("forget", "forget gate", tex="f", positive=True)
 cell = _symbol("cell", "cell", tex="c", real=True)
 fresh = _symbol("fresh", "what is written into the cell", tex="u", real=True)
 forget_bias = _symbol("b_f", "bias of the forget gate", tex="b_f", real=True)
-share = _symbol("share", "share of the weight", tex="p", positive=True)
+_row("Lyapunov exponent", "", r"\lambda")
+_row("gain of a random recurrent network", "", "g")
 
-_section("Vectors")
+_section("Matrices and gradients", "attention")
+_row("queries, keys and values, one a row", "", "Q,\\ K,\\ V")
+_row("mask, which is added to the scores", "", "M")
+_row("projections to queries, keys and values, and back", "", r"W_Q, \ldots, W_O")
+_on("quadratic-cost/backward-pass")
+_row("gradient of the loss with respect to X", "", r"dX")
+_row("Jacobian of a function", "", "J")
+_on("quadratic-cost/recurrent-networks")
+_row("recurrent weights, and those of the inputs", "", "W_h,\\ W_x")
+_row("Jacobian of step t", "", "J_t")
+
+_section("Vectors", "attention")
 q = _vector("q", "query, entry", real=True)
 k = _vector("k", "key, entry", real=True)
 s = _vector("s", "score", real=True)
 a = _vector("a", "unnormalised weight", positive=True)
 p = _vector("p", "weight", positive=True)
+_on("quadratic-cost/backward-pass")
 u = _vector("u", "incoming gradient, entry", real=True)
+_on("attention")
 p_soft = _vector("p_soft", "softmax weight", tex=r"\hat{p}", positive=True)
 p_sparse = _vector("p_sparse", "sparsemax weight", tex="p^*", real=True)
 v = _vector("v", "value", real=True)
+_on("quadratic-cost/recurrent-networks")
 inputs = _vector("x", "input of step", real=True)
 states = _vector("h", "state after step", real=True)
 
-_section("A softmax in pieces")  # what a piece subtracts, its sum, its mix of values
+# What a piece subtracts, its sum, its mix of values.
+_section("A softmax in pieces", "quadratic-cost/flashattention")
 top = _vector("m", "running maximum of piece", real=True)
 mass = _vector("ell", "running sum of piece", tex=r"\ell", positive=True)
 mix = _vector("o", "running mix of piece", real=True)
@@ -168,14 +229,15 @@ top_12 = _symbol("m_12", "maximum of pieces 1 and 2", tex="m_{12}", real=True)
 top_23 = _symbol("m_23", "maximum of pieces 2 and 3", tex="m_{23}", real=True)
 top_all = _symbol("m_123", "maximum of all pieces", tex="m", real=True)
 
-_section("Features of a query and of two keys")
+_section("Features of a query and of two keys", "quadratic-cost/linear-attention")
 phi_q = _vector("phi_q", "feature of the query, entry", r"\varphi(q)", entries=2, positive=True)
 phi_1 = _vector("phi_1", "feature of key 1, entry", r"\varphi(k_1)", entries=2, positive=True)
 phi_2 = _vector("phi_2", "feature of key 2, entry", r"\varphi(k_2)", entries=2, positive=True)
 z = _vector("z", "sum over all keys of feature", entries=2, positive=True)
+_on("attention")
 Z = _symbol("Z", "sum of the exponentials", positive=True)
 
-_section("Positions, frequencies and slopes")
+_section("Positions, frequencies and slopes", "positional-encodings")
 here = _symbol("p", "position", "tokens", real=True)
 there = _symbol("p_other", "another position", "tokens", "p'", real=True)
 delta = _symbol("delta", "distance", "tokens", r"\Delta", real=True)
@@ -198,12 +260,12 @@ first = _symbol("first", "first position", "tokens", "p_0", integer=True, nonneg
 wavelength = _symbol("wavelength", "wavelength", "tokens", r"\lambda", positive=True)
 context = _count("context", "trained context", "tokens", r"n_\text{train}")
 
-_section("Number formats")
+_section("Number formats", "positional-encodings")
 bits = _count("bits", "significant bits", tex="t")
 exponent = _symbol("exponent", "exponent of an angle", tex="e", integer=True)
 error = _symbol("error", "largest error of an angle", "radians", r"\eta", positive=True)
 
-_section("Tokens 1 and 2, after they changed places")
+_section("Tokens 1 and 2, after they changed places", "positional-encodings")
 q_moved = _vector("q_moved", "query, moved, in place", "q'", entries=2, real=True)
 k_moved = _vector("k_moved", "key, moved, in place", "k'", entries=2, real=True)
 v_moved = _vector("v_moved", "value, moved, in place", "v'", entries=2, real=True)

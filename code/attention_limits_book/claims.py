@@ -8,7 +8,7 @@ import functools
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +25,11 @@ from attention_limits_book.notebooks.blocks import body, details, quote
 from attention_limits_book.notebooks.inline import inline
 from attention_limits_book.notebooks.page import Page, look_up
 from attention_limits_book.notebooks.syntax import Directive, error_at
+
+# How words are spelled that a function's name cannot hold.
+SPELLED = {"pytorchs": "PyTorch's", "flops": "FLOPs", "bptt": "BPTT", "vjp": "VJP"} | {
+    "newton": "Newton", "jacobian": "Jacobian", "jacobians": "Jacobians", "softmaxs": "softmax's"
+}  # fmt: skip
 
 LOG = logging.getLogger(__name__)
 
@@ -104,20 +109,21 @@ class ClaimCard(SphinxDirective):
         card += self.parse_text_to_nodes(_headline(claim))
         for text in (claim.reason, _assumes(claim.assumes)):
             card += self.parse_text_to_nodes(text)
-        card += self._folded(_results(self.env, claim))
+        card += _folded(self, _results(self.env, claim), found=False)  # the chapter has shown it
         card += self.parse_text_to_nodes(_sources(claim))
         self.state.nested_parse(self.content, self.content_offset, card)
         return [card]
 
-    def _folded(self, results: list[dict]) -> list[nodes.Node]:
-        """The pieces behind one line: the chapter around the card has shown what they found."""
-        before = f'<details class="checks"><summary>{_summary(results)}</summary>'
-        pieces = self.parse_text_to_nodes(_pieces(results, found=False))
-        return [
-            nodes.raw("", before, format="html"),
-            nodes.container("", *pieces, classes=["pieces"]),
-            nodes.raw("", "</details>", format="html"),
-        ]
+
+def _folded(directive: SphinxDirective, results: list[dict], *, found: bool) -> list[nodes.Node]:
+    """The pieces behind one line, which says how many there are and that they passed."""
+    before = f'<details class="checks"><summary>{_summary(results)}</summary>'
+    pieces = directive.parse_text_to_nodes(_pieces(results, found=found))
+    return [
+        nodes.raw("", before, format="html"),
+        nodes.container("", *pieces, classes=["pieces"]),
+        nodes.raw("", "</details>", format="html"),
+    ]
 
 
 class VerdictTable(SphinxDirective):
@@ -126,16 +132,21 @@ class VerdictTable(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Build the table, each argued claim linked to its card."""
         ledger = _ledger(self.env).values()
-        counts = Counter(claim.verdict for claim in ledger)
-        summary = ", ".join(f"{verdict}: {counts[verdict]}" for verdict in claims.VERDICTS)
-        table = self.parse_text_to_nodes(f"{len(ledger)} claims; {summary}.")
         by_chapter = defaultdict(list)
         for claim in ledger:
             by_chapter[claim.chapter].append(claim)
+        table = self.parse_text_to_nodes(f"{len(ledger)} claims; {_counted(ledger)}.")
+        contents = nodes.bullet_list()
         for chapter, group in by_chapter.items():
-            table.append(nodes.rubric("", chapter.replace("-", " ").capitalize()))
-            table += [self._row(claim) for claim in group]
-        return table
+            title = chapter.replace("-", " ").capitalize()
+            place = f"verdicts-{chapter}"
+            way = nodes.reference("", title, refid=place, internal=True)
+            words = nodes.Text(f" ({len(group)}; {_counted(group)})")
+            contents += nodes.list_item("", nodes.paragraph("", "", way, words))
+            section = nodes.section("", nodes.title("", title), ids=[place])
+            section += [self._row(claim) for claim in group]
+            table.append(section)
+        return [table[0], contents, *table[1:]]
 
     def _row(self, claim: claims.Claim) -> nodes.Node:
         row = nodes.container(classes=["claim-row"])
@@ -145,10 +156,15 @@ class VerdictTable(SphinxDirective):
             link = f"{claim.reason} {{ref}}`Argued here <claim-{claim.id}>`."
             row += self.parse_text_to_nodes(link)
             row += self.parse_text_to_nodes(_assumes(claim.assumes))
-            pieces = self.parse_text_to_nodes(_pieces(_results(self.env, claim), found=True))
-            row += nodes.container("", *pieces, classes=["pieces"])
+            row += _folded(self, _results(self.env, claim), found=True)
         row += self.parse_text_to_nodes(_sources(claim))
         return row
+
+
+def _counted(group: Collection[claims.Claim]) -> str:
+    """How many have which verdict, as in "holds: 2, open: 1"."""
+    counts = Counter(claim.verdict for claim in group)
+    return ", ".join(f"{name}: {counts[name]}" for name in claims.VERDICTS if counts[name])
 
 
 def _headline(claim: claims.Claim) -> str:
@@ -186,9 +202,16 @@ def _pieces(results: Sequence[Mapping], *, found: bool) -> str:
     for result in results:
         shown = found or not result["ok"] or result["kind"] == "derivation"
         detail = " ".join(result["detail"].split()) if shown else ""
-        lines.append(f"- {'✓' if result['ok'] else '✗'} `{result['name']}` {detail}".rstrip())
+        mark, words = "✓" if result["ok"] else "✗", _in_words(result["name"])
+        lines.append(f"- {mark} {words}: {detail}" if detail else f"- {mark} {words}")
         lines += [f"  - {claims.would_read(rival)}" for rival in result["rivals"]]
     return "\n".join(lines)
+
+
+def _in_words(name: str) -> str:
+    """What a piece is about: the name of its function is a sentence without its spaces."""
+    words = name.rpartition(".")[2].split("_")
+    return " ".join(SPELLED.get(word, word) for word in words)
 
 
 # --- In notebooks -------------------------------------------------------------------------------

@@ -71,8 +71,21 @@ class NotationTable(SphinxDirective):
 
 def _table(rows: list[Meaning]) -> str:
     """A part of the notation in Markdown, which pages and notebooks both read."""
-    cells = [f"| ${_in_cell(row.tex)}$ | {row.words} | {row.unit} |" for row in rows]
-    return "\n".join(["| symbol | meaning | unit |", "|---|---|---|", *cells])
+    with_units = any(row.unit for row in rows)
+    heading = ["symbol", "meaning", *["unit"] * with_units, "page"]
+    cells = [
+        [f"${_in_cell(row.tex)}$", row.words, *[row.unit] * with_units, _short(row.page)]
+        for row in rows
+    ]
+    lines = (" | ".join(line) for line in (heading, ["---"] * len(heading), *cells))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _short(page: str) -> str:
+    """A link to a page by fewer words than its title has: a phone shows it in a column."""
+    name = page.rpartition("/")[2].replace("-", " ")
+    words = {"flops": "FLOPs", "flashattention": "FlashAttention"}.get(name, name)
+    return f"{{doc}}`{words} </{page}>`"
 
 
 def _in_cell(tex: str) -> str:
@@ -228,7 +241,8 @@ def _as_written(name: str) -> str:
 
 
 def _notation_in_notebook(directive: Directive, page: Page) -> str:
-    return "\n\n".join(f"### {heading}\n\n{_table(rows)}" for heading, rows in TABLE.items())
+    parts = (f"### {heading}\n\n{_table(rows)}" for heading, rows in TABLE.items())
+    return inline("\n\n".join(parts), directive.line, page)
 
 
 def _terms_in_notebook(directive: Directive, page: Page) -> str:

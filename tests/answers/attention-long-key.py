@@ -18,7 +18,7 @@ def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     return (q @ k.mT / d**0.5).softmax(-1)[..., 0].mean()
 
 
-# %% wrong: the factor itself -> gave 2, and 0.0171 is right
+# %% wrong: the factor itself -> gave 16, and 0.1703 is right
 def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     return c
 
@@ -33,7 +33,7 @@ def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     return (weights[:, 0] / weights.sum(-1)).mean()
 
 
-# %% wrong: keys of any length -> the other keys have length 1
+# %% wrong: keys of any length -> keep other keys at length 1
 def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     rng = np.random.default_rng(seed)
     q, k = rng.standard_normal((queries, d)), rng.standard_normal((keys, d))
@@ -41,7 +41,17 @@ def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     return attend(q, k, np.eye(keys)[:, :1]).mean()
 
 
-# %% wrong: the largest weight -> and 0.0171 is right
+# %% wrong: queries of length 1 -> and 0.1703 is right: queries have normal entries
+def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
+    rng = np.random.default_rng(seed)
+    q, k = rng.standard_normal((queries, d)), rng.standard_normal((keys, d))
+    q /= np.linalg.norm(q, axis=-1, keepdims=True)
+    k /= np.linalg.norm(k, axis=-1, keepdims=True)
+    k[0] *= c
+    return attend(q, k, np.eye(keys)[:, :1]).mean()
+
+
+# %% wrong: the largest weight -> and 0.1703 is right
 def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     rng = np.random.default_rng(seed)
     q, k = rng.standard_normal((queries, d)), rng.standard_normal((keys, d))
@@ -50,7 +60,7 @@ def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     return attend(q, k, np.eye(keys)[:, :1]).max()
 
 
-# %% wrong: no key is lengthened -> so much has each key if all are alike
+# %% wrong: no key is lengthened -> so much has each key if none is longer
 def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     rng = np.random.default_rng(seed)
     q, k = rng.standard_normal((queries, d)), rng.standard_normal((keys, d))
@@ -59,7 +69,7 @@ def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     return attend(q, k, np.eye(keys)[:, :1]).mean()
 
 
-# %% wrong: a key that is shorter than the others -> and 0.0171 is right
+# %% wrong: a key that is shorter than the others -> and 0.1703 is right
 def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     rng = np.random.default_rng(seed)
     q, k = rng.standard_normal((queries, d)), rng.standard_normal((keys, d))
@@ -68,7 +78,7 @@ def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     return attend(q, k, np.eye(keys)[:, :1]).mean()
 
 
-# %% wrong: the mean of weights that are not normalised -> and 0.0171 is right
+# %% wrong: the mean of weights that are not normalised -> and 0.1703 is right
 def weight_of_long_key(c, d=16, keys=64, queries=2000, seed=0):
     rng = np.random.default_rng(seed)
     q, k = rng.standard_normal((queries, d)), rng.standard_normal((keys, d))

@@ -148,6 +148,25 @@ CUT = """() => {
 }"""
 
 
+def test_figures_are_readable(tab):
+    """The words of a still figure shrank with the page, to 9 pixels on a phone."""
+    opened = tab.page.viewport_size["width"]
+    tab.resize(390)
+    small = tab.page.evaluate(SMALL)
+    tab.resize(opened)
+    assert not small
+
+
+# Words in still figures that are set smaller than 11 pixels; an exponent may be.
+SMALL = """() => [...document.querySelectorAll("figure.plot svg text")].filter((text) => {
+    const svg = text.ownerSVGElement;
+    if (!svg.checkVisibility()) return false;
+    const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    const sizes = [text, ...text.children].map((e) => parseFloat(getComputedStyle(e).fontSize));
+    return scale * Math.max(...sizes) < 10.9;
+}).map((text) => text.textContent)"""
+
+
 @pytest.mark.parametrize("tab", [(page, DESKTOP) for page in pages()], indirect=True, ids=visit_id)
 def test_is_accessible(tab):
     """Something that readers with a screen reader, a keyboard or weak eyes cannot use."""

@@ -197,7 +197,7 @@ def picture(name: str = "dense", **options: object) -> style.Figure:
     """
     options = {**EXAMPLES[name].drawn, **options}
     W, visible = matrix(name, **options), getattr(module_of(name), "visible", None)
-    canvas = Canvas(figsize=(5.6, 3.0 if visible else 3.4))
+    canvas = Canvas(figsize=(4.4, 2.6 if visible else 3.2))
     *left, right = canvas.subplots(1, 2 if visible else 1, squeeze=False)[0]
     if visible:
         _show(left[0], visible(N, **accepted(visible, options)) / 2, style.GREY)

@@ -224,7 +224,7 @@ def of_equal_contents(name: str) -> np.ndarray:
 def picture(name: str = "rotary") -> style.Figure:
     """What an encoding does, beside what the last query gives to keys by their distance."""
     example, does, drawn = EXAMPLES[name], DOES[module_of(name).PLACE], effect(name).numpy()
-    canvas = Canvas(figsize=(5.0, 2.9))
+    canvas = Canvas(figsize=(4.2, 2.9))
     left, right = canvas.subplots(1, 2)
     _map(left, drawn, does)
     found = _lines(right, name)

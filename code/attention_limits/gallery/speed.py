@@ -55,7 +55,7 @@ def ratios(n: int = 16384, run: Run | None = None) -> style.Figure:
     """Time of ours over that of each peer at one length, on a logarithmic axis."""
     run = run or records.load(speed)
     lines = _lines(run, n)
-    canvas = Canvas(figsize=(5.6, 1.2 + ROW * len(lines)))
+    canvas = Canvas(figsize=(4.4, 1.2 + ROW * len(lines)))
     axes = canvas.add_subplot(xscale="log")
     axes.axvline(1, color=style.GREY)
     for number, work in enumerate(speed.WORKS):

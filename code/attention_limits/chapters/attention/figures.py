@@ -1,5 +1,7 @@
 """The still figures of the chapter "Attention"."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,19 +15,19 @@ from attention_limits import style
 FORMULA = r"$\mathrm{softmax}\left(\dfrac{QK^{\top}}{\sqrt{d}}\,+\,M\right)\,V$"
 # The limitations: where each points, where its words stand, above (+1) or below, and why.
 LIMITS = (
-    ("Locality", 1.6, 1.3, +1, "every key, near or\nfar, is in one sum"),
-    ("Quadratic cost", 3.55, 3.55, +1, "a score for each\nof n × n pairs"),
-    ("Temporal dynamics", 6.5, 5.95, +1, "each output starts\nfrom all tokens anew"),
-    ("Training stability", 3.55, 2.5, -1, "too large a score\nfreezes the weights"),
-    ("Positional encodings", 5.5, 5.5, -1, "only the mask knows\nthat i comes after j"),
+    ("Locality", 1.6, 1.2, +1, "every key, near\nor far, is in\none sum"),
+    ("Quadratic cost", 3.55, 3.6, +1, "a score\nfor each of\nn × n pairs"),
+    ("Temporal\ndynamics", 6.5, 6.1, +1, "each output\nstarts from all\ntokens anew"),
+    ("Training stability", 3.55, 1.75, -1, "too large a score\nfreezes the weights"),
+    ("Positional encodings", 5.5, 5.45, -1, "only the mask knows\nthat i comes after j"),
 )
 
 
 def six_limits() -> style.Figure:
     """The formula of attention, each limitation pointing at the part that it sits in."""
-    canvas = Canvas(figsize=(5.2, 3.4))
+    canvas = Canvas(figsize=(style.NARROW[0], 3.5))
     canvas.set_layout_engine("none")
-    axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, 7.3), ylim=(-2.4, 2.4))
+    axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, 7.3), ylim=(-2.55, 3.25))
     axes.set_axis_off()
     _typeset(axes, FORMULA, 3.65)
     for limit in LIMITS:
@@ -52,9 +54,10 @@ def _point(axes: Axes, name: str, x: float, at: float, side: int, reason: str) -
     colour = style.VERMILLION if side > 0 else style.BLUE
     arrow = {"arrowstyle": "->", "color": colour, "lw": 1.6}
     axes.annotate("", (x, 0.8 * side), (at, 1.3 * side), arrowprops=arrow)
-    first, second = (2.2, 1.68) if side > 0 else (-1.55, -2.08)
-    axes.text(at, first, name, size=11, weight="bold", ha="center", va="center")
-    axes.text(at, second, reason, size=10, ha="center", va="center")
+    heights = (2.45, 1.4) if side > 0 else (-1.4, -1.78)  # of the words' ends towards the formula
+    place: dict[str, Any] = {"ha": "center", "va": "bottom" if side > 0 else "top"}
+    axes.text(at, heights[0], name, weight="bold", **place)
+    axes.text(at, heights[1], reason, **place)
 
 
 def largest_weight(seeds: int = 5, keys: int = 64, queries: int = 200) -> style.Figure:
@@ -79,6 +82,14 @@ def largest_weight(seeds: int = 5, keys: int = 64, queries: int = 200) -> style.
         caption=f"The largest of {keys} weights at initialisation: the mean of {queries} queries, "
         f"standard normal entries. Lines are means over {seeds} seeds, bands their range.",
     )
+
+
+def largest_weights(
+    widths: np.ndarray, power: float, seeds: int = 5, keys: int = 64, queries: int = 200
+) -> np.ndarray:
+    """The lines of that figure: scores are divided by d to a power."""
+    drawn = [_largest(widths, power, seed, keys, queries) for seed in range(seeds)]
+    return np.mean(drawn, axis=0)
 
 
 def _largest(widths, power: float, seed: int, keys: int, queries: int) -> list[float]:

@@ -63,7 +63,7 @@ def relative_share(run: Run | None = None) -> style.Figure:
     """What training makes of the scores of two positions: relative ones, in two senses."""
     run = run or records.load(commutant)
     d = commutant.ARCHITECTURE.d_model
-    canvas = Canvas(figsize=(5.6, 5.2))
+    canvas = Canvas(figsize=(4.4, 4.8))
     upper, lower = canvas.subplots(2, sharex=True)
     said = [_heads(axes, run, of) for axes, of in ((upper, "seen"), (lower, "share"))]
     upper.set_ylabel("explained by distance")

@@ -17,7 +17,7 @@ WIDTHS = (256, 2048, 16384)
 def doubling_exponent() -> style.Figure:
     """The power of n that a layer's cost seems to follow, for three widths of the classic layer."""
     lengths = np.geomspace(64, 2**24, 300).round()
-    canvas = Canvas(figsize=(5.0, 3.3))
+    canvas = Canvas(figsize=style.NARROW)
     axes = canvas.add_subplot(xlim=(64, 2**24), ylim=(0.98, 2.02))
     axes.set_xscale("log", base=2)
     axes.set(xlabel="sequence length n (tokens)", ylabel="doubling exponent")
@@ -27,12 +27,13 @@ def doubling_exponent() -> style.Figure:
         axes.plot(lengths, DOUBLING_EXPONENT.numpy(n=lengths, **shape), color=colour)
         crossover = np.log2(3)
         axes.plot(6 * d_model, crossover, "o", color=colour)
+        first = d_model == WIDTHS[0]
         axes.annotate(
-            f"width {d_model:,}" if d_model == WIDTHS[0] else f"{d_model:,}",
+            f"width {d_model:,}" if first else f"{d_model:,}",
             (6 * d_model, crossover),
-            xytext=(-8, 3),
+            xytext=(-8, 3) if first else (6, -12),
             textcoords="offset points",
-            ha="right",
+            ha="right" if first else "left",
         )
     return style.Figure(
         canvas,

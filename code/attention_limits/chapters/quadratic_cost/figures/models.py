@@ -14,11 +14,11 @@ APART = 0.14  # a model's two marks lie so far above and below its row: none hid
 def rows(names: Iterable[str], label: str) -> tuple[Canvas, Axes]:
     """An empty row a model, over a logarithmic axis of tokens, the first model on top."""
     names = list(names)
-    canvas = Canvas(figsize=(5.0, 1.2 + 0.38 * len(names)))
+    canvas = Canvas(figsize=(4.6, 1.2 + 0.38 * len(names)))
     axes = canvas.add_subplot(ylim=(len(names) - 0.4, -0.9))
     axes.set_xscale("log", base=2)
     axes.set_xlabel(label, size=12)
-    axes.set_yticks(range(len(names)), names, size=12.8)
+    axes.set_yticks(range(len(names)), names, size=12)
     axes.tick_params("x", labelsize=12)
     axes.grid(False, axis="y")
     return canvas, axes
