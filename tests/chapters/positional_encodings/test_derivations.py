@@ -7,7 +7,8 @@ import pytest
 import sympy as sp
 import torch
 
-from attention_limits.chapters.positional_encodings import derivations as derived
+from attention_limits.chapters.positional_encodings.derivations import encodings as derived
+from attention_limits.chapters.positional_encodings.derivations import rotary as rotary_derived
 from attention_limits.positions import alibi, rotary, sinusoidal
 from attention_limits.symbols import frequencies, omega
 
@@ -30,14 +31,16 @@ def test_kernel_and_distance_are_those_of_the_code(d, base):
     kernel = (encoding @ encoding[0]).numpy()
     np.testing.assert_allclose(derived.KERNEL.numpy(**at), kernel, atol=1e-12)
     apart = (encoding - encoding[0]).norm(dim=-1).numpy()
-    np.testing.assert_allclose(derived.APART.numpy(**at), apart, atol=1e-7)  # a root of nearly 0
-    neighbours = derived.RESOLUTION(F=d // 2, base=base)
+    np.testing.assert_allclose(
+        rotary_derived.APART.numpy(**at), apart, atol=1e-7
+    )  # a root of nearly 0
+    neighbours = rotary_derived.RESOLUTION(F=d // 2, base=base)
     np.testing.assert_allclose(encoding.diff(dim=0).norm(dim=-1).numpy(), neighbours, rtol=1e-12)
 
 
 def test_the_new_base_is_that_of_the_code():
     d, base, factor = 16, 100.0, 4.0
-    scaled = derived.NTK_BASE(F=d // 2, base=base, factor=factor)
+    scaled = rotary_derived.NTK_BASE(F=d // 2, base=base, factor=factor)
     expected = rotary.ntk_aware(d, base, factor)
     torch.testing.assert_close(rotary.frequencies(d, base=scaled), expected)
 
@@ -77,7 +80,7 @@ def test_no_row_of_frequencies_is_left_out_of_the_counting():
         )
     change = np.kron(turn.T, turn.T) - np.eye(64)  # vec(Rᵀ M R − M), row by row
     left = 64 - np.linalg.matrix_rank(change, tol=1e-9)
-    assert left == derived.frequencies_do_not_mix().steps[-1].rhs.subs(frequencies, 4) == 8
+    assert left == rotary_derived.frequencies_do_not_mix().steps[-1].rhs.subs(frequencies, 4) == 8
 
 
 def test_a_product_prints_what_it_multiplies():

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from attention_limits.chapters.positional_encodings.evidence import positions
+from attention_limits.chapters.positional_encodings.evidence import encodings as positions
+from attention_limits.chapters.positional_encodings.evidence import rotary as rotary_evidence
 from attention_limits.chapters.positional_encodings.figures import encodings as figures
+from attention_limits.chapters.positional_encodings.figures import rotary as rotary_figures
 from attention_limits.experiments import commutant
 from attention_limits.runs import records
 
@@ -70,7 +72,7 @@ def made_run():
 def test_heads_stand_over_their_task_before_and_after(panel, of):
     """Before and after have changed places, or a task has another's dots."""
     run = made_run()
-    axes = figures.relative_share(run).figure.axes
+    axes = rotary_figures.relative_share(run).figure.axes
     ticks = dict(zip(axes[1].get_xticks(), axes[1].get_xticklabels(), strict=True))
     columns = lines(axes[panel])
     assert len(columns) == 2 * len(commutant.SETTINGS)
@@ -83,13 +85,13 @@ def test_heads_stand_over_their_task_before_and_after(panel, of):
 
 
 def test_no_two_columns_overlap():
-    for axes in figures.relative_share(made_run()).figure.axes:
+    for axes in rotary_figures.relative_share(made_run()).figure.axes:
         columns = sorted((x.min(), x.max()) for x, _ in lines(axes))
         assert all(a[1] < b[0] for a, b in itertools.pairwise(columns))
 
 
 def test_words_on_heads_have_the_means_of_the_run():
-    figure = figures.relative_share(made_run())
+    figure = rotary_figures.relative_share(made_run())
     assert "most recent, 0.02 before and 0.32 after" in figure.alt
     assert "first token, 0.42 before and 0.52 after" in figure.alt  # of the share
     assert "a dot for each of 4 heads and 2 seeds" in figure.caption
@@ -101,7 +103,7 @@ def test_words_on_heads_have_the_means_of_the_run():
 
 def test_wavelengths_grow_as_each_way_promises():
     """Curves under another's name: the first stays, the last grows by the whole factor."""
-    figure = figures.stretched_wavelengths()
+    figure = rotary_figures.stretched_wavelengths()
     by_place, by_base, by_parts = (y for _, y in lines(figure.figure.axes[0]))
     i = np.arange(64)
     np.testing.assert_allclose(by_place, 8)
@@ -114,7 +116,7 @@ def test_wavelengths_grow_as_each_way_promises():
 
 def test_the_mark_is_the_first_wavelength_longer_than_the_context():
     """Off by one, it calls a wavelength seen that is not."""
-    figure = figures.stretched_wavelengths()
+    figure = rotary_figures.stretched_wavelengths()
     [mark] = {x[0] for x, _ in (line.get_data() for line in figure.figure.axes[0].lines[:1])}
     wavelengths = 2 * math.pi * 10000 ** (np.arange(64) / 64)
     assert wavelengths[mark - 1] <= 4096 < wavelengths[mark]
@@ -126,12 +128,12 @@ def test_the_mark_is_the_first_wavelength_longer_than_the_context():
 
 def test_errors_are_those_of_the_evidence():
     """Exact angles are drawn as the broken ones, or at other positions."""
-    figure = figures.score_error()
+    figure = rotary_figures.score_error()
     axes = figure.figure.axes[0]
     exact, coarse = lines(axes)
-    for (x, y), turn in ((exact, figures.rotary.apply), (coarse, positions.coarse)):
+    for (x, y), turn in ((exact, rotary_figures.rotary.apply), (coarse, rotary_evidence.coarse)):
         assert list(x) == [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384]
-        errors = positions.score_errors(turn, 1024)
+        errors = rotary_evidence.score_errors(turn, 1024)
         assert y[4] == np.median(errors)
         bands = [band.get_paths()[0].vertices for band in axes.collections]
         drawn = {height for band in bands for place, height in band if place == 1024}
@@ -145,12 +147,12 @@ def test_a_key_is_found_where_it_was_turned_to():
     distances = torch.arange(101)
     cosines = np.cos(10000.0 ** (-np.arange(32) / 32) * (distances.numpy()[:, None] - 40))
     for at in (100, 1000):
-        scores = figures.peaked_scores(40, distances, at=at)
+        scores = rotary_figures.peaked_scores(40, distances, at=at)
         np.testing.assert_allclose(scores, cosines.mean(-1), atol=1e-9)
 
 
 def test_peaks_are_marked_where_they_are():
-    figure = figures.rotary_peak()
+    figure = rotary_figures.rotary_peak()
     axes = figure.figure.axes[0]
     dots = [line.get_xydata()[0] for line in axes.lines if len(line.get_xdata()) == 1]
     assert [x for x, _ in dots] == [0, 40]

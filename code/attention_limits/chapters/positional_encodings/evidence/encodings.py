@@ -1,4 +1,4 @@
-"""Evidence on positional encodings: what a score knows of positions with them, and without.
+"""Evidence on encodings: what a score knows of positions with them, and without.
 
 Layers are random: W_q, W_k and W_v of independent normal entries with the standard deviation 1/√d,
 one head, the output added to the input; tokens are independent standard normal.
@@ -11,9 +11,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention_limits.attention import dense
-from attention_limits.chapters.positional_encodings import derivations
+from attention_limits.chapters.positional_encodings.derivations import encodings as derivations
 from attention_limits.evidence import Evidence, evidence
-from attention_limits.positions import alibi, learned, none, rotary, sinusoidal
+from attention_limits.positions import alibi, learned, none, sinusoidal
 
 SEEDS = range(10)
 WIDTH, BASE, FAR = 64, 10000.0, 10_000
@@ -26,8 +26,6 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
 
 
 # --- sinusoids ----------------------------------------------------------------------------------
-
-
 @evidence()
 def a_shift_is_a_rotation() -> Evidence:
     """PE(p + Δ) against PE(p) with its pairs turned by ω Δ: the largest difference."""
@@ -44,7 +42,7 @@ def a_shift_is_a_rotation() -> Evidence:
         worst = max(worst, gap.abs().max().item())
     return Evidence(
         value=worst,
-        expected=_rounding_of_angles(2 * FAR),
+        expected=rounding_of_angles(2 * FAR),
         tolerance=0,
         unit="in any entry",
         how=f"every p up to {FAR}, Δ = 1, 7, 100, 1000 and {FAR}, d = {WIDTH}, float64; the bound "
@@ -66,7 +64,7 @@ def inner_products_depend_on_the_distance() -> Evidence:
         gaps.append(np.abs((other @ one.mT)[:, 0].numpy() - kernel).max())
     return Evidence(
         value=max(gaps),
-        expected=_rounding_of_angles(2 * FAR),
+        expected=rounding_of_angles(2 * FAR),
         tolerance=0,
         unit="in the inner product",
         how=f"p = 100, 999 and {FAR}, Δ = 0 to 99, d = {WIDTH}, float64; the bound is what "
@@ -109,36 +107,17 @@ def the_kernel_first_rises_where_the_formula_does() -> Evidence:
     )
 
 
-@evidence()
-def one_frequency_comes_near_but_not_back(steps: int = 100_000) -> Evidence:
-    """The least distance of one sine and cosine, ω = 1, from where they were before."""
-    encoding = sinusoidal.encoding(torch.arange(steps + 1), 2)
-    apart = (encoding[1:] - encoding[0]).norm(dim=-1)
-    nearest = int(apart.argmin())
-    return Evidence(
-        value=apart[nearest].item(),
-        expected=0,
-        tolerance=_rounding_of_angles(steps),
-        unit="from the encoding of position 0",
-        how=f"d = 2, the nearest of {steps} positions, which is {nearest + 1}, float64; margin: "
-        "what rounding may do to the angles",
-        relation=">",
-    )
-
-
 def _kernel(distance: torch.Tensor) -> np.ndarray:
     formula = derivations.KERNEL
     return formula.numpy(F=WIDTH // 2, base=BASE, delta=distance.numpy())
 
 
-def _rounding_of_angles(largest: float) -> float:
+def rounding_of_angles(largest: float) -> float:
     """How far an entry may be off if angles up to ``largest`` are rounded to float64."""
     return largest * np.finfo(float).eps
 
 
 # --- without positions --------------------------------------------------------------------------
-
-
 def layers(
     x: torch.Tensor,
     seed: int,
@@ -224,75 +203,7 @@ def _shuffled(what: str) -> str:
     return f"{what} without positions, 31 tokens shuffled before the last, d = {WIDTH}, float64"
 
 
-# --- rotations ----------------------------------------------------------------------------------
-
-
-@evidence()
-def rotary_scores_depend_on_the_distance(offset: int = 10**6) -> Evidence:
-    """The change of any score when queries and keys both move on by an offset."""
-    q, k = draw(0, 64, WIDTH), draw(1, 64, WIDTH)
-    gap = _scores(rotary.apply, q, k, start=offset) - _scores(rotary.apply, q, k)
-    # Errors of d entries add up at random, to √d of one, by which a score is divided.
-    return Evidence(
-        value=gap.abs().max().item(),
-        expected=_rounding_of_angles(offset),
-        tolerance=0,
-        unit="in any score",
-        how=f"64 queries and keys of standard normal entries, d = {WIDTH}, moved by {offset}, "
-        "float64; the bound is what rounding may do to the angles",
-        relation="<",
-    )
-
-
-def coarse(x: torch.Tensor, *, start: int = 0) -> torch.Tensor:
-    """A rotary encoding that makes its angles in bfloat16, as an autocast model may."""
-    p = torch.arange(start, start + x.shape[-2], dtype=torch.bfloat16)
-    angles = (p[:, None] * sinusoidal.frequencies(x.shape[-1]).bfloat16()).double()
-    pairs = torch.view_as_complex(x.double().unflatten(-1, (-1, 2)))
-    turned = pairs * torch.polar(torch.ones_like(angles), angles)
-    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
-
-
-def score_errors(turn: Callable[..., torch.Tensor], start: int) -> list[float]:
-    """How far scores are off if a text begins at ``start``: a root mean square for each seed.
-
-    Queries and keys are in bfloat16; the scores that they ought to have are made in float64.
-    """
-    errors = []
-    for seed in SEEDS:
-        q, k = draw(seed, 2, 64, WIDTH).bfloat16()
-        gap = _scores(turn, q, k, start=start) - _scores(rotary.apply, q.double(), k.double())
-        errors.append(gap.square().mean().sqrt().item())
-    return errors
-
-
-@evidence()
-def angles_in_bfloat16_break_relativity(start: int = 1024) -> Evidence:
-    """The error of scores whose angles are made in bfloat16, over that of exact angles."""
-    broken, exact = score_errors(coarse, start), score_errors(rotary.apply, start)
-    return Evidence(
-        value=min(broken),
-        expected=max(exact),
-        tolerance=np.ptp(broken),
-        unit="in a score, root mean square",
-        how=f"bfloat16 queries and keys of standard normal entries, 64 tokens from {start} on, "
-        f"d = {WIDTH}, against float64; the least of {len(SEEDS)} seeds with angles in bfloat16, "
-        "expected the most with exact angles; margin: the range",
-        relation=">",
-    )
-
-
-def _scores(
-    turn: Callable[..., torch.Tensor], q: torch.Tensor, k: torch.Tensor, **options: int
-) -> torch.Tensor:
-    """Inner products of turned queries and keys over √d, summed in float64."""
-    q, k = (turn(x, **options).double() for x in (q, k))
-    return q @ k.mT / q.shape[-1] ** 0.5
-
-
 # --- slopes, tables -----------------------------------------------------------------------------
-
-
 def weight_of_the_nearest(n: int, slopes: torch.Tensor) -> torch.Tensor:
     """What the last of n queries gives to the nearest of n equal keys, in each head: (h,)."""
     h = len(slopes)
@@ -367,23 +278,3 @@ def a_table_is_kept_threefold(n_max: int = 1024) -> Evidence:
         unit="times the table",
         how=f"the table and the state of torch.optim.AdamW after a step, {n_max} rows, d = {WIDTH}",
     )
-
-
-@evidence()
-def a_table_ends(n_max: int = 64, beyond: int = 100) -> Evidence:
-    """Positions past the last row of a learned table for which there is an encoding."""
-    table, x = torch.zeros(n_max, 2), torch.zeros(1, 2)
-    return Evidence.exactly(
-        [sum(_is_encoded(x, table, p) for p in range(n_max, n_max + beyond))],
-        expected=0,
-        unit="positions past the table with an encoding",
-        how=f"learned.apply with {n_max} rows, the {beyond} positions after them",
-    )
-
-
-def _is_encoded(x: torch.Tensor, table: torch.Tensor, position: int) -> bool:
-    try:
-        learned.apply(x, table, start=position)
-    except ValueError:
-        return False
-    return True
