@@ -16,7 +16,7 @@ from attention_limits.chapters.positional_encodings.derivations import encodings
 from attention_limits.chapters.positional_encodings.derivations import rotary as rotary_derived
 from attention_limits.chapters.positional_encodings.explorables import encodings as charts
 from attention_limits.chapters.positional_encodings.explorables import rotary as rotary_charts
-from attention_limits.positions import alibi, sinusoidal
+from attention_limits.positions import alibi, rotary, sinusoidal
 from attention_limits.shapes import ROTARY
 
 
@@ -69,7 +69,7 @@ def test_the_first_entry_is_at_the_top():
     assert heights[0] < heights[-1]
 
 
-def test_a_base_brings_all_wavelengths_into_sight():
+def test_a_base_brings_all_periods_into_sight():
     """The caption sends the reader for a base at which a diamond is still out of sight."""
     base = charts.heat_map().sliders[0].values[0]
     assert rotary_charts.SLOWEST(F=charts.PAIRS, base=base) < charts.COLUMNS
@@ -130,7 +130,7 @@ def test_heads_that_see_the_whole_text_are_counted():
     for at in stops(chart):
         windows = math.log(1 / at["epsilon"]) / alibi.slopes(at["h"], dtype=torch.float64)
         seen = (windows >= at["n"]).sum().item()
-        assert said(chart, "windows of the whole text", **at) == seen, at
+        assert said(chart, "windows of the whole sequence", **at) == seen, at
         assert said(chart, "narrowest window", **at) == pytest.approx(windows[0].item())
         assert said(chart, "widest window", **at) == pytest.approx(windows[-1].item())
 
@@ -152,9 +152,36 @@ def unfinished(d, base, context):
 
 def test_unfinished_turns_are_counted():
     """The frequency that just completes a turn was counted, or the first one forgotten."""
-    chart = rotary_charts.unfinished_turns()
+    chart = rotary_charts.turns_in_training()
     for at in stops(chart):
-        assert said(chart, "less than one turn", **at) == unfinished(**at), at
+        if at["factor"] == 8:  # which does not matter to it
+            count = said(chart, "less than one turn in training", **at)
+            assert count == unfinished(at["d"], at["base"], at["context"]), at
+
+
+@pytest.mark.parametrize("context", [64, 4096, 131_072])
+def test_another_base_leaves_all_but_the_last_new(context):
+    """The count was negative, or the last frequency, which is right, was among them."""
+    chart, d, base = rotary_charts.turns_in_training(), 128, 10_000
+    at = {"d": d, "base": base, "context": context, "factor": 8}
+    theta, changed = sinusoidal.frequencies(d, base=base), rotary.ntk_aware(d, base, 8.0)
+    new = (theta * context < 2 * math.pi) & (8 * changed > 1.0001 * theta)
+    assert said(chart, "new angles with NTK-aware scaling", **at) == new.sum().item()
+
+
+def test_the_ramp_is_that_of_the_package():
+    """YaRN's usual ends are 1 and 32 turns; the chart has its own numbers for them."""
+    yarn = next(t.formula for t in rotary_charts.turns_in_training().traces if t.field == "yarn")
+    drawn = yarn.numpy(i=np.arange(64), d=128, base=10_000, context=4096, factor=8)
+    theta = sinusoidal.frequencies(128, base=10_000)
+    np.testing.assert_allclose(drawn, 8 * rotary.yarn(128, 10_000, 8, 4096) / theta)
+
+
+def test_diamonds_are_the_angles_that_are_new():
+    """A dot beyond the line was green, or one before it a diamond."""
+    svg = drawn(rotary_charts.turns_in_training())
+    new = [node for node in svg.iter() if node.get("fill") == style.VERMILLION]
+    assert len(new) == 18 + 17  # unchanged, and with another base all but the last
 
 
 def test_all_turns_and_no_turns_are_counted():
@@ -170,9 +197,9 @@ def test_published_models_do_not_finish_their_turns(name, count):
     """What the caption's question comes to."""
     model = ROTARY[name]
     assert unfinished(model.d, model.base, model.trained) == count
-    preset = rotary_charts.unfinished_turns().presets[name]
+    preset = rotary_charts.turns_in_training().presets[name]
     at = {symbol.name: value for symbol, value in preset.items()}
-    assert at == {"base": model.base, "d": model.d, "context": model.trained}
+    assert at == {"base": model.base, "d": model.d, "context": model.trained, "factor": 8}
 
 
 INTEGERS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}

@@ -15,6 +15,8 @@ from attention_limits.formula import Formula
 from attention_limits.layer import LAYER
 from attention_limits.positions import alibi, learned, relative_bias, rotary
 from attention_limits.symbols import (
+    V_rest,
+    Z_rest,
     base,
     c,
     d,
@@ -44,10 +46,10 @@ from attention_limits.symbols import (
     w,
 )
 
-# The sinusoids: frequency and wavelength number i, the inner product of two encodings at a
+# The sinusoids: frequency and period number i, the inner product of two encodings at a
 # distance, how far apart they lie, and how far two neighbours do.
 FREQUENCY = Formula(base ** (-i / frequencies), "radians a token", "frequency")
-WAVELENGTH = Formula(2 * sp.pi * base ** (i / frequencies), "tokens", "wavelength")
+PERIOD = Formula(2 * sp.pi * base ** (i / frequencies), "tokens", "period")
 KERNEL = Formula(
     sp.Sum(sp.cos(FREQUENCY.expr * delta), (i, 0, frequencies - 1)), "", "inner product"
 )
@@ -57,18 +59,18 @@ NEAREST = Formula((1 - sp.exp(-slope)) / (1 - sp.exp(-slope * n)), "", "weight o
 NEAREST_EVER = Formula(1 - sp.exp(-slope), "", "weight of the nearest of any number")
 E_FOLDING_DISTANCE = Formula(1 / slope, "tokens", "distance at which weights are 1/e")
 WINDOW = Formula(sp.log(1 / epsilon) / slope, "tokens", "effective window")
-# The slopes of h heads, h a power of two, and how many of them have windows as long as a text:
+# The slopes of h heads, h a power of two, and how many of them have windows as long as a sequence:
 # those from a number on that need not be whole.
 SLOPE = Formula(2 ** (-8 * head / h), "", "slope of a head")
 WINDOW_OF_HEAD = WINDOW.subs({slope: SLOPE.expr})
-_WHOLE_TEXT = h / 8 * sp.log(n / sp.log(1 / epsilon), 2)  # real for a share of less than one
+_WHOLE = h / 8 * sp.log(n / sp.log(1 / epsilon), 2)  # real for a share of less than one
 LONG_WINDOWS = Formula(
     sp.Piecewise(
-        (sp.Max(0, sp.Min(h, h + 1 - sp.ceiling(_WHOLE_TEXT))), epsilon < 1),
+        (sp.Max(0, sp.Min(h, h + 1 - sp.ceiling(_WHOLE))), epsilon < 1),
         (0, True),
     ),
     "heads",
-    "windows of the whole text",
+    "windows of the whole sequence",
 )
 # A model with the classic layer, where positions are added once, queries and keys turned in each
 # layer, and scores changed in each head: FLOPs, and their shares.
@@ -112,9 +114,9 @@ def rotation(angle: sp.Expr) -> sp.Matrix:
 
 
 def shift_is_a_rotation() -> Derivation:
-    """A shift turns each pair of a sinusoid by an angle that hangs on the shift alone."""
+    """A shift rotates each pair of a sinusoid by an angle that depends on the shift alone."""
     later, turned = omega * (here + delta), rotation(-omega * delta)
-    hands = [FREQUENCY.expr.subs({frequencies: 2, i: number}) for number in range(2)]
+    found = [FREQUENCY.expr.subs({frequencies: 2, i: number}) for number in range(2)]
     return Derivation(
         Step(
             "The sine, shifted",
@@ -126,19 +128,19 @@ def shift_is_a_rotation() -> Derivation:
             "The cosine, shifted",
             sp.cos(later),
             Product(turned[1, :], pair(omega, here)),
-            "Likewise. Both rows together are a rotation by the angle $\\omega\\Delta$: it knows "
-            "the shift, and not the position.",
+            "Likewise. Both rows together are a rotation by the angle $\\omega\\Delta$: it depends "
+            "on the shift, and not on the position.",
         ),
         Step(
             "Inner product",
             Product(pair(omega, here).T, pair(omega, there)),
             sp.cos(omega * (here - there)),
-            "So two encodings meet at an angle that hangs on their distance.",
+            "So the inner product of two encodings depends only on their distance.",
         ),
         Step(
             "Two frequencies",
             KERNEL.expr.subs(frequencies, 2),
-            sum(Product(pair(hand, delta).T, pair(hand, 0)) for hand in hands),
+            sum(Product(pair(one, delta).T, pair(one, 0)) for one in found),
             "The inner products of all pairs add up to the kernel of the encoding, here of width "
             "four. It is even: of two tokens, it does not know which comes first.",
         ),
@@ -162,12 +164,6 @@ def alibi_nearest() -> Derivation:
             (1 - sp.exp(-slope)) / first_less_last,
             NEAREST,
             "Its weight is one over the sum of all; here, both are multiplied by $1 - e^{-m}$.",
-        ),
-        Step(
-            "Three keys, written out",
-            1 / sum(weight.subs(l, distance) for distance in range(3)),
-            NEAREST.expr.subs(n, 3),
-            "A check on the last two steps.",
         ),
         Step(
             "Of ever more keys",
@@ -203,9 +199,10 @@ def alibi_nearest() -> Derivation:
 
 
 def attended(query: sp.Expr, keys: Sequence[sp.Expr], values: Sequence[sp.Expr]) -> sp.Expr:
-    """The output for one query, without positions: keys and values are those that it sees."""
+    """The output for one query without positions: two keys, and all others in two sums."""
     weights = [sp.exp(query * key) for key in keys]
-    return sum(one * value for one, value in zip(weights, values, strict=True)) / sum(weights)
+    mixed = sum((one * value for one, value in zip(weights, values, strict=True)), V_rest)
+    return mixed / (sum(weights) + Z_rest)
 
 
 def changed_places(*kinds: tuple[tuple[sp.Symbol, ...], tuple[sp.Symbol, ...]]) -> dict:
@@ -213,48 +210,24 @@ def changed_places(*kinds: tuple[tuple[sp.Symbol, ...], tuple[sp.Symbol, ...]]) 
     return {new: old for moved, was in kinds for new, old in zip(moved, was[1::-1], strict=True)}
 
 
-def without_positions_a_sequence_is_a_set() -> Derivation:
-    """Without positions and without a mask, tokens that change places take their outputs along.
+def order_of_keys_drops_out() -> Derivation:
+    """Without positions, two tokens that change places change nothing but their own places.
 
-    Three tokens of width one stand for any; each is a query, a key and a value made of it alone.
+    All other keys, however many they are, stand in two sums that do not notice.  Any permutation is
+    a sequence of such changes.
     """
-    keys, values = (*k_moved, k[2]), (*v_moved, v[2])
     return Derivation(
         Step(
-            "Those that move",
-            attended(q_moved[0], keys, values),
-            attended(q[1], k, v),
-            "The first output is what the second was.",
+            "A query that stays",
+            attended(q[2], k_moved, v_moved),
+            attended(q[2], k[:2], v[:2]),
+            "Its output is what it was: two terms of each sum have changed places.",
         ),
         Step(
-            "Those that stay",
-            attended(q[2], keys, values),
-            attended(q[2], k, v),
-            "The third does not notice. What holds of a layer holds of any number of them.",
-        ),
-        where=changed_places((q_moved, q), (k_moved, k), (v_moved, v)),
-    )
-
-
-def one_layer_is_blind() -> Derivation:
-    """The last output of one causal layer without positions ignores the order of what came before.
-
-    Three tokens of width one stand for any; each is a query, a key and a value made of it alone.
-    """
-    keys, values = (*k_moved, k[2]), (*v_moved, v[2])
-    return Derivation(
-        Step(
-            "The last output",
-            attended(q[2], keys, values),
-            attended(q[2], k, v),
-            "The last token sees all the others: to it, there is no mask.",
-        ),
-        Step(
-            "The one before",
-            attended(q_moved[1], k_moved, v_moved),
-            attended(q[0], k[:2], v[:2]),
-            "Token 1, now in the second place, sees two tokens. In the first it saw one, itself: "
-            "the mask does tell order, though not to the last token of one layer.",
+            "A query that moves",
+            attended(q_moved[0], k_moved, v_moved),
+            attended(q[1], k[:2], v[:2]),
+            "In place 1 there is now the output of token 2.",
         ),
         where=changed_places((q_moved, q), (k_moved, k), (v_moved, v)),
     )
@@ -263,7 +236,7 @@ def one_layer_is_blind() -> Derivation:
 def two_layers_see() -> Derivation:
     """The last output of two causal layers without positions depends on the order of tokens.
 
-    The smallest case is enough: three tokens of width one, and weights that are all alike.
+    That they can is shown by one example: three tokens of width one, all weights alike.
     """
 
     def mean(x: Sequence[sp.Expr]) -> sp.Expr:
@@ -298,7 +271,7 @@ def two_layers_see() -> Derivation:
 
 
 def windows_of_heads() -> Derivation:
-    """Which heads of ALiBi see a whole text: those from one number on, and beyond some length none.
+    """Which heads of ALiBi see a whole sequence: those from one number on.
 
     The number of heads, h, is a power of two.
     """
@@ -316,8 +289,8 @@ def windows_of_heads() -> Derivation:
             "The last head has the slope $2^{-8}$, however many heads there are.",
         ),
         Step(
-            "As wide as the text",
-            sp.Subs(WINDOW_OF_HEAD.expr, head, _WHOLE_TEXT),
+            "As wide as the sequence",
+            sp.Subs(WINDOW_OF_HEAD.expr, head, _WHOLE),
             n,
             "Heads from this number on have windows of $n$ tokens and more.",
         ),
@@ -370,7 +343,7 @@ def price_of_positions() -> Derivation:
             "The sum alone.",
         ),
         Step(
-            "Slopes on long texts",
+            "Slopes on long sequences",
             sp.Limit(SLOPED_SHARE.expr, n, sp.oo),
             h / (2 * d_model),
             "Half of one over the width of a head, $d_\\text{model}/h$.",

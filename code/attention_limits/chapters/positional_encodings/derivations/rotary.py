@@ -8,7 +8,7 @@ import sympy as sp
 
 from attention_limits.chapters.positional_encodings.derivations.encodings import (
     FREQUENCY,
-    WAVELENGTH,
+    PERIOD,
     Product,
     pair,
     rotation,
@@ -24,20 +24,25 @@ from attention_limits.symbols import (
     exponent,
     factor,
     frequencies,
+    growth,
     here,
+    high,
     i,
     k,
+    low,
     m,
     mu,
     nu,
     omega,
     omegas,
+    other_turn,
+    period,
     q,
     slowest,
     there,
     theta,
     theta_other,
-    wavelength,
+    turn,
 )
 
 APART = Formula(
@@ -49,7 +54,7 @@ RESOLUTION = Formula(APART.expr.subs(delta, 1), "", "distance between neighbours
 # One frequency alone: how far it parts two neighbours, and how many frequencies of an encoding
 # make no full turn in the context that training showed, which begin at a number that need not be
 # whole.
-ALONE = Formula(2 * sp.sin(sp.pi / wavelength), "", "distance of one frequency")
+ALONE = Formula(2 * sp.sin(sp.pi / period), "", "distance of one frequency")
 ONE_TURN = Formula(
     frequencies * sp.log(context / (2 * sp.pi)) / sp.log(base), "", "number of one full turn"
 )
@@ -58,6 +63,15 @@ UNFINISHED = Formula(
     "frequencies",
     "less than one turn",
 )
+# Turns of a frequency in training, and by how much its largest angle in a sequence s times as long
+# exceeds that: unchanged, interpolated, with another base, and by YaRN, which goes by the turns.
+TURNS = Formula(context * FREQUENCY.expr / (2 * sp.pi), "turns", "turns in training")
+UNCHANGED = Formula(factor, "", "unchanged")
+INTERPOLATED = Formula(1, "", "interpolation")
+NTK_AWARE = Formula(factor ** (1 - i / (frequencies - 1)), "", "NTK-aware")
+_KEPT = sp.Max(0, sp.Min(1, (TURNS.expr - low) / (high - low)))
+YARN = Formula(factor * _KEPT + 1 - _KEPT, "", "YaRN")
+
 # The base that leaves the first frequency and divides the last by a factor.
 NTK_BASE = Formula(base * factor ** (frequencies / (frequencies - 1)), "", "NTK-aware base")
 # How wrong an angle may be, in a format of so many significant bits, and the least angle that may
@@ -67,6 +81,11 @@ ANGLE_ERROR = Formula(2 ** (BINADE.expr - bits), "radians", "largest error of an
 COARSE = Formula(
     2 ** (sp.floor(bits + sp.log(error, 2)) + 1), "radians", "least angle that is too coarse"
 )
+
+
+def shear(by: sp.Expr) -> sp.Matrix:
+    """A matrix whose powers grow by a sum: that of a + b is the product of those of a and b."""
+    return sp.Matrix([[1, by], [0, 1]])
 
 
 def block(parts: tuple[sp.Expr, ...]) -> sp.Matrix:
@@ -191,6 +210,57 @@ def frequencies_do_not_mix() -> Derivation:
     )
 
 
+def rotary_from_three_wishes() -> Derivation:
+    """Relativity, linearity and constant length leave rotations, and nothing else.
+
+    In two dimensions, for whole positions; an orthogonal matrix of any size is made of such blocks
+    and of entries ±1, in a basis that W_q and W_k absorb.
+    """
+    both = sum((sp.Matrix([sp.cos(x), sp.sin(x)]) for x in (turn, other_turn)), sp.zeros(2, 1))
+    reflection = rotation(turn) * sp.diag(1, -1)
+    query, key = sp.Matrix(q[:2]), sp.Matrix(k[:2])
+    grown, shrunk = growth**here * query, growth ** (-there) * key
+    turns, other_turns = rotation(here * turn), rotation(there * turn)
+    return Derivation(
+        Step(
+            "Constant length",
+            Product(both.T, both),
+            2 + 2 * sp.cos(turn - other_turn),
+            "Unit vectors stay so: the columns of $A_1$ are $(\\cos\\alpha, \\sin\\alpha)$ and "
+            "$(\\cos\\beta, \\sin\\beta)$. The image of $(1, 1)$ is their sum, and keeps the "
+            "squared length 2. So $\\beta = \\alpha \\pm \\pi/2$, and with $+$ this is a rotation.",
+        ),
+        Step(
+            "The other sign",
+            Product(query.T, reflection, reflection, key),
+            q[0] * k[0] + q[1] * k[1],
+            "With $-$ it is a reflection: two tokens on, all is as it was. Along its axes it is "
+            "diagonal, with $1$ and $-1$: the frequencies $0$ and $\\pi$.",
+        ),
+        Step(
+            "From token to token",
+            Product(turns[0, :], rotation(turn)[:, 0]),
+            sp.cos((here + 1) * turn),
+            "$A_{p+1} = A_p A_1$, here its first entry: position $p$ is a rotation by $p\\alpha$. "
+            "All that is left to choose is the frequency $\\omega = \\alpha$ of each pair.",
+        ),
+        Step(
+            "Without constant length",
+            Product(grown.T, turns.T, other_turns, shrunk),
+            growth ** (here - there) * Product(query.T, rotation((there - here) * turn), key),
+            "If queries grow by $\\gamma$ a token and keys shrink by it, scores are relative too. "
+            "For $\\gamma < 1$ they fall with distance: this is xPos.",
+        ),
+        Step(
+            "Or a slope",
+            Product(query.T, shear(-here), shear(there), key),
+            q[0] * k[0] + q[1] * k[1] - q[0] * k[1] * (here - there),
+            "Such a block need not even rotate. A shear gives a score with a slope, like ALiBi's, "
+            "and content decides how steep.",
+        ),
+    )
+
+
 def rotary_score_is_relative() -> Derivation:
     """Turned by its position, a query meets a key by their distance alone, whatever both hold.
 
@@ -265,50 +335,23 @@ def one_frequency_never_repeats() -> Derivation:
     )
 
 
-def neighbours_are_equally_far_apart() -> Derivation:
-    """How well a sinusoid tells a position from the next: as well as any other, wherever it is."""
-    step = pair(1, theta + omega) - pair(1, theta)
-    return Derivation(
-        Step(
-            "One frequency",
-            Product(step.T, step),
-            2 - 2 * sp.cos(omega),
-            "The squared distance of neighbours. The position has dropped out.",
-        ),
-        Step(
-            "Two frequencies, any distance",
-            APART.expr.subs(frequencies, 2) ** 2,
-            4 - 2 * (sp.cos(delta) + sp.cos(delta / sp.sqrt(base))),
-            "Squared distances add up: in width four, four less twice the kernel. Where that "
-            "rises, encodings come nearer.",
-        ),
-        Step(
-            "Two frequencies, neighbours",
-            RESOLUTION.expr.subs(frequencies, 2) ** 2,
-            4 * sp.sin(sp.Rational(1, 2)) ** 2 + 4 * sp.sin(1 / (2 * sp.sqrt(base))) ** 2,
-            "The fast frequency tells neighbours apart, the slow one adds next to nothing.",
-        ),
-        where={theta: omega * here},
-    )
-
-
 def one_frequency_is_fine_or_far() -> Derivation:
-    """One frequency tells neighbours apart or reaches far; its wavelength decides which.
+    """One frequency tells neighbours apart or reaches far; its period decides which.
 
-    Where wavelengths end that fit into a context: b is more than 1, and the context longer than 2π.
+    Where periods end that fit into a context: b is more than 1, and the context longer than 2π.
     """
-    at = [WAVELENGTH.expr.subs({frequencies: 2, i: number}) for number in range(2)]
+    at = [PERIOD.expr.subs({frequencies: 2, i: number}) for number in range(2)]
     return Derivation(
         Step(
             "One frequency",
-            sp.Subs(ALONE.expr, wavelength, 2 * sp.pi / omega) ** 2,
+            sp.Subs(ALONE.expr, period, 2 * sp.pi / omega) ** 2,
             2 - 2 * sp.cos(omega),
             "The squared distance of neighbours, as before: what separates them hangs on the "
-            "wavelength alone, $2\\pi/\\omega$ tokens.",
+            "period alone, $2\\pi/\\omega$ tokens.",
         ),
         Step(
-            "A long wavelength",
-            sp.Limit(wavelength * ALONE.expr, wavelength, sp.oo),
+            "A long period",
+            sp.Limit(period * ALONE.expr, period, sp.oo),
             2 * sp.pi,
             "It is unambiguous for that many tokens, and what separates neighbours is "
             "$2\\pi/\\lambda$: ten times the range, a tenth of the distance.",
@@ -316,13 +359,13 @@ def one_frequency_is_fine_or_far() -> Derivation:
         Step(
             "Two frequencies",
             RESOLUTION.expr.subs(frequencies, 2) ** 2,
-            sum(ALONE.expr.subs(wavelength, one) ** 2 for one in at),
+            sum(ALONE.expr.subs(period, one) ** 2 for one in at),
             "Together they have the range of the slow one, and at least the distance of the fast "
             "one.",
         ),
         Step(
             "One full turn",
-            sp.Subs(WAVELENGTH.expr, i, ONE_TURN.expr),
+            sp.Subs(PERIOD.expr, i, ONE_TURN.expr),
             context,
             "Frequencies of a higher number turn less than once in the trained context; of $F$ "
             "numbers from 0 on, these are the last.",
@@ -366,24 +409,23 @@ def angles_are_rounded() -> Derivation:
 
 
 def stretched_frequencies() -> Derivation:
-    """Two ways to read a text s times as long: longer wavelengths for all, or for the slow ones.
+    """Two ways to read a text s times as long: longer periods for all, or for the slow ones.
 
     The second takes at least two frequencies: the fastest is not to be the slowest.
     """
     by_base = FREQUENCY.expr.subs(base, NTK_BASE.expr) / FREQUENCY.expr
     return Derivation(
         Step(
-            "A wavelength",
-            sp.cos(FREQUENCY.expr * (delta + WAVELENGTH.expr)),
+            "A period",
+            sp.cos(FREQUENCY.expr * (delta + PERIOD.expr)),
             sp.cos(FREQUENCY.expr * delta),
             "So many tokens make a turn, at $b^{-i/F}$ a token.",
         ),
         Step(
             "Interpolated",
-            sp.cos(FREQUENCY.expr / factor * (delta + factor * WAVELENGTH.expr)),
+            sp.cos(FREQUENCY.expr / factor * (delta + factor * PERIOD.expr)),
             sp.cos(FREQUENCY.expr / factor * delta),
-            "Positions are divided by $s$: all wavelengths grow alike, and neighbours move "
-            "together.",
+            "Positions are divided by $s$: all periods grow alike, and neighbours move together.",
         ),
         Step(
             "Another base",

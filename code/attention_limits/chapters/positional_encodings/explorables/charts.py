@@ -17,7 +17,6 @@ from attention_limits.numerals import numeral
 MOST_FREQUENCIES = 128  # in the charts of a pair each
 
 
-# --- what the charts share ------------------------------------------------------------------------
 def pairs(count: sp.Expr) -> alt.Chart:
     """A row for each of so many frequencies, with its number in column i."""
     chart = alt.Chart(alt.sequence(0, MOST_FREQUENCIES, as_="i"))
@@ -50,7 +49,7 @@ def against(
     looks = alt.when(f"datum.{beyond}")
     points = chart.mark_point(filled=True, opacity=1).encode(
         up(beyond.split()[0]),
-        color=looks.then(alt.value(style.VERMILLION)).otherwise(alt.value(style.BLUE)),
+        color=looks.then(alt.value(style.BLUE)).otherwise(alt.value(style.ENCODINGS["alibi"])),
         shape=looks.then(alt.value("diamond")).otherwise(alt.value("circle")),
         size=looks.then(alt.value(70)).otherwise(alt.value(40)),
     )
@@ -70,6 +69,8 @@ def table(
     table = {head: [str(row) for row in rows]}
     for trace in traces:
         (index,) = trace.columns
-        values = trace.formula.numpy(**{index.name: list(rows)}, **start)
+        known = {symbol.name for symbol in trace.formula.symbols}
+        given = {name: value for name, value in start.items() if name in known}
+        values = trace.formula.numpy(**{index.name: list(rows)}, **given)
         table[trace.formula.name] = [numeral(value) for value in values]
     return table

@@ -10,7 +10,7 @@ from attention_limits.chapters.positional_encodings.derivations.encodings import
     FREQUENCY,
     KERNEL,
     LONG_WINDOWS,
-    WAVELENGTH,
+    PERIOD,
     WINDOW_OF_HEAD,
     pair,
 )
@@ -49,7 +49,7 @@ MOST_HEADS = 64
 
 
 def heat_map() -> Explorable:
-    """The sinusoidal encoding itself, one row an entry, and how long a wave of each row is."""
+    """The sinusoidal encoding itself, one row an entry, and how long a period of each row is."""
     width = {frequencies: PAIRS}
     sliders = [
         Slider.between(base, 5, 10**6, 10**4, steps=30, log=True),
@@ -61,22 +61,22 @@ def heat_map() -> Explorable:
             ("sine", "cosine"), pair(FREQUENCY.subs(width).expr, here), strict=True
         )
     ]
-    length = Trace("wavelength", WAVELENGTH.subs(width), {i: "i"})
+    length = Trace("period", PERIOD.subs(width), {i: "i"})
 
     layers = [_cells(wave, row, sliders) for row, wave in enumerate(waves)]
     ends = with_transforms(pairs(PAIRS), length.transforms(sliders))
     ends = ends.transform_calculate(middle="2 * datum.i + 1")
-    ends = ends.transform_filter(f"datum.wavelength <= {COLUMNS}")
+    ends = ends.transform_filter(f"datum.period <= {COLUMNS}")
     diamond: dict[str, Any] = {"shape": "diamond", "size": 80, "stroke": "black", "strokeWidth": 1}
     mark = ends.mark_point(filled=True, color="white", opacity=1, **diamond)
-    layers.append(mark.encode(*_cell("wavelength", "middle")))
+    layers.append(mark.encode(*_cell("period", "middle")))
     return Explorable(
         name="sinusoid-map",
         title="What a position looks like",
         caption="Each column is the encoding of one position: blue is positive, vermillion "
-        "negative. Move the first position: fast rows at the top run through their waves again "
+        "negative. Move the first position: fast rows at the top go through their periods again "
         "and again, slow ones at the bottom creep, and no two columns are alike. A diamond marks "
-        "one wavelength. Then lower the base until all of them are in sight.",
+        "one period. Then lower the base until all of them are in sight.",
         alt="A map with one column a position and one row an entry. Sines and cosines alternate "
         "from row to row; waves are six tokens long at the top and grow from pair to pair, until "
         "rows at the bottom have one shade throughout. Diamonds along a curve mark where one wave "
@@ -107,10 +107,10 @@ def kernel() -> Explorable:
     rises = rises.transform_window(number="row_number()", sort=[alt.SortField("distance")])
     rise = rises.transform_filter("datum.number == 1")
     label = rise.transform_calculate(words="'rises at ' + datum.distance")
-    diamond: dict[str, Any] = {"color": style.VERMILLION, "size": 160, "shape": "diamond"}
+    diamond: dict[str, Any] = {"color": style.BLUE, "size": 160, "shape": "diamond"}
     chart = alt.layer(
         rise.mark_rule(strokeDash=[4, 4], color=style.GREY),
-        line.mark_line(color=style.BLUE).encode(up),
+        line.mark_line(color=style.ENCODINGS["sinusoidal"]).encode(up),
         rise.mark_point(filled=True, opacity=1, **diamond).encode(up),
         label.mark_text(align="left", baseline="top", dx=6).encode(y=alt.value(4), text="words:N"),
     )
@@ -132,7 +132,7 @@ def kernel() -> Explorable:
 
 
 def alibi_window() -> Explorable:
-    """How far each head of ALiBi sees, against the length of a text."""
+    """How far each head of ALiBi sees, against the length of a sequence."""
     sliders = [
         Slider(h, (4, 8, 16, 32, MOST_HEADS), 16),
         Slider(epsilon, (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), 0.01),
@@ -147,16 +147,16 @@ def alibi_window() -> Explorable:
         name="alibi-window",
         title="How far does each head see?",
         caption="A window holds all of a head's weight among equal keys but for the share on the "
-        "slider. Lengthen the text until no head sees all of it. More heads do not help: which "
+        "slider. Lengthen the sequence until no head sees all of it. More heads do not help: which "
         "slider does, and by how much?",
         alt="Dots, one a head, that rise along a straight line on a logarithmic axis, from a few "
-        "tokens to about a thousand. A dashed line marks the length of the text; only the last "
+        "tokens to about a thousand. A dashed line marks the length of the sequence; only the last "
         "few heads, drawn as diamonds, lie above it.",
         chart=against(
             heads.encode(across),
             f"window >= {n}",
             axis=("window (tokens)", (1, 10**5)),
-            limit=(n, "length of the text"),
+            limit=(n, "length of the sequence"),
         ),
         sliders=sliders,
         traces=[window],
@@ -164,7 +164,7 @@ def alibi_window() -> Explorable:
         readouts=[
             Readout("narrowest window", WINDOW_OF_HEAD.subs({head: 1}), ",.1f"),
             Readout("widest window", WINDOW_OF_HEAD.subs({head: h})),
-            Readout("windows of the whole text", LONG_WINDOWS),
+            Readout("windows of the whole sequence", LONG_WINDOWS),
         ],
     )
 

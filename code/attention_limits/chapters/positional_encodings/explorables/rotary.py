@@ -1,5 +1,6 @@
 """The sliders of the page on rotary encodings."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -9,23 +10,29 @@ import sympy as sp
 from attention_limits import style
 from attention_limits.chapters.positional_encodings.derivations.encodings import (
     FREQUENCY,
-    WAVELENGTH,
+    PERIOD,
 )
 from attention_limits.chapters.positional_encodings.derivations.rotary import (
     ALONE,
     ANGLE_ERROR,
     COARSE,
+    INTERPOLATED,
+    NTK_AWARE,
+    ONE_TURN,
     RESOLUTION,
+    TURNS,
+    UNCHANGED,
     UNFINISHED,
+    YARN,
 )
 from attention_limits.chapters.positional_encodings.explorables.charts import (
     MOST_FREQUENCIES,
-    against,
     pairs,
     table,
 )
 from attention_limits.explorable import (
     HEIGHT,
+    Chart,
     Explorable,
     Readout,
     Slider,
@@ -41,22 +48,32 @@ from attention_limits.symbols import (
     context,
     d,
     error,
+    factor,
     frequencies,
     here,
+    high,
     i,
+    low,
     omega,
+    period,
     theta,
-    wavelength,
 )
 
 FORMATS = {"bfloat16": 8, "float16": 11, "float32": 24}  # significant bits
 LARGEST_FLOAT16 = 65_504
 TOO_COARSE = sp.Rational(1, 10)  # radians, by which an angle may be off at a marked position
-SLOWEST = Formula(WAVELENGTH.expr.subs(i, frequencies - 1), WAVELENGTH.unit, "longest wavelength")
-OF_EACH = Formula(ALONE.expr.subs(wavelength, WAVELENGTH.expr), ALONE.unit, "distance alone")
+SLOWEST = Formula(PERIOD.expr.subs(i, frequencies - 1), PERIOD.unit, "longest period")
+OF_EACH = Formula(ALONE.expr.subs(period, PERIOD.expr), ALONE.unit, "distance alone")
 # A format for so small a number would not look alike in Python and in the browser.
 MOVES = Formula(10**6 * OF_EACH.subs({i: frequencies - 1}).expr, "millionths", "its step")
 IN_A_HEAD = {frequencies: d / 2}
+# Where the name of each cure stands: how far along the axis, and on which side of that.
+NAMED_AT: dict[str, tuple[float, Any]] = {
+    "unchanged": (1, "right"),
+    "interpolated": (0, "left"),
+    "ntk": (0.8, "left"),
+    "yarn": (0.3, "center"),
+}
 
 
 def tell_apart() -> Explorable:
@@ -65,8 +82,8 @@ def tell_apart() -> Explorable:
         Slider(frequencies, (2, 4, 8, 16, 32, 64, MOST_FREQUENCIES), 16),
         Slider.between(base, 10, 10**6, 10**4, steps=30, log=True),
     ]
-    line = Trace("line", ALONE, {wavelength: "lambda"})
-    length = Trace("wavelength", WAVELENGTH, {i: "i"})
+    line = Trace("line", ALONE, {period: "lambda"})
+    length = Trace("period", PERIOD, {i: "i"})
     alone = Trace("alone", OF_EACH, {i: "i"})
     # The sum first: it keeps no other column.
     together, longest = Trace("together", RESOLUTION, {}), Trace("longest", SLOWEST, {})
@@ -89,12 +106,12 @@ def tell_apart() -> Explorable:
         log: dict[str, Any] = {"type": "log", "nice": False}
         return across.scale(domain=[1, 10**8], **log), up.scale(domain=[1e-6, 10], **log)
 
-    diamond: dict[str, Any] = {"color": style.VERMILLION, "size": 220, "shape": "diamond"}
+    diamond: dict[str, Any] = {"color": style.BLUE, "size": 220, "shape": "diamond"}
     chart = alt.layer(
         curve.mark_line(color=style.GREY, strokeWidth=1).encode(*at("lambda", "line")),
-        each.mark_point(color=style.BLUE, filled=True, size=60, opacity=1).encode(
-            *at("wavelength", "alone")
-        ),
+        each.mark_point(
+            color=style.ENCODINGS["sinusoidal"], filled=True, size=60, opacity=1
+        ).encode(*at("period", "alone")),
         both.mark_point(filled=True, opacity=1, **diamond).encode(*at("longest", "together")),
         both.mark_text(text="all", align="left", dx=12).encode(*at("longest", "together")),
     )
@@ -120,46 +137,89 @@ def tell_apart() -> Explorable:
     )
 
 
-def unfinished_turns() -> Explorable:
-    """The wavelengths of a rotary encoding, against the context that training showed."""
-    length = Trace("wavelength", WAVELENGTH.subs(IN_A_HEAD), {i: "i"})
+def turns_in_training() -> Explorable:
+    """Which frequencies complete a turn in training, and what each cure asks of them on more."""
     unfinished = UNFINISHED.subs(IN_A_HEAD)
-    share = Formula(unfinished.expr / IN_A_HEAD[frequencies])
     models = ROTARY.values()
     sliders = [
-        Slider.between(
-            base, 1000, 10**7, 10_000, steps=40, log=True, also={m.base for m in models}
-        ),
-        Slider(d, (32, 64, 128, 256), 128),
-        Slider(context, tuple(2**power for power in range(11, 18)), 4096),
+        Slider.between(base, 10, 10**7, 10_000, steps=40, log=True, also={m.base for m in models}),
+        Slider(d, (16, 32, 64, 128, 256), 128),
+        Slider(context, tuple(2**power for power in range(5, 18)), 4096),
+        Slider(factor, (2, 4, 8, 16, 32), 8),
     ]
-    dots = with_transforms(pairs(IN_A_HEAD[frequencies]), length.transforms(sliders))
+    usual = {low: 1, high: 32} | IN_A_HEAD
+    made = (UNCHANGED, INTERPOLATED, NTK_AWARE.subs(usual), YARN.subs(usual))
+    ways = [
+        Trace(name, formula, {i: "i"} if i in formula.symbols else {})
+        for name, formula in zip(("unchanged", "interpolated", "ntk", "yarn"), made, strict=True)
+    ]
+    turns = Trace("turns", TURNS.subs(IN_A_HEAD), {i: "i"})
+    one = Trace("one", ONE_TURN.subs(IN_A_HEAD), {})
+    rows = pairs(IN_A_HEAD[frequencies])
+    for trace in (turns, *ways):
+        rows = with_transforms(rows, trace.transforms(sliders))
     across = alt.X("i:Q", title="number of the frequency").axis(grid=False, format="d")
+    across = across.scale(nice=False)
+    ticks = alt.Axis(values=[1, 2, 4, 8, 16, 32], format="d")
+
+    def up(field: str) -> alt.Y:
+        title = "largest angle, over that of training"
+        scale = alt.Scale(type="log", domain=[0.7, 60], nice=False)
+        return alt.Y(f"{field}:Q", title=title, axis=ticks, scale=scale)
+
+    layers = [_turn_ends(one, sliders, across)]
+    for trace, dash in zip(ways, style.DASHES, strict=False):
+        height = up(trace.field)
+        line = rows.mark_line(color=style.GREEN, strokeWidth=1.5, strokeDash=list(dash))
+        new = alt.when(f"datum.turns < 1 && datum.{trace.field} > 1.0001")
+        dots = rows.mark_point(filled=True, opacity=1).encode(
+            across,
+            height,
+            color=new.then(alt.value(style.VERMILLION)).otherwise(alt.value(style.GREEN)),
+            shape=new.then(alt.value("diamond")).otherwise(alt.value("circle")),
+            size=new.then(alt.value(50)).otherwise(alt.value(16)),
+        )
+        layers += [line.encode(across, height), dots]
+        at, align = NAMED_AT[trace.field]
+        last = IN_A_HEAD[frequencies] - 1
+        name = rows.transform_filter(f"datum.i == floor({at} * ({last}))")
+        words = alt.value(trace.formula.name)
+        layers.append(name.mark_text(align=align, dy=-10).encode(across, height, text=words))
+    by_base = Formula(sp.Max(0, UNFINISHED.expr - 1), "frequencies").subs(IN_A_HEAD)
     return Explorable(
-        name="unfinished-turns",
-        title="Angles that training never shows",
-        caption="A dot above the dashed line turns less than once in the trained context: a longer "
-        "text brings angles that no training has shown. Start from a published model. Later ones "
-        "raised the base with the context; did that leave fewer unfinished turns, or more?",
-        alt="Dots, one a frequency, that rise along a straight line on a logarithmic axis, from a "
-        "wavelength of six tokens to tens of thousands. A dashed line marks the trained context; "
-        "the slow frequencies above it are drawn as diamonds.",
-        chart=against(
-            dots.encode(across),
-            f"wavelength > {context}",
-            axis=("wavelength (tokens)", (1, 10**8)),
-            limit=(context, "trained context"),
-        ),
+        name="turns-in-training",
+        title="What a longer sequence asks of each frequency",
+        caption="Each dot is a frequency: how many times as far as in training it turns on a "
+        "sequence that is longer by the factor. Right of the dashed line no turn was completed in "
+        "training, and a diamond is an angle that is new. Left of it nothing is new, but a dot "
+        "below the top line has brought neighbours closer together. Start from a model. Which cure "
+        "has no diamond, and which leaves the fast frequencies alone? Then find a base without "
+        "diamonds.",
+        alt="Four lines over the number of the frequency. Unchanged, all turn further by the "
+        "factor. Interpolation lies at one throughout. NTK-aware scaling falls from the factor to "
+        "one. YaRN stays at the factor, falls along a ramp, and is at one from where frequencies "
+        "complete no turn in training, which a dashed line marks. Diamonds beyond that line are "
+        "new angles.",
+        chart=alt.layer(*layers).properties(width="container", height=HEIGHT),
         sliders=sliders,
-        traces=[length],
-        table=table("frequency", [length], sliders[:2], range(0, 64, 9)),
+        traces=[turns, *ways, one],
+        table=table("frequency", [turns, ways[2], ways[3]], sliders, range(0, 64, 9)),
         readouts=[
-            Readout("less than one turn", unfinished),
-            Readout("of all", share, ".0%"),
-            Readout("longest wavelength", SLOWEST.subs(IN_A_HEAD)),
+            Readout("less than one turn in training", unfinished),
+            Readout("longest period", SLOWEST.subs(IN_A_HEAD)),
+            Readout("new angles with NTK-aware scaling", by_base),
         ],
-        presets={m.name: {base: m.base, d: m.d, context: m.trained} for m in models},
+        presets={m.name: {base: m.base, d: m.d, context: m.trained, factor: 8} for m in models},
     )
+
+
+def _turn_ends(one: Trace, sliders: Sequence[Slider], across: alt.X) -> Chart:
+    """A vertical line where frequencies complete one turn in training, with its name."""
+    mark = with_transforms(alt.Chart(alt.sequence(0, 1, as_="step")), one.transforms(sliders))
+    mark = mark.transform_calculate(i="datum.one").encode(across)
+    rule = mark.mark_rule(strokeDash=[4, 4], color=style.GREY, clip=True)
+    name = mark.mark_text(text="one turn", align="left", baseline="top", dx=5, clip=True)
+    return alt.layer(rule, name.encode(y=alt.value(2)))
 
 
 def angle_precision() -> Explorable:
@@ -185,7 +245,7 @@ def angle_precision() -> Explorable:
         caption="Rounded to a format's significant bits, an angle is off by up to so much; the "
         "axis ends where float16 does. Half a turn is 3.1 radians: bfloat16 may be wrong by "
         "more soon after a thousand tokens. The dashed line marks where it may be wrong by 0.1. "
-        "Move to slower frequencies: what do they lose, and how far from the start of the text?",
+        "Move to slower frequencies: what do they lose, and how far from the start?",
         alt_text="Three flights of stairs that rise in parallel on logarithmic axes, one a number "
         "format: the largest error of an angle doubles with every doubling of the position. "
         "bfloat16 lies eight times above float16 and far above float32.",

@@ -20,9 +20,16 @@ def shuffled() -> style.Figure:
     axes.grid(visible=False, axis="x")
     for depth, values in changes.items():
         drawn = np.maximum(values, FLOOR)
-        axes.plot(beside(depth, len(values)), drawn, "o", color=style.BLUE, ms=5, clip_on=False)
+        axes.plot(
+            beside(depth, len(values)),
+            drawn,
+            "o",
+            color=style.ENCODINGS["none"],
+            ms=5,
+            clip_on=False,
+        )
     axes.text(1.2, max(max(changes[1]), FLOOR), "rounding", va="center")
-    axes.text(2.5, min(changes[2]) / 10, "order, told by the mask", ha="center", va="top")
+    axes.text(2.5, min(changes[2]) / 10, "order, seen through the mask", ha="center", va="top")
     more = [value for depth in depths[1:] for value in changes[depth]]
     return style.Figure(
         canvas,

@@ -126,7 +126,7 @@ def _looks(run: Run, encodings: Iterable[str] | None) -> dict[str, dict[str, Any
         )
     looks = {
         name: {**labels.cues(number), "lw": 1.4, "label": NAMES[name]}
-        for number, name in enumerate(coloured)
+        for name, number in _in_their_colours(coloured).items()
     }
     for number, name in enumerate(name for name in there if name not in coloured):
         again, number = divmod(number, COLOURS)  # those that find no other mark have it full
@@ -140,6 +140,13 @@ def _looks(run: Run, encodings: Iterable[str] | None) -> dict[str, dict[str, Any
             "label": NAMES[name],
         }
     return looks
+
+
+def _in_their_colours(names: Sequence[str]) -> dict[str, int]:
+    """The colour of each, by its number: the encoding's own, or one that none of them has."""
+    own = {name: style.PALETTE.index(style.ENCODINGS[name]) for name in style.ENCODINGS}
+    left = (n for n in range(COLOURS) if n not in {own.get(name) for name in names})
+    return {name: own[name] if name in own else next(left) for name in names}
 
 
 def _panel(

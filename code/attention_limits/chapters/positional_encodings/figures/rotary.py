@@ -1,10 +1,7 @@
 """The still figures of the page on rotary encodings."""
 
-import math
-
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from attention_limits import style
@@ -17,98 +14,50 @@ from attention_limits.positions import rotary
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
 
-TRAINED, FACTOR, HEAD, BASE = 4096, 8, 128, 10000.0  # a model of usual size, stretched eight times
-STARTS = 2 ** np.arange(6, 15)  # where the texts begin whose scores are wrong
+COLOUR = style.ENCODINGS["rotary"]
+STARTS = 2 ** np.arange(6, 15)  # where the sequences begin whose scores are wrong
 PEAKS = (0, 40)  # at which distances keys are made to be found
 
 
 # --- between two sinusoids ----------------------------------------------------------------------
-def relative_share(run: Run | None = None) -> style.Figure:
-    """What training makes of the scores of two positions: relative ones, in two senses."""
+def commutant_share(run: Run | None = None) -> style.Figure:
+    """How much of the matrix between two sinusoids is relative, before and after training."""
     run = run or records.load(commutant)
     d = commutant.ARCHITECTURE.d_model
-    canvas = Canvas(figsize=(5.6, 5.2))
-    upper, lower = canvas.subplots(2, sharex=True)
-    said = [_heads(axes, run, of) for axes, of in ((upper, "seen"), (lower, "share"))]
-    upper.set_ylabel("explained by distance")
-    lower.set_ylabel("share in the commutant")
-    lower.axhline(1 / d, color=style.GREY, ls=":")
-    lower.text(2.45, 1 / d + 0.03, "chance", ha="right", va="bottom")
-    tasks = run.config["settings"]
-    lower.set_xticks(range(len(tasks)), tasks)
-    lower.text(-0.2, 0.08, "before", ha="center")
-    lower.text(0.2, 0.08, "after", ha="center")
-    seeds, heads = len(run.config["seeds"]), commutant.ARCHITECTURE.heads
-    return style.Figure(
-        canvas,
-        alt="Two panels of dots, before and after training, for each of "
-        f"{len(tasks)} tasks. Means, above, explained by distance: {said[0]}. Below, share in the "
-        f"commutant, by chance 1/{d}: {said[1]}.",
-        caption="Scores of the first layer that sinusoids give two positions by themselves, a dot "
-        f"for each of {heads} heads and {seeds} seeds. Above: how much of what a softmax sees, on "
-        f"{commutant.TRAINED[1]} positions, the distance explains. Below: how much of the matrix "
-        f"between them is relative at all positions. {run.stamp[0].upper()}{run.stamp[1:]}.",
-    )
-
-
-def _heads(axes: Axes, run: Run, of: str) -> str:
-    """Draw a column of dots for each task, before and after; their means, in words."""
-    axes.set_ylim(-0.03, 1.03)
+    canvas = Canvas()
+    axes = canvas.add_subplot(ylim=(-0.03, 1.03), ylabel="share in the commutant")
     axes.grid(visible=False, axis="x")
+    tasks = run.config["settings"]
     said = []
-    for number, task in enumerate(run.config["settings"]):
+    for number, task in enumerate(tasks):
         means = []
-        for when, shift, fill in (("before", -0.2, "none"), ("after", 0.2, style.BLUE)):
-            values = [row[of] for row in run.records if (row["task"], row["when"]) == (task, when)]
-            colour = style.BLUE if when == "after" else style.GREY
+        for when, shift, fill in (("before", -0.2, "none"), ("after", 0.2, COLOUR)):
+            rows = [row for row in run.records if (row["task"], row["when"]) == (task, when)]
+            values = [row["share"] for row in rows]
+            colour = COLOUR if when == "after" else style.GREY
             places = beside(number + shift, len(values), 0.26)
             axes.plot(places, values, "o", color=colour, mfc=fill, ms=3.5)
             means.append(np.mean(values))
         said.append(f"{task}, {means[0]:.2f} before and {means[1]:.2f} after")
-    return "; ".join(said)
-
-
-# --- rotations ----------------------------------------------------------------------------------
-def stretched_wavelengths() -> style.Figure:
-    """By how much each wavelength grows, if a trained context is stretched in three ways."""
-    theta = rotary.frequencies(HEAD, base=BASE)
-    ways = {
-        "interpolation": rotary.interpolated(theta, FACTOR),
-        "NTK-aware": rotary.ntk_aware(HEAD, BASE, FACTOR),
-        "YaRN": rotary.yarn(HEAD, BASE, FACTOR, TRAINED),
-    }
-    grown = {name: (theta / changed).numpy() for name, changed in ways.items()}
-    beyond = int((2 * math.pi / theta > TRAINED).int().argmax())
-    turned = [int((grown["YaRN"] > bound).argmax()) for bound in (1 + 1e-9, FACTOR - 1e-9)]
-    canvas = Canvas()
-    axes = canvas.add_subplot(xlim=(0, HEAD // 2 - 1), ylim=(0.6, FACTOR + 0.6))
-    axes.set(xlabel="frequency number i", ylabel="wavelength, times as long")
-    axes.set_yticks(range(1, FACTOR + 1))
-    axes.axvline(beyond, color=style.GREY, ls=":")
-    axes.text(beyond + 0.6, 1.2, f"longer than\n{TRAINED:,} tokens", va="bottom")
-    for number, values in enumerate(grown.values()):
-        axes.plot(values, color=style.PALETTE[number], dashes=style.DASHES[number], lw=2.2)
-    axes.text(1, FACTOR - 0.2, "interpolation", va="top")
-    for name, place, side in (("NTK-aware", 20, "right"), ("YaRN", 37, "left")):
-        shift = -0.8 if side == "right" else 0.8
-        axes.text(
-            place + shift, grown[name][place], name, ha=side, va="bottom" if shift < 0 else "top"
-        )
+    axes.axhline(1 / d, color=style.GREY, ls=":")
+    axes.text(len(tasks) - 0.55, 1 / d + 0.03, "chance", ha="right", va="bottom")
+    axes.set_xticks(range(len(tasks)), tasks)
+    axes.text(-0.2, 0.08, "before", ha="center")
+    axes.text(0.2, 0.08, "after", ha="center")
+    seeds, heads = len(run.config["seeds"]), commutant.ARCHITECTURE.heads
     return style.Figure(
         canvas,
-        alt=f"Three curves over the frequency number, 0 to {HEAD // 2 - 1}. Interpolation lies at "
-        f"{FACTOR} throughout. NTK-aware scaling rises from 1 to {FACTOR}, steeper and steeper. "
-        f"YaRN stays at 1 up to number {turned[0] - 1} and rises to {FACTOR} at number "
-        f"{turned[1]}, where wavelengths become longer than the trained context: that begins at "
-        f"number {beyond}.",
-        caption=f"A rotary encoding stretched from {TRAINED:,} to {FACTOR * TRAINED:,} tokens: how "
-        f"many times as long each wavelength becomes (head of width {HEAD}, b = {BASE:,.0f}). From "
-        "the dotted line on, training has shown less than one turn.",
+        alt="Dots, before and after training, for each of "
+        f"{len(tasks)} tasks; by chance they would lie at 1/{d}. Means: {'; '.join(said)}.",
+        caption="How much of the matrix between two sinusoids is relative at all positions, in the "
+        f"first layer: a dot for each of {heads} heads and {seeds} seeds. "
+        f"{run.stamp[0].upper()}{run.stamp[1:]}.",
     )
 
 
+# --- rotations ----------------------------------------------------------------------------------
 def score_error() -> style.Figure:
-    """How wrong scores are whose angles are made in bfloat16, by where a text begins."""
+    """How wrong scores are whose angles are made in bfloat16, by where a sequence begins."""
     canvas = Canvas()
     axes = canvas.add_subplot(xlim=(STARTS[0], STARTS[-1]))
     axes.set_xscale("log", base=2)
@@ -119,7 +68,7 @@ def score_error() -> style.Figure:
     middles = []
     for number, turn in enumerate((rotary.apply, evidence.coarse)):
         errors = np.array([evidence.score_errors(turn, int(start)) for start in STARTS])
-        colour = style.PALETTE[number]
+        colour = (COLOUR, style.GREY)[number]
         axes.fill_between(STARTS, errors.min(1), errors.max(1), color=colour, alpha=0.3, lw=0)
         middles.append(np.median(errors, axis=1))
         axes.plot(STARTS, middles[-1], color=colour, marker=style.MARKERS[number], ms=5)
@@ -133,7 +82,7 @@ def score_error() -> style.Figure:
         f"it rises from {coarse[0]:.2g} at position {STARTS[0]} to {coarse[-1]:.2g} at "
         f"{STARTS[-1]:,}, as large as a score.",
         caption="Root mean square error of rotary scores: queries and keys in bfloat16, of "
-        f"standard normal entries, {WIDTH} wide, in texts of 64 tokens, against float64; "
+        f"standard normal entries, {WIDTH} wide, in sequences of 64 tokens, against float64; "
         f"scores have the standard deviation 1. Lines: medians of {len(SEEDS)} seeds; "
         "bands: their range.",
     )
@@ -167,7 +116,7 @@ def rotary_peak() -> style.Figure:
     found = []
     for number, peak in enumerate(PEAKS):
         scores = peaked_scores(peak, distances)
-        colour, best = style.PALETTE[number], int(scores.argmax())
+        colour, best = COLOUR, int(scores.argmax())
         axes.plot(distances, scores, color=colour, dashes=style.DASHES[number])
         axes.plot(best, scores[best], "o", color=colour, clip_on=False)
         axes.annotate(
