@@ -42,3 +42,10 @@ def test_one_notation_for_numbers(number):
 def test_numbers_within_a_sentence(said, written):
     """A name lost its digits, or a count kept them in one row."""
     assert in_words(said) == written
+
+
+def test_a_year_is_no_number_to_be_grouped():
+    """A record was made on 25 November 2,026."""
+    assert in_words("recorded on 25 November 2026, 2026 tokens") == (
+        "recorded on 25 November 2026, 2,026 tokens"
+    )

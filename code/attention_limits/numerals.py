@@ -25,9 +25,18 @@ def power_of_ten(text: str) -> str:
     return _signed(power if mantissa == "1" else f"{mantissa} · {power}")
 
 
+_MONTHS = (
+    "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+)
+
+
 def in_words(text: str) -> str:
-    """The same for the numbers in a sentence: long integers, and powers of ten."""
-    grouped = re.sub(r"(?<![\w.,])\d{4,}(?!\w|[.,]\d)", lambda n: f"{int(n[0]):,}", text)
+    """The same for the numbers in a sentence: long integers but years, and powers of ten."""
+    grouped = re.sub(
+        rf"({_MONTHS} )?(?<![\w.,])(\d{{4,}})(?!\w|[.,]\d)",
+        lambda n: n[0] if n[1] else f"{int(n[2]):,}",
+        text,
+    )
     return re.sub(r"(?<![\w.,])\d(?:\.\d+)?e-?\d+\b", lambda n: power_of_ten(n[0]), grouped)
 
 

@@ -120,8 +120,8 @@ def commutant() -> Derivation:
             "The score",
             score,
             relative + rest,
-            "Identity and quarter turn give what hangs on the distance, the reflections what hangs "
-            "on the sum of both positions.",
+            "Identity and quarter turn give what depends on the distance, the reflections what "
+            "depends on the sum of both positions.",
         ),
         Step(
             "If",
@@ -346,7 +346,7 @@ def one_frequency_is_fine_or_far() -> Derivation:
             "One frequency",
             sp.Subs(ALONE.expr, period, 2 * sp.pi / omega) ** 2,
             2 - 2 * sp.cos(omega),
-            "The squared distance of neighbours, as before: what separates them hangs on the "
+            "The squared distance of neighbours, as before: what separates them depends on the "
             "period alone, $2\\pi/\\omega$ tokens.",
         ),
         Step(

@@ -14,7 +14,7 @@ from attention_limits.positions import rotary
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
 
-COLOUR = style.ENCODINGS["rotary"]
+COLOUR, AT_INPUTS = style.ENCODINGS["rotary"], style.ENCODINGS["sinusoidal"]
 STARTS = 2 ** np.arange(6, 15)  # where the sequences begin whose scores are wrong
 PEAKS = (0, 40)  # at which distances keys are made to be found
 
@@ -31,10 +31,10 @@ def commutant_share(run: Run | None = None) -> style.Figure:
     said = []
     for number, task in enumerate(tasks):
         means = []
-        for when, shift, fill in (("before", -0.2, "none"), ("after", 0.2, COLOUR)):
+        for when, shift, fill in (("before", -0.2, "none"), ("after", 0.2, AT_INPUTS)):
             rows = [row for row in run.records if (row["task"], row["when"]) == (task, when)]
             values = [row["share"] for row in rows]
-            colour = COLOUR if when == "after" else style.GREY
+            colour = AT_INPUTS if when == "after" else style.GREY
             places = beside(number + shift, len(values), 0.26)
             axes.plot(places, values, "o", color=colour, mfc=fill, ms=3.5)
             means.append(np.mean(values))
