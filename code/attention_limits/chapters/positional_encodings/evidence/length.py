@@ -91,7 +91,7 @@ def positions_seen_in_training_carry_rotary() -> Evidence:
 
 @evidence()
 def tokens_alone_do_no_harm() -> Evidence:
-    """What is lost on sequences eight times as long where neither positions nor distractors are new."""
+    """What is lost at eight times the length where neither positions nor distractors are new."""
     condition = "blanks, random positions"
     losses = {}
     for encoding in length.TAKE_POSITIONS:

@@ -71,7 +71,7 @@ IN_A_HEAD = {frequencies: d / 2}
 NAMED_AT: dict[str, tuple[float, Any]] = {
     "unchanged": (1, "right"),
     "interpolated": (0, "left"),
-    "ntk": (0.8, "left"),
+    "ntk": (0.72, "left"),
     "yarn": (0.3, "center"),
 }
 

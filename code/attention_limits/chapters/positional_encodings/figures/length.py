@@ -38,7 +38,7 @@ MORE, PLACES, CROWD = NEW = ("more tokens", "new positions", "more distractors")
 
 
 class Way(NamedTuple):
-    """A way to ask on long sequences: its heading, how models trained and are asked, what is new."""
+    """A way to ask on long sequences: heading, how models trained and are asked, what is new."""
 
     heading: str
     condition: str
