@@ -1,9 +1,11 @@
 """What all tests share: the repository, when a browser is needed, and what was measured."""
 
+import gc
 import os
 import shutil
 import signal
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,17 @@ def checkout(tracked):
         return folder
 
     return copy
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays, a million objects: nothing looks for garbage among them again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 # --- The browser --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ def test_peaks_are_of_dense_products(name):
     assert 1e14 < one.peak < 2.5e15
     assert 1e12 < one.bandwidth < 1e13
     assert 4e10 <= one.capacity <= 2e11
+    assert one.capacity % 2**20 == 0, "a capacity in GB, which the makers count in GiB"
     assert 100 < one.balance < 300
     assert len(one.note.split()) > 5
 

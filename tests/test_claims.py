@@ -302,7 +302,7 @@ def test_what_holds_is_reported_with_its_numbers(fake):
     [rival] = evidence.rivals
     assert (rival["words"], rival["value"]) == ("a basket with a pear in it", 5)
     assert claims.would_read(rival) == (
-        "would have read 5 apples (expected 4) for a basket with a pear in it"
+        "would have given 5 apples (expected 4) for a basket with a pear in it"
     )
 
 
@@ -352,7 +352,7 @@ def test_a_shared_piece_and_its_rivals_run_once(fake, monkeypatch):
         (
             [],
             ["fake.gullible"],
-            "but a rival passes as well: it would have read 4 apples (expected 4) for a basket",
+            "but a rival passes as well: it would have given 4 apples (expected 4) for a basket",
         ),
     ],
 )

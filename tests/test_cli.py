@@ -176,7 +176,7 @@ def test_a_claim_is_stated_and_judged_before_its_checks(capsys):
         "  reason   Counted.\n"
         "  assumes  whole numbers; $n < 5$\n"
         "  ✓ evidence fake.true (0.00 s): 4 apples (expected 4, exactly) · counted\n"
-        "      would have read 5 apples (expected 4) for a basket with a pear in it\n"
+        "      would have given 5 apples (expected 4) for a basket with a pear in it\n"
         "\n"
         "1 check of 1 claim: all passed\n"
         '  the verdict "false" stands: fake-true\n'

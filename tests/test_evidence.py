@@ -256,7 +256,7 @@ def test_the_books_evidence_refuses_its_rivals(piece, read, monkeypatch):
 
 
 def test_rivals_are_named_in_words_that_end_a_sentence():
-    """The card said "would have read 8 × for A softmax that writes out its Jacobians.."."""
+    """The card said "would have given 8 × for A softmax that writes out its Jacobians.."."""
     for words in {words for function, _ in RIVALS.values() for words in rivals(function)}:
         assert words == " ".join(words.split())
         assert not words.endswith((".", ",", ";"))

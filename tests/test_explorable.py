@@ -13,7 +13,7 @@ from helpers.sources import ROOT, pages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_limits.explorable import Explorable, Readout, Slider, Trace, explore
+from attention_limits.explorable import FOUR, Explorable, Readout, Slider, Trace, explore
 from attention_limits.formula import Formula
 from attention_limits.symbols import d, d_model, n, tau
 
@@ -351,3 +351,11 @@ def test_the_table_test_reads_cells():
     assert as_number("-1,024") == (-1024, 1)
     assert as_number("−1.074 · 10⁹") == (pytest.approx(-1.074e9), pytest.approx(1e6))
     assert as_number("10⁻⁸") == (pytest.approx(1e-8), pytest.approx(1e-8))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(6554.7, "6,555"), (24.334, "24.33"), (0.00186, "0.00186"), (7.0, "7")]
+)
+def test_four_digits_where_a_number_may_be_small_or_large(value, text):
+    """A readout said 6,554.700 s."""
+    assert Readout("time", Formula(n, "s"), FOUR).text(value) == text

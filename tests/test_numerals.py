@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from attention_limits.numerals import in_words, numeral
+from attention_limits.numerals import in_words, numeral, singular
 
 WRITTEN = {
     0: "0",
@@ -22,6 +22,23 @@ WRITTEN = {
 }
 
 
+@pytest.mark.parametrize(
+    ("unit", "one"),
+    [
+        ("tokens", "token"),
+        ("queries", "query"),
+        ("bytes", "byte"),
+        ("s", "s"),
+        ("ms", "ms"),
+        ("tokens/s", "tokens/s"),
+        ("", ""),
+    ],
+)
+def test_one_of_a_unit(unit, one):
+    """A slider said "1 sequences"."""
+    assert singular(unit) == one
+
+
 @pytest.mark.parametrize("number", WRITTEN)
 def test_one_notation_for_numbers(number):
     assert numeral(number) == WRITTEN[number]
@@ -37,15 +54,10 @@ def test_one_notation_for_numbers(number):
         ("cpu:1234x and v2026", "cpu:1234x and v2026"),
         ("PyTorch 2.13.0", "PyTorch 2.13.0"),
         ("ends at 4096.", "ends at 4,096."),
+        ("on 25 November 2026, 3000 steps", "on 25 November 2026, 3,000 steps"),
+        ("on 30 November 2026, 2026 tokens", "on 30 November 2026, 2,026 tokens"),
     ],
 )
 def test_numbers_within_a_sentence(said, written):
     """A name lost its digits, or a count kept them in one row."""
     assert in_words(said) == written
-
-
-def test_a_year_is_no_number_to_be_grouped():
-    """A record was made on 25 November 2,026."""
-    assert in_words("recorded on 25 November 2026, 2026 tokens") == (
-        "recorded on 25 November 2026, 2,026 tokens"
-    )

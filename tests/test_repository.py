@@ -196,3 +196,19 @@ def test_a_page_runs_outside_the_book_without_a_complaint(page, executed):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
     assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
+
+
+def test_a_page_takes_as_long_as_the_map_of_its_chapter_says():
+    """The map said 25 minutes, the page 30, and the front page 20."""
+    folder = ROOT / "chapters/quadratic-cost"
+    rows = re.findall(
+        r"^\| .*?<([\w-]+)>` \|.*\| (\d+) \|$", (folder / "index.md").read_text(), re.M
+    )
+    said = {
+        page.stem: minutes[1]
+        for page in folder.glob("*.md")
+        if (minutes := re.search(r"The page takes about (\d+) minutes", page.read_text()))
+    }
+    assert dict(rows) == said
+    ends = f"{min(said.values())} to {max(said.values())} minutes each"
+    assert ends in (ROOT / "index.md").read_text()

@@ -6,9 +6,13 @@ import pytest
 
 from attention_limits.chapters.quadratic_cost.derivations.flops import (
     CROSSOVER,
+    MASKED_CROSSOVER,
+    MASKED_SHARE,
     MODEL_CROSSOVER,
+    in_shares,
 )
 from attention_limits.chapters.quadratic_cost.derivations.inference import CACHE, WEIGHTS
+from attention_limits.chapters.quadratic_cost.explorables.flops import PRESETS
 from attention_limits.shapes import MEMORY, MODELS, ROTARY, SHAPES
 
 REFERENCES = Path(__file__).parents[1] / "references.bib"
@@ -62,11 +66,34 @@ def test_one_model_has_one_cache(name):
     assert WEIGHTS(b=1, **shape.whole) == memory.parameters
 
 
+@pytest.mark.parametrize("name", [*sorted(MODELS.keys() & SHAPES.keys()), "Qwen3-32B"])
+def test_a_model_has_as_many_heads_in_its_cache(name):
+    """Key-value heads that tensor parallelism divides, and none of them in the cache."""
+    model, memory = MODELS[name], MEMORY[name]
+    assert memory.kappa == model.full * memory.g * (model.d_k + model.d_v)
+    assert model.h % memory.g == 0
+
+
 @pytest.mark.parametrize("name", sorted(MODELS.keys() & SHAPES.keys()))
 def test_one_model_has_one_crossover(name):
     """The formula for any model, and the one for a layer, told two stories of the same one."""
     model, sizes = MODELS[name], SHAPES[name].sizes
     assert crossover_of(model) == CROSSOVER(**sizes)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_the_model(name):
+    """Sliders in ratios stood for another layer than the one that a preset is named after."""
+    at = {symbol.name: value for symbol, value in PRESETS[name].items()}
+    model = MODELS[name]
+    star = in_shares(MASKED_CROSSOVER)(mask=1, **at)
+    assert star == pytest.approx(crossover_of(model), rel=1e-12)
+    causal = in_shares(MASKED_CROSSOVER)(mask=2, **at)
+    assert causal == pytest.approx(2 * star - 1)
+    for mask, half in ((1, round(star)), (2, round(causal))):
+        assert in_shares(MASKED_SHARE).numpy(n=half, mask=mask, **at) == pytest.approx(
+            0.5, abs=1e-3
+        )
 
 
 def crossover_of(model):
@@ -83,7 +110,7 @@ def crossover_of(model):
 def test_a_token_meets_as_many_weights_as_published(name, billions):
     """All experts were counted, or one table of embeddings as if it were a product."""
     tables = {"DeepSeek-V3": 129280 * 7168, "Kimi Linear": 163840 * 2304}
-    tables |= {"Qwen3-32B": 151936 * 5120, "Gemma-3 27B": 262144 * 5376}
+    tables |= {"Qwen3-32B": 151936 * 5120, "Gemma-3 27B": 262208 * 5376}
     assert (MODELS[name].weights + tables[name]) / 1e9 == pytest.approx(billions, rel=0.01)
 
 

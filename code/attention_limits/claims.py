@@ -75,7 +75,7 @@ class Claim:
 class Result:
     """What came of running one derivation or one piece of evidence.
 
-    Each of ``rivals`` is what the piece would have read for one: its ``words``, all that
+    Each of ``rivals`` is what the piece would have given for one: its ``words``, all that
     ``Evidence.to_dict`` has, and ``found`` and ``expectation`` as they are printed.
     """
 
@@ -280,7 +280,7 @@ def _against(words: str, read: Callable[[], Evidence]) -> dict[str, object]:
 def would_read(rival: Mapping) -> str:
     """What a piece would have found of a rival, in words that follow its name; Markdown."""
     expected = f"(expected {rival['expectation']})"
-    return f"would have read {rival['found']} {expected} for {rival['words']}"
+    return f"would have given {rival['found']} {expected} for {rival['words']}"
 
 
 @functools.cache

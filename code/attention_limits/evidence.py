@@ -134,7 +134,7 @@ def evidence(
     gathered.
 
     Args:
-        rivals: what a **rival** is, in words that follow "it would have read 3 for", and the
+        rivals: what a **rival** is, in words that follow "it would have given 3 for", and the
             keyword arguments that put it in the place of what the claim is about. A rival is a
             program, or a world, that is wrong in just the way that the claim denies, and right
             otherwise; the evidence must not hold for it.

@@ -18,10 +18,12 @@ import sympy as sp
 from attention_limits import style, vega
 from attention_limits.formula import Formula, check_domain
 from attention_limits.notebook import MIME
-from attention_limits.numerals import numeral
+from attention_limits.numerals import numeral, singular
 from attention_limits.symbols import MEANING
 
 HEIGHT = 300  # of the plot, in pixels
+FOUR = "four digits"  # of a number that may be small or large; before the point, all that it has
+_FOUR = (".4~g", ",.0f")
 LOWEST = -12  # power of ten that a logarithmic axis can write
 POWERS = [
     f"10{str(e).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" for e in range(LOWEST, 31)
@@ -114,12 +116,24 @@ class Slider:
 class Readout:
     """A formula of the sliders alone, shown as a number that follows them.
 
-    ``format`` is Python's format mini-language, which the browser's d3-format shares.
+    ``format`` is Python's format mini-language, which the browser's d3-format shares, or ``FOUR``.
     """
 
     label: str
     formula: Formula
     format: str = ",.0f"
+
+    def text(self, value: float) -> str:
+        """A value as the reader sees it."""
+        spec = _FOUR[abs(value) >= 1000] if self.format == FOUR else self.format
+        return f"{value:{spec.replace('~', '')}}"
+
+    def vega(self, value: str) -> str:
+        """The same text in Vega's language, of a value in it."""
+        if self.format != FOUR:
+            return f"format({value}, '{self.format}')"
+        small, large = _FOUR
+        return f"abs({value}) >= 1000 ? format({value}, '{large}') : format({value}, '{small}')"
 
 
 @dataclass(frozen=True)
@@ -207,9 +221,9 @@ class Explorable:
         names = {slider.symbol: slider.symbol.name for slider in self.sliders}
         for number, readout in enumerate(self.readouts):
             value = readout.formula.vega(names)
-            text = f"format({value}, '{readout.format}')"
-            params.append(alt.param(name=f"readout_{number}", expr=value))
-            params.append(alt.param(name=f"readout_{number}_text", expr=text))
+            name = f"readout_{number}"
+            params.append(alt.param(name=name, expr=value))
+            params.append(alt.param(name=f"{name}_text", expr=readout.vega(value)))
         return self.chart.add_params(*params).configure(**style.ALTAIR).to_dict()
 
     def payload(self) -> dict:
@@ -225,6 +239,7 @@ class Explorable:
                     "name": slider.symbol.name,
                     "label": slider.label,
                     "unit": slider.unit,
+                    "one": singular(slider.unit),
                     "values": list(slider.values),
                     "labels": slider.labels,
                     "start": slider.values.index(slider.start),
@@ -232,7 +247,12 @@ class Explorable:
                 for slider in self.sliders
             ],
             "readouts": [
-                {"label": readout.label, "unit": readout.formula.unit, "text": text}
+                {
+                    "label": readout.label,
+                    "unit": readout.formula.unit,
+                    "one": singular(readout.formula.unit),
+                    "text": text,
+                }
                 for readout, text in zip(self.readouts, self._readouts_at_start(), strict=True)
             ],
             # Pairs, since a notebook that is stored sorts the keys of a mapping.
@@ -250,7 +270,7 @@ class Explorable:
             readout.formula.numpy(**{s.name: start[s] for s in readout.formula.symbols})
             for readout in self.readouts
         )
-        return [f"{v:{r.format}}" for v, r in zip(values, self.readouts, strict=True)]
+        return [r.text(float(v)) for v, r in zip(values, self.readouts, strict=True)]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
         return {MIME: self.payload(), "text/html": self._live_html(), "text/plain": self.alt}
@@ -285,6 +305,7 @@ def explore(
     rule: Formula | None = None,
     rule_label: str = "right",
     names_at: Sequence[tuple[float, str]] = (),
+    colours: Sequence[str] = style.PALETTE,
     readouts: Sequence[Readout] = (),
     presets: Mapping[str, Mapping[sp.Symbol, float]] | None = None,
 ) -> Explorable:
@@ -303,6 +324,7 @@ def explore(
             the curves are not.
         names_at: where the name of each line stands: how far along the axis, from 0 to 1, and on
             which side of the line there, "above", "below" or "left".
+        colours: those of the lines, in turn; for what has a colour in other figures.
 
     Raises:
         ValueError: naming ``over``, ``sliders`` or ``log`` where they do not fit the formulas.
@@ -330,7 +352,11 @@ def explore(
         chart = _along(x, over, "x" in log).encode(axis, height)
         lines = len(traces)
         place = _name_place(number, lines, names_at) if lines > 1 else None
-        layers += _labelled_line(chart, trace, number, sliders, place)
+        look = {
+            "color": colours[number % len(colours)],
+            "strokeDash": style.DASHES[number % len(style.DASHES)],
+        }
+        layers += _labelled_line(chart, trace, look, sliders, place)
     if rule is not None:
         layers += _rule(rule, over, axis, sliders, rule_label)
     return Explorable(
@@ -396,15 +422,13 @@ def _name_place(
 def _labelled_line(
     chart: alt.Chart,
     trace: Trace,
-    number: int,
+    look: Mapping[str, Any],
     sliders: Sequence[Slider],
     place: tuple[float, str] | None,
 ) -> list[alt.Chart]:
     """A line, and its name at ``place`` if it is one of several."""
     chart = with_transforms(chart, trace.transforms(sliders))
-    colour = style.PALETTE[number % len(style.PALETTE)]
-    dash = style.DASHES[number % len(style.DASHES)]
-    line = chart.mark_line(color=colour, strokeDash=dash)
+    line = chart.mark_line(**look)
     if place is None:
         return [line]
     along, side = place

@@ -16,6 +16,11 @@ def numeral(number: float) -> str:
     return power_of_ten(f"{float(number):.4g}")
 
 
+def singular(unit: str) -> str:
+    """The unit of one thing: 1 token, 1 query, and 1 s as before."""
+    return re.sub(r"(?<=\w{2})s$", "", re.sub(r"ies$", "y", unit))
+
+
 def power_of_ten(text: str) -> str:
     """A number as Python prints it, ``1.6e+21``, with its power of ten written out."""
     mantissa, _, exponent = text.partition("e")
@@ -25,18 +30,10 @@ def power_of_ten(text: str) -> str:
     return _signed(power if mantissa == "1" else f"{mantissa} · {power}")
 
 
-_MONTHS = (
-    "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
-)
-
-
 def in_words(text: str) -> str:
-    """The same for the numbers in a sentence: long integers but years, and powers of ten."""
-    grouped = re.sub(
-        rf"({_MONTHS} )?(?<![\w.,])(\d{{4,}})(?!\w|[.,]\d)",
-        lambda n: n[0] if n[1] else f"{int(n[2]):,}",
-        text,
-    )
+    """The same for the numbers in a sentence: long integers, but for years, and powers of ten."""
+    date, long = r"\b\d\d? [A-Z][a-z]+ \d{4}\b", r"(?<![\w.,])\d{4,}(?!\w|[.,]\d)"
+    grouped = re.sub(f"{date}|({long})", lambda n: f"{int(n[1]):,}" if n[1] else n[0], text)
     return re.sub(r"(?<![\w.,])\d(?:\.\d+)?e-?\d+\b", lambda n: power_of_ten(n[0]), grouped)
 
 

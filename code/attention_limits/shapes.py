@@ -222,14 +222,21 @@ class Memory:
     weights: int  # of all layers, experts that a token does not visit included
     table: int  # numbers in one embedding table
     tables: int  # 1 if the output shares the input's
+    g: int  # key-value heads, which accelerators can share out: 1 if all heads read one vector
     steady: int = 0  # numbers in full windows and in states, which do not grow
+    routed: int = 0  # weights of the experts that a router chooses from, in all layers
+    experts: int = 1  # of these, in one layer
+    chosen: int = 1  # those that a token visits
+    # Multiply-adds of a query with one cached token, in all layers, where decoding takes others
+    # than prefill: in latent attention, heads then read the cached vector itself.
+    of_cached: int = 0
 
     @classmethod
     def of(cls, shape: Shape) -> "Memory":
         """A model whose layers are all the same and attend to everything."""
         kappa = shape.layers * shape.g * 2 * (shape.d_model // shape.h)
         weights, table = MODELS[shape.name].weights, shape.vocabulary * shape.d_model
-        return cls(shape.name, kappa, weights, table, shape.tables)
+        return cls(shape.name, kappa, weights, table, shape.tables, shape.g)
 
     @property
     def parameters(self) -> int:
@@ -250,14 +257,20 @@ MEMORY = {
             + 58 * 7168 * (256 + 257 * 3 * 2048),
             129280 * 7168,
             2,
+            1,
+            routed=58 * 256 * 3 * 7168 * 2048,
+            experts=256,
+            chosen=8,
+            of_cached=61 * 128 * (576 + 512),
         ),
-        Memory("Qwen3-32B", 64 * 8 * 2 * 128, MODELS["Qwen3-32B"].weights, 151936 * 5120, 2),
+        Memory("Qwen3-32B", 64 * 8 * 2 * 128, MODELS["Qwen3-32B"].weights, 151936 * 5120, 2, 8),
         Memory(
             "Gemma-3 27B",
             10 * 16 * 2 * 128,
             MODELS["Gemma-3 27B"].weights,
-            262144 * 5376,
+            262208 * 5376,  # 262,144 tokens of text and 64 rows more
             1,
+            16,
             steady=52 * 1024 * 16 * 2 * 128,
         ),
         Memory(
@@ -269,7 +282,12 @@ MEMORY = {
             + 26 * 2304 * (256 + 257 * 3 * 1024),
             163840 * 2304,
             2,
+            1,
             steady=20 * 32 * 128 * 128,
+            routed=26 * 256 * 3 * 2304 * 1024,
+            experts=256,
+            chosen=8,
+            of_cached=7 * 32 * (576 + 512),
         ),
     )
 }

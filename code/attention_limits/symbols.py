@@ -75,6 +75,7 @@ w = _count("w", "window", "keys")
 B = _count("B", "rows in a tile")
 M = _count("M", "numbers that fit on chip")
 layers = _count("layers", "layers", tex="L")
+features = _count("features", "features of a head", tex=r"d_\varphi")
 vocabulary = _count("vocabulary", "vocabulary", "tokens", r"\mathcal{V}")
 tables = _count("tables", "embedding tables", tex="e")  # 2, or 1 if in- and output share theirs
 n_max = _count("n_max", "positions that were learned", "tokens", r"n_\text{max}")
@@ -95,6 +96,13 @@ batch = _count("batch", "batch", "sequences", "S")
 weights = _count("weights", "weights of all layers", tex="P")
 table = _count("table", "weights of one embedding table", tex="T")
 kappa = _count("kappa", "numbers that a token leaves in the cache", tex=r"\kappa")
+weight_bytes = _count("b_w", "bytes a weight", tex=r"b_\text{w}")
+experts = _count("experts", "experts in a layer", tex="E")
+chosen = _count("chosen", "experts that a token visits", tex="k")
+routed = _symbol(
+    "routed", "weights of all experts", tex=r"P_\text{E}", integer=True, nonnegative=True
+)
+devices = _count("devices", "accelerators that share each layer", tex="t")
 peak = _symbol("peak", "peak of the accelerator", "FLOPs/s", r"\text{peak}", positive=True)
 bandwidth = _symbol(
     "bandwidth", "bandwidth of its memory", "B/s", r"\text{bandwidth}", positive=True
@@ -103,11 +111,16 @@ S_star = _symbol("S_star", "batch that computes as long as it reads", tex="S^*",
 S_n = _symbol("S_n", "the same, with n tokens of cache", tex="S^*_n", real=True)
 n_last = _symbol("n_last", "context that no batch is enough for", tex=r"n_\text{last}", real=True)
 model = _count("model", "model")  # which of a list
-accelerator = _count("accelerator", "accelerator")  # likewise
+accelerator = _count(
+    "accelerator", "number and kind of accelerator"
+)  # likewise: so many, of such a kind
 
 _section("Ratios of sizes")  # a slider moves them more usefully than the sizes they come from
 group = _count("r", "query heads per key-value head")
 expansion = _symbol("rho", "MLP width over model width", tex=r"\rho", positive=True)
+mlp = _symbol("MLP", "MLP weights over squared model width", tex=r"\rho_\text{MLP}", positive=True)
+spread = _symbol("zeta", "width of all heads over model width", tex=r"\zeta", positive=True)
+mask = _count("mask", "causal mask")  # 1: all pairs are computed, 2: the half that it leaves
 
 _section("Indices")
 i = _symbol("i", "position of the query", integer=True, nonnegative=True)

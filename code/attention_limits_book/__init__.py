@@ -2,11 +2,21 @@
 
 from sphinx.application import Sphinx
 
-from attention_limits_book import assets, claims, downloads, execution, faces, library, lint, terms
+from attention_limits_book import (
+    assets,
+    claims,
+    downloads,
+    execution,
+    faces,
+    library,
+    lint,
+    numbers,
+    terms,
+)
 
 
 def setup(app: Sphinx) -> dict:
     """Register everything; each module says what it does."""
-    for module in (execution, claims, library, terms, faces, assets, downloads, lint):
+    for module in (execution, claims, library, terms, faces, numbers, assets, downloads, lint):
         module.setup(app)
     return {"version": "0.1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -178,7 +178,7 @@ def _summary(results: Sequence[Mapping]) -> str:
 
 
 def _pieces(results: Sequence[Mapping], *, found: bool) -> str:
-    """A list of pieces: what each would have read for its rivals and, if asked, what it found.
+    """A list of pieces: what each would have given for its rivals and, if asked, what it found.
 
     A chapter has shown on the same page what was found.
     """

@@ -68,9 +68,9 @@ def read(source: str) -> tuple[Exercise, ...]:
         source: the page as it was typed, MyST.
 
     Raises:
-        ValueError: naming the line, for an exercise without label, points, minutes or solution, or
-            with some of its three cells and not all; for a level that is none; for two of one
-            label; and for a cell or a solution of no exercise above it.
+        ValueError: naming the line, for an exercise without label, level, points, minutes or
+            solution, or with some of its three cells and not all; for a level that is none; for
+            two of one label; and for a cell or a solution of no exercise above it.
     """
     found: dict[str, Exercise] = {}
     for name, directive, content in _directives(source):
@@ -109,7 +109,7 @@ def _begun(directive: Directive) -> Exercise:
             raise error_at(directive.line, problem)
         worth[name] = int(number)
     level = directive.options.get("level", "")
-    if level not in ("", *LEVELS):
+    if level not in LEVELS:
         problem = f"exercise {label!r} needs a :level: of {', '.join(LEVELS)}, got {level!r}"
         raise error_at(directive.line, problem)
     points, minutes = worth["points"], worth["minutes"]

@@ -79,7 +79,8 @@ def _presets(payload: dict) -> str:
 
 def _slider(figure_name: str, slider: dict) -> str:
     control = f"{figure_name}-{slider['name']}"
-    text = _with_unit(slider["labels"][slider["start"]], slider["unit"])
+    label = slider["labels"][slider["start"]]
+    text = html.escape(f"{label} {_unit(label, slider)}".strip())
     # A symbol that is a word of its label already needs no second mention.
     symbol = "" if slider["name"] in slider["label"].split() else f" {_symbol(slider['name'])}"
     return (
@@ -96,7 +97,9 @@ def _readouts(payload: dict) -> str:
     rows = "".join(
         f"<div><dt>{html.escape(readout['label'])}</dt>"
         f'<dd><span data-readout="{number}">{html.escape(readout["text"])}</span> '
-        f"{html.escape(readout['unit'])}</dd></div>"
+        f'<span data-unit="{html.escape(readout["unit"])}" '
+        f'data-one="{html.escape(readout["one"])}">'
+        f"{html.escape(_unit(readout['text'], readout))}</span></dd></div>"
         for number, readout in enumerate(payload["readouts"])
     )
     return f'<dl class="explorable-readouts" aria-live="polite">{rows}</dl>' if rows else ""
@@ -122,5 +125,6 @@ def _symbol(name: str) -> str:
     return f"<var>{letter.strip('&;')}{f'<sub>{index}</sub>' if index else ''}</var>"
 
 
-def _with_unit(text: str, unit: str) -> str:
-    return html.escape(f"{text} {unit}".strip())
+def _unit(number: str, of: dict) -> str:
+    """What a number on the page is counted in: 2 tokens, and 1 token."""
+    return of["one" if number == "1" else "unit"]

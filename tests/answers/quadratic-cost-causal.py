@@ -39,11 +39,11 @@ def causal_flops(n, d):
     return 2 * n * (n + 1) * 64
 
 
-# %% wrong: the softmax, too -> gave 261, and 256 is right
+# %% wrong: the softmax, too -> gave 1544725, and 1520960 is right
 def causal_flops(n, d):
     return 2 * n * (n + 1) * d + 5 * n * (n + 1) // 2
 
 
-# %% wrong: each head of a width of one -> gave 4, and 256 is right
+# %% wrong: each head of a width of one -> gave 19012, and 1520960 is right
 def causal_flops(n, d):
     return 2 * n * (n + 1)

@@ -147,6 +147,25 @@ def test_a_step_copies_no_cache():
     assert memory.peak < k.nbytes / 10
 
 
+def test_padding_costs_no_square():
+    """A mask that is the same for all queries is not written out for each of them."""
+    q, k, v = draw((2, 1, 1024, 16), (2, 1, 1024, 16), (2, 1, 1024, 16))
+    mask = torch.arange(1024) < torch.tensor([700, 1000]).view(2, 1, 1, 1)
+    with PeakMemory() as memory:
+        dense.attend(q, k, v, mask=mask)
+    assert memory.peak < 2 * 1024**2  # a byte for each pair of both sequences
+
+
+@pytest.mark.parametrize("shape", [(7,), (1, 7), (5, 1), (1, 1), (3, 1, 7), (3, 5, 1)])
+def test_a_mask_may_have_any_shape_that_broadcasts(shape):
+    q, k, v = draw((3, 5, 8), (3, 7, 8), (3, 7, 8))
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(1)) > 0.4
+    options = {"log_n": 0.3, "sink": 0.1}
+    out = dense.attend(q, k, v, mask=mask, **options)
+    whole = mask.expand(3, 5, 7).contiguous()
+    torch.testing.assert_close(out, dense.attend(q, k, v, mask=whole, **options))
+
+
 def test_the_rows_of_weights_sum_to_one():
     """With values all 1, attention gives 1 wherever a query sees a key."""
     q, k, _ = draw((2, 9, 8), (2, 5, 8), (1,))

@@ -190,7 +190,7 @@ def test_a_third_backward_pass_is_refused(name):
 
 
 @pytest.mark.transform("``torch.compile(fullgraph=True)``")
-@pytest.mark.slow
+@pytest.mark.deep  # others compile as much: within autocast, and for any length
 @once_each
 def test_compile(name, options):
     attend, inputs = prepared(name, options, 2)

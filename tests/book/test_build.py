@@ -47,6 +47,20 @@ def test_a_cell_that_crashes_fails_every_build_until_it_is_mended(book):
     assert "2.0" in book.html("chapters/second")
 
 
+# --- a number in prose --------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_number_in_prose_is_in_the_books_one_notation(book):
+    """The gap was 3e-08 on a page that writes 10⁻⁸ elsewhere."""
+    numbers = "from attention_limits.notebook import glue\nglue(gap=3.2e-8, tokens=131072)"
+    words = "Off by {glue:text}`gap:.0e` on {glue:text}`tokens`, or {glue:text}`gap:.1e`."
+    book.page("second", cell(numbers), words)
+    assert book.build().status == 0
+    text = BeautifulSoup(book.html("chapters/second"), "lxml").article.get_text()
+    assert "Off by 3 · 10⁻⁸ on 131,072, or 3.2 · 10⁻⁸." in text
+
+
 # --- a build that is killed ---------------------------------------------------------------------
 
 
@@ -153,7 +167,10 @@ def test_evidence_that_does_not_hold_fails_every_build(book):
     ("piece", "complaint"),
     [
         ("lonely", "it names no rival: give it @evidence"),
-        ("gullible", "a rival passes as well: it would have read 4 apples (expected 4) for a bask"),
+        (
+            "gullible",
+            "a rival passes as well: it would have given 4 apples (expected 4) for a bask",
+        ),
     ],
 )
 def test_evidence_that_nothing_could_fail_fails_the_build(book, piece, complaint):
@@ -249,7 +266,7 @@ def shown(tmp_path_factory):
     startup.parent.mkdir(parents=True)
     startup.write_text("mine = 1")
     (own / "matplotlibrc").write_text("axes.facecolor: tomato\nfont.family: No Such Font\n")
-    book = Book(tmp_path_factory.mktemp("shown"))
+    book = Book(tmp_path_factory.mktemp("shown"), fonts=False)
     for name, codes in SHOWN.items():
         book.page(name, *map(cell, codes))
     book.write("chapters/library.md", "# Library\n\n```{mechanism} sliding_window\n```\n")

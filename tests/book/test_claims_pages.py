@@ -51,13 +51,13 @@ def test_a_card_typesets_its_mathematics(card):
 
 
 RIVALS = [
-    r"would have read 5 apples (expected 4) for a basket with \(1\) pear",
-    "would have read 0 apples (expected 4) for an empty basket",
+    r"would have given 5 apples (expected 4) for a basket with \(1\) pear",
+    "would have given 0 apples (expected 4) for an empty basket",
 ]
 
 
 def pieces(part):
-    """The pieces of a card or a row, each with what it would have read for its rivals."""
+    """The pieces of a card or a row, each with what it would have given for its rivals."""
     for piece in part.select(".pieces > ul > li"):
         rivals = [words(rival.extract()) for rival in piece.select("li")]
         yield words(piece), rivals
@@ -132,7 +132,7 @@ def test_the_notebook_says_what_the_card_says(tmp_path):
     assert card.endswith("""\
 > - ✓ `addition` every step proven
 > - ✓ `tiny.four`
->   - would have read 5 apples (expected 4) for a basket with $1$ pear
->   - would have read 0 apples (expected 4) for an empty basket
+>   - would have given 5 apples (expected 4) for a basket with $1$ pear
+>   - would have given 0 apples (expected 4) for an empty basket
 >
 > </details>""")

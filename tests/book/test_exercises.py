@@ -1,5 +1,6 @@
 """The exercises of a page: what an instructor could not assign is refused, and says where."""
 
+import functools
 import re
 import symtable
 import warnings
@@ -91,6 +92,7 @@ FAULTS = {
     # what is wrong: (what is replaced, by what, what the message says)
     "no label": (":label: why\n", "", "label"),
     "a level of its own": (":level: standard", ":level: hard", "'half' needs a :level: .*'hard'"),
+    "no level": (":level: standard\n", "", "'half' needs a :level: .*got ''"),
     "no points": (":points: 2\n", "", "'why' needs :points:"),
     "no minutes": (":minutes: 10", ":minutes: some", "'why' needs :minutes: .*'some'"),
     "no solution": ("```{solution} why\nBecause.\n```\n", "", "'why' has no solution"),
@@ -144,9 +146,15 @@ def read_by(code):
     return set(of(symtable.symtable(code, "cell", "exec"), is_top=True))
 
 
+@functools.cache
+def code_cells(page):
+    """The cells of a page that run, read once and not for each answer."""
+    return [cell for cell in read_myst_markdown_notebook(page).cells if cell.cell_type == "code"]
+
+
 def before(page, exercise, answer):
     """The cells above an exercise that it needs: those that bind what it reads, and so on."""
-    cells = [cell for cell in read_myst_markdown_notebook(page).cells if cell.cell_type == "code"]
+    cells = code_cells(page)
     tags = [cell.metadata.get("tags", ()) for cell in cells]
     own = next(i for i, of_cell in enumerate(tags) if f"{TAG}{exercise.label}" in of_cell)
     own_cells = [*exercise.code.values(), answer]

@@ -120,14 +120,32 @@ def test_no_control_without_a_figure(tab):
 
 
 def test_scrolls_one_way(tab):
-    """Something is wider than the window, so that the whole page scrolls sideways."""
+    """The whole page scrolls sideways, or a formula ends where nothing scrolls to its end."""
     overhang = "document.documentElement.scrollWidth - innerWidth"
     opened = tab.page.viewport_size["width"]
     assert tab.page.evaluate(overhang) <= 0
+    assert not tab.page.evaluate(CUT)
     if opened > 390:
         tab.resize(390)
         assert tab.page.evaluate(overhang) <= 0, "on a phone"
+        cut = tab.page.evaluate(CUT)
         tab.resize(opened)
+        assert not cut, "on a phone"
+
+
+# Formulas that leave the box that clips them, or the window, and the box does not scroll.
+CUT = """() => {
+    const clips = (e) => e.nodeName === "BODY" || getComputedStyle(e).overflowX !== "visible";
+    return [...document.querySelectorAll("article mjx-container mjx-math")].filter((formula) => {
+        if (!formula.checkVisibility()) return false;
+        let box = formula.parentElement;
+        while (!clips(box)) box = box.parentElement;
+        const { right } = formula.getBoundingClientRect();
+        const end = Math.min(innerWidth, box.getBoundingClientRect().right);
+        const scrolls = ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+        return right > end + 1 && !(scrolls && box.scrollWidth > box.clientWidth);
+    }).map((formula) => formula.closest("p, li, td, dd, div").textContent.slice(0, 80));
+}"""
 
 
 @pytest.mark.parametrize("tab", [(page, DESKTOP) for page in pages()], indirect=True, ids=visit_id)

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 
 from attention_limits.course.answers import NotYet, check, demand, work
@@ -40,6 +42,9 @@ RIGHT = {
     "parts": ([1.0, ROWS], (1.0, ROWS)),
     "NaN where NaN is right": (np.array([np.nan, 1]), np.array([np.nan, 1])),
     "minus infinity": (-np.inf, -np.inf),
+    "SymPy's number": (sp.Integer(3), 3),
+    "SymPy's numbers": ([sp.Rational(1, 2), sp.sqrt(4)], [0.5, 2.0]),
+    "a fraction": (Fraction(1, 4), 0.25),
     "rounding": (ROWS + 1e-12, ROWS),
     "rounding of what is small": (1e-20 * (1 + 1e-12), 1e-20),
     "nothing in an array": (np.zeros((0, 2)), np.zeros((0, 2))),
@@ -81,6 +86,12 @@ WRONG = {
         ROWS,
         "1 where 0 is right (at [0, 0], and in 2 of 6 places).",
     ),
+    "32 bits": (
+        float(np.float32(0.1)),
+        0.1,
+        "gave 0.10000000149011612, and 0.1 (was it computed in 64 bits?) is right.",
+    ),
+    "a symbol": (sp.Symbol("n"), 3, "should return a number, and returned a Symbol."),
     "true": (True, 3, "gave 1, and 3 is right."),
 }
 

@@ -1,5 +1,6 @@
 """What the chapters hold, found by itself: a new chapter is tested without being listed."""
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -38,5 +39,9 @@ def _modules(package: ModuleType) -> Iterator[ModuleType]:
 
 def evidence_of(module: str) -> set[str]:
     """The pieces of evidence that claims name from a module of that name in their chapter."""
-    named = {name for claim in claims.load().values() for name in claim.evidence}
-    return {name.partition(".")[2] for name in named if name.partition(".")[0] == module}
+    return {name.partition(".")[2] for name in _named() if name.partition(".")[0] == module}
+
+
+@functools.cache
+def _named() -> frozenset[str]:
+    return frozenset(name for claim in claims.load().values() for name in claim.evidence)

@@ -144,8 +144,8 @@ def attend(
 ) -> torch.Tensor:
     """The same on (..., n, d) tensors, by PyTorch's fused kernels.
 
-    Memory is linear in n where a fused kernel takes the call: no mask, no bias, d_v = d and, if
-    causal, n_q = n_k.
+    Memory is linear in n where a fused kernel takes the call: no bias, d_v = d and, if causal,
+    n_q = n_k and no mask.
 
     Differentiable once where a fused kernel takes the call, or else, and always within
     ``sdpa_kernel(SDPBackend.MATH)`` of ``torch.nn.attention``, as often as you like.
@@ -161,7 +161,8 @@ def attend(
         causal: whether a query sees only keys up to its own position, the last query's being
             that of the last key.
         mask: booleans that broadcast to (..., n_q, n_k), True = may look.  Joined with ``causal``
-            by AND.  Costs memory of the order n_q · n_k.
+            by AND.  Costs memory of its own size, or with ``causal`` of the order n_q · n_k: one
+            that hides padding, (..., 1, n_k), is linear in n.
         scale: what multiplies the inner products; None means d^-1/2, under ``qk_norm`` d^1/2.
             It, ``log_n`` and ``sink`` are numbers, or tensors that broadcast to (..., n_q, 1),
             such as (h, 1, 1), on the device of ``q`` and of any floating-point dtype.
@@ -204,9 +205,7 @@ def attend(
     sees = None
     # One query, the last, sees all keys.
     if mask is not None or (causal and n_q != 1 and not pattern["is_causal"]):
-        sees = torch.ones(n_q, n_k, dtype=torch.bool, device=q.device)
-        sees = sees.tril(n_k - n_q) if causal else sees
-        sees = sees if mask is None else sees & mask
+        sees = _sees(mask, n_q, n_k, causal, q.device)
         # The row of a query that sees nothing would be 0/0. It looks at everything instead, and
         # `where` then discards both what it sees and its gradient; likewise what nobody sees.
         has_keys, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
@@ -347,6 +346,17 @@ def _packed(
 def _block_mask(n: int, causal: bool, device: torch.device) -> BlockMask:
     """All pairs, or those with j ≤ i, as the fused kernel wants them."""
     return flex.block_mask(lambda b, h, i, j: (j <= i) | (not causal), n, device)
+
+
+def _sees(
+    mask: torch.Tensor | None, n_q: int, n_k: int, causal: bool, device: torch.device
+) -> torch.Tensor:
+    """V_i as booleans (..., n_q, n_k), or (..., 1, n_k) if all queries see the same keys."""
+    if mask is not None and not causal:
+        return mask.expand(torch.broadcast_shapes(mask.shape, (1, n_k)))
+    causally = torch.ones(n_q, n_k, dtype=torch.bool, device=device)
+    causally = causally.tril(n_k - n_q) if causal else causally
+    return causally if mask is None else causally & mask
 
 
 def _default_scale(d: int, qk_norm: bool) -> float:

@@ -207,11 +207,19 @@ def _problem(answer: Any, expected: Any, within: float) -> str:
     if not bad.any():
         return ""
     place = tuple(map(int, np.argwhere(bad)[0]))
-    came, due = _number(given[place]), _number(right[place])
+    came, due = _numbers_that_differ(given[place], right[place])
     if not right.ndim:
         return f"gave {came}, and {due} is right"
     at = f"at {list(place)}, and in {bad.sum()} of {bad.size} places"
     return f"gave {came} where {due} is right ({at})"
+
+
+def _numbers_that_differ(came: float, due: float) -> tuple[str, str]:
+    """Two numbers with six digits, or as many more as it takes to tell them apart."""
+    came_6, due_6 = _number(came), _number(due)
+    if came_6 != due_6:
+        return came_6, due_6
+    return f"{float(came)!r}", f"{float(due)!r} (was it computed in 64 bits?)"
 
 
 def _number(x: float) -> str:
@@ -224,7 +232,9 @@ def _array(answer: Any) -> np.ndarray | None:
     answer = answer.detach().cpu() if hasattr(answer, "detach") else answer
     try:
         found = np.asarray(answer)
-    except (TypeError, ValueError):  # rows of different lengths
+        # SymPy's numbers and fractions are objects, and floats all the same.
+        found = found.astype(float) if found.dtype.kind == "O" else found
+    except (TypeError, ValueError):  # rows of different lengths, or no numbers
         return None
     return found if found.dtype.kind in NUMBERS else None
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 from attention_limits.checks import Plain
@@ -123,3 +124,17 @@ def exponent(run: Run, mechanism: str, memory: str) -> Fit:
     last = sorted({row["n"] for row in rows})[-scaling.TAIL :]
     tail = [row for row in rows if row["n"] in last]
     return fit([row["n"] for row in tail], [row["value"] for row in tail])
+
+
+def faults(run: Run, n: int) -> float:
+    """The page faults of a call of dense attention, where memory is given back."""
+    return _median(run, n, "faults", "given back")
+
+
+def slower(run: Run, n: int) -> float:
+    """How many times as long dense attention takes where memory is given back."""
+    return _median(run, n, "seconds", "given back") / _median(run, n, "seconds", "kept")
+
+
+def _median(run: Run, n: int, quantity: str, memory: str) -> float:
+    return median(run.values(mechanism="dense", memory=memory, n=n, quantity=quantity))

@@ -36,7 +36,8 @@
 
     const show = (slider) => {
       const input = inputs.get(slider.name);
-      const text = `${slider.labels[input.valueAsNumber]} ${slider.unit}`.trim();
+      const label = slider.labels[input.valueAsNumber];
+      const text = `${label} ${label === "1" ? slider.one : slider.unit}`.trim();
       input.setAttribute("aria-valuetext", text);
       input.nextElementSibling.value = text;
       view.signal(slider.name, slider.values[input.valueAsNumber]);
@@ -44,7 +45,10 @@
     const render = async () => {
       await view.runAsync();
       for (const span of figure.querySelectorAll("[data-readout]")) {
-        span.textContent = view.signal(`readout_${span.dataset.readout}_text`);
+        const text = view.signal(`readout_${span.dataset.readout}_text`);
+        const { unit, one } = span.nextElementSibling.dataset;
+        span.textContent = text;
+        span.nextElementSibling.textContent = text === "1" ? one : unit;
       }
     };
     // Moves every slider to a value of `state`, or to its start; a value between two stops goes

@@ -15,13 +15,15 @@ from attention_limits.attention import online_softmax
 from attention_limits.chapters.quadratic_cost.derivations.backward import (
     BACKWARD,
     FORWARD,
+    GATED_KEPT,
     JACOBIANS,
-    LINE_KEPT,
+    LINEAR_KEPT,
     RECOMPUTED,
     REST_KEPT,
 )
 from attention_limits.chapters.quadratic_cost.evidence import backward
 from attention_limits.chapters.quadratic_cost.evidence.backward import IN_TILES, WRITTEN_OUT, Kept
+from attention_limits.meters import PeakMemory
 
 PAGE = ROOT / "chapters" / "quadratic-cost" / "backward-pass.md"
 SOFTMAXES = {
@@ -79,6 +81,8 @@ def test_a_rival_program_is_attention(attend):
     [
         backward.checkpointed,
         backward.checkpointed_attention,
+        backward.stopping_early,
+        backward.keeping_attention,
         partial(backward.square_for_a_moment, dtype=torch.bool),
     ],
 )
@@ -186,7 +190,83 @@ def test_both_places_of_the_norm_keep_the_same():
     )
     with sdpa_kernel(IN_TILES), Kept(layer.parameters()) as kept:
         layer(torch.zeros(1, 64, 32, requires_grad=True))
-    assert kept.numbers == LINE_KEPT(b=1, n=64, d_model=32, h=4, f=128)
+    assert kept.numbers == LINEAR_KEPT(b=1, n=64, d_model=32, h=4, f=128)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    ("d_model", "h", "g", "f"), [(64, 4, 2, 96), (96, 6, 6, 224), (128, 4, 1, 448)]
+)
+def test_a_gated_layer_of_others_keeps_what_the_formula_says(d_model, h, g, f, dtype):
+    """The page gave the classic layer's number for the layers that people train.
+
+    Besides the formula: angles, the scale of each norm, a logarithm for each row and head, and in
+    16 bits the norms' inputs in 32.
+    """
+    models = pytest.importorskip("transformers.models.llama.modeling_llama")
+    config = models.LlamaConfig(
+        hidden_size=d_model,
+        num_attention_heads=h,
+        num_key_value_heads=g,
+        intermediate_size=f,
+        attn_implementation="sdpa",
+    )
+    layer, n, d = models.LlamaDecoderLayer(config, 0).to(dtype), 24, d_model // h
+    x, angles = torch.zeros(1, n, d_model, dtype=dtype), torch.zeros(2, 1, n, d, dtype=dtype)
+    with sdpa_kernel(IN_TILES), Kept(layer.parameters()) as kept:
+        layer(x.requires_grad_(), position_embeddings=(angles[0].clone(), angles[1].clone()))
+    size = sum(saved.untyped_storage().nbytes() for saved in kept.saved.values())
+    small = n * (2 * d * dtype.itemsize + 4 * (2 + h))
+    copies = 0 if dtype == torch.float32 else 2 * n * d_model * dtype.itemsize
+    expected = GATED_KEPT(b=dtype.itemsize, n=n, d_model=d_model, g=g, d=d, f=f)
+    assert size == expected + small + copies
+
+
+# --- what a training step costs ----------------------------------------------------------------
+
+# The rows of the page's table for a whole layer: forward passes of all but attention, of attention.
+ROWS = {
+    "kept": (WRITTEN_OUT, backward.keeping_all, 3, 3),
+    "scores recomputed": (IN_TILES, backward.keeping_all, 3, 3.5),
+    "layer recomputed": (WRITTEN_OUT, backward.checkpointed, 4, 4),
+    "layer recomputed, in tiles": (IN_TILES, backward.checkpointed, 4, 4.5),
+    "all but attention": (IN_TILES, backward.keeping_attention, 4, 3.5),
+    "weights frozen": (IN_TILES, backward.frozen, 2, 3.5),
+    "weights frozen, all kept": (WRITTEN_OUT, backward.frozen, 2, 3),
+}
+
+
+@pytest.mark.parametrize("n", [16, 97, 1024])
+@pytest.mark.parametrize(("kernel", "run", "rest", "attention"), ROWS.values(), ids=ROWS)
+def test_a_row_of_the_table_is_what_pytorch_counts(kernel, run, rest, attention, n):
+    """The table charged everybody for a second forward pass of attention."""
+    forward, both, _ = backward.training_step(n, kernel=kernel, run=run)
+    pairs = 4 * FORWARD(n=n, d=16)
+    assert both == rest * (forward - pairs) + attention * pairs
+
+
+@pytest.mark.parametrize("n", [64, 256, 1024])
+def test_early_stopping_saves_the_last_matrix_of_a_pre_norm_layer_alone(n):
+    """The page names both conditions under which a checkpoint costs a whole forward pass."""
+    forward, *_ = backward.training_step(n, kernel=WRITTEN_OUT, run=backward.keeping_all)
+    last = 2 * n * 256 * 64
+    for norm_first, saved in ((False, 0), (True, last / forward)):
+        passes = backward.forward_passes(
+            backward.stopping_early, n, WRITTEN_OUT, norm_first=norm_first
+        )
+        assert passes == pytest.approx(4 - saved, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "d_model", "h"), [(64, 32, 4), (97, 48, 2)])
+def test_what_is_kept_of_attention_is_its_output_and_a_logarithm_a_row(n, d_model, h):
+    """The page said "one more number for each entry of the input"."""
+    layer, held = backward.encoder_layer(d_model, h, 2 * d_model), []
+    for run in (backward.checkpointed, backward.keeping_attention):
+        x = torch.zeros(1, n, d_model, requires_grad=True)
+        with sdpa_kernel(IN_TILES), PeakMemory() as memory:
+            output = run(layer, x)  # noqa: F841 - it holds on to what was kept
+            held.append(memory.now)
+    assert held[1] - held[0] == 4 * n * (d_model + h)
 
 
 def test_the_solution_of_the_exercise_is_right():
@@ -198,3 +278,4 @@ def test_the_solution_of_the_exercise_is_right():
     assert (round(n, -2), round((numbers / 32) ** 0.5, -2)) == (3500, 4400)
     assert round(numbers / rest, -2) == 9500
     assert round(20e9 / (32 * 4096 + rest), -2) == 101_700
+    assert round(20e9 / (32 * 2 * 4096 + rest), -3) == 61_000

@@ -167,3 +167,9 @@ def test_layers_that_see_everything_are_as_many_as_others_count():
     pytest.importorskip("transformers")
     kinds = text_config("Gemma-3 27B").layer_types
     assert sum(kind == "full_attention" for kind in kinds) == MODELS["Gemma-3 27B"].full
+
+
+def test_pytorch_credits_a_fused_kernel_with_what_a_mask_hides():
+    """The page warns of it; a PyTorch that no longer does so makes the warning false."""
+    full, causal = (flops.credited_to_a_fused_kernel(mask, n=96, d=32) for mask in (False, True))
+    assert full == causal == 4 * 96**2 * 32

@@ -81,3 +81,27 @@ def test_a_gradient_is_followed_back_from_the_end():
     width = J.shape[-1]
     torch.testing.assert_close(found[:, 0], (J[:, -1].norm(dim=(-2, -1)) / width**0.5).log())
     torch.testing.assert_close(found[:, 1], gated.left_by_gates(12, BIASES))
+
+
+def test_a_gradient_to_an_input_is_that_of_autograd():
+    """Through the wrong gate, or from a step too late, it would be another one."""
+    n = 5
+    found = gated.log_gradients_to_inputs(n, BIASES)
+    drive, w_h = gated.network(n, biases=BIASES)
+    for seed, expected in enumerate(found):
+        w_x = gated._drawn(n, gated.D)[1][seed]
+
+        def last(moved, seed=seed, w_x=w_x):
+            """The last state, if inputs are moved."""
+            return gated.apply((drive[seed] + moved @ w_x.mT)[None], w_h[seed : seed + 1])[0, -1]
+
+        by_inputs = torch.autograd.functional.jacobian(last, torch.zeros(n, gated.D).double())
+        for t, size in ((0, expected[0]), (n - 1, expected[1])):
+            torch.testing.assert_close(size, (by_inputs[:, t].norm() / gated.D**0.5).log())
+
+
+def test_what_closes_input_gates_further_leaves_the_gradient_between_states():
+    """A rival that lost both would be refused for that."""
+    closed = (np.log(1000), -3 * np.log(1000))
+    assert gated.left_by_gates(1000, closed).exp().min() > 0.1
+    assert gated.log_gradients_to_inputs(1000, closed).max() < np.log(1e-6)

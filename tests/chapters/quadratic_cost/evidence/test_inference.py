@@ -37,18 +37,22 @@ PROGRAMS = {
     "with a cache": inference.with_a_cache,
     "with a cache of inputs": inference.with_a_cache_of_inputs,
     "with the last row alone": inference.with_the_last_row_alone,
-    "with n² exponentials a row": lambda layers, token: inference.without_a_cache(
-        layers, token, attend=inference.cubic_exponentials
+    "with n² exponentials a row": lambda layers, tokens: inference.without_a_cache(
+        layers, tokens, attend=inference.cubic_exponentials
+    ),
+    "with more room than it needs": lambda layers, tokens: inference.without_a_cache(
+        layers, tokens, keep=9
     ),
 }
 
 
+@pytest.mark.parametrize("start", [1, 3])
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_programs_generate_the_same(layers, program):
+def test_programs_generate_the_same(layers, program, start):
     """A rival of cost was refused because it computes something else."""
-    token = torch.randn(1, inference.ODD["d_model"])
-    expected = torch.cat(list(islice(inference.without_a_cache(layers, token), 6)))
-    found = torch.cat(list(islice(program(layers, token), 6)))
+    tokens = torch.randn(start, inference.ODD["d_model"])
+    expected = torch.cat(list(islice(inference.without_a_cache(layers, tokens), 6)))
+    found = torch.cat(list(islice(program(layers, tokens), 6)))
     assert_close(found, expected, rtol=1e-3, atol=1e-3)
     assert (expected[1:] - expected[:-1]).abs().amin(-1).max() > 0, "it stands still"
 
@@ -79,13 +83,37 @@ def test_caches_that_hold_too_much_attend_as_they_should(heads, step):
     assert_close(torch.cat(outputs, -2), dense.attend(q, k, v, causal=True))
 
 
+def test_windows_are_right_until_they_are_full(heads):
+    """A rival that forgets was refused because it is wrong about what it keeps."""
+    q, k, v = heads
+    state, kept = None, []
+    for i in range(8):
+        x = (x[..., i : i + 1, :] for x in (q, k, v))
+        out, state = inference.step_with_a_window(state, *x, window=5)
+        kept.append(out)
+    first, expected = torch.cat(kept, -2), dense.attend(q, k, v, causal=True)
+    assert_close(first[..., :6, :], expected[..., :6, :])
+    assert not torch.allclose(first[..., 6:, :], expected[..., 6:, :])
+    last = (q[..., 6:, :], k, v)
+    assert_close(inference.looking_back(*last, causal=True, window=7), expected[..., 6:, :])
+    assert_close(
+        inference.looking_back(*last, causal=True, window=3)[..., 1:, :],
+        dense.attend(q[..., 7:, :], k[..., 4:, :], v[..., 4:, :]),
+    )
+
+
 def test_what_is_read_is_the_same_batch(heads):
     """The rivals of intensity computed another step."""
     q, k, v = (x[None] for x in heads)
     expected = dense.attend(q[..., -1:, :], k, v)
     copied = (inference.kept_for_every_query_head(x, 6) for x in (k, v))
     assert_close(dense.attend(q[..., -1:, :], *copied), expected)
-    for attend in (inference.heads_as_queries, inference.repeated_for_every_query_head):
+    for attend in (
+        inference.heads_as_queries,
+        inference.repeated_for_every_query_head,
+        inference.a_window_of_heads,
+        inference.twice(inference.heads_as_queries),
+    ):
         assert_close(attend(q[..., -1:, :], k, v), expected)
     # One prompt, and three sequences that go on in their own ways.
     several = torch.cat([q[..., i : i + 1, :] for i in (5, 6, 7)])

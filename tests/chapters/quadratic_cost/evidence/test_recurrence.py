@@ -168,3 +168,33 @@ def test_newton_is_tried_at_the_gains_that_its_card_names(monkeypatch):
     found = recurrence.newton_needs_few_iterations_if_contracting(n=32)
     assert "gains 0.5 and 1," in found.how
     assert gains == {0.5, 1}
+
+
+def test_from_zero_newton_takes_what_the_package_s_takes():
+    """A guess that was not the first one, or another step, would take another number."""
+    for gain, strength in ((1.0, 1.0), (2.0, 1.0)):
+        network = recurrence.network(0, n=64, d=8, gain=gain, strength=strength)
+        states, taken = recurrent.newton(*network, tolerance=1e-8)
+        assert recurrence.newton_from(torch.zeros_like(states), network) == taken
+        assert recurrence.newton_from(states, network) == 1
+
+
+def test_nearer_guesses_take_fewer_iterations():
+    """The deviation of the guesses was not used."""
+    near, far = (np.mean(recurrence.from_nearby(off, n=32, draws=1)) for off in (1e-6, 0.1))
+    assert near < far
+
+
+def test_ranks_agree_as_far_as_their_order_does():
+    """Also where some are equal."""
+    rising = [1, 2, 3, 10]
+    assert recurrence.ranks_agree(rising, [2, 4, 8, 9]) == pytest.approx(1)
+    assert recurrence.ranks_agree(rising, [4, 3, 2, 1]) == pytest.approx(-1)
+    assert recurrence.ranks_agree(rising, [1, 1, 2, 2]) == pytest.approx(0.8**0.5)
+
+
+def test_stable_networks_are_the_same_at_all_lengths():
+    """Iterations at two lengths were compared of two networks."""
+    short, long = (recurrence.stable(3, n=n) for n in (16, 32))
+    assert short[0].equal(long[0][:16])
+    assert all(x.equal(y) for x, y in zip(short[1:], long[1:], strict=True))

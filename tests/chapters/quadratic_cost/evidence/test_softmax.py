@@ -121,11 +121,14 @@ def test_without_a_softmax_the_products_are_those_two():
 # --- rivals -----------------------------------------------------------------------------------
 
 
-def test_a_softmax_of_all_differences_is_a_softmax():
+@pytest.mark.parametrize(
+    "rival", [softmax.softmax_of_differences, softmax.softmax_through_an_identity]
+)
+def test_a_rival_of_the_softmax_is_a_softmax(rival):
     scores = torch.randn(5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for dim in (-1, 0):
         expected = torch.softmax(scores, dim)
-        assert torch.allclose(softmax.softmax_of_differences(scores, dim), expected, atol=1e-14)
+        assert torch.allclose(rival(scores, dim), expected, atol=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from attention_limits.symbols import (
     d,
     d_model,
     f,
+    g,
     h,
     i,
     j,
@@ -49,7 +50,12 @@ WEIGHTS_LEAD = Formula((8 * d_model + 2 * f) / h, "tokens", "weights lead")
 # for each head and row the logarithm of the sum in its softmax.
 ALL_KEPT = Formula(WEIGHTS_KEPT.expr + REST_KEPT.expr + b * n * (4 + 2 * d_model), "bytes")
 
-LINE_KEPT = Formula(REST_KEPT.expr + b * n * (4 + h), "bytes")
+LINEAR_KEPT = Formula(REST_KEPT.expr + b * n * (4 + h), "bytes")
+
+# A gated layer as libraries write it (RMSNorm, grouped heads, SiLU, no dropout), scores recomputed:
+# eight widths and the keys and values, and of the MLP its gate before and after SiLU, the other
+# branch and their product.
+GATED_KEPT = Formula(b * n * (8 * d_model + 2 * g * d + 4 * f), "bytes", "gated layer")
 
 
 def softmax_vjp() -> Derivation:

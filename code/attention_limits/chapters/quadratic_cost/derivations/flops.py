@@ -3,6 +3,8 @@
 One FLOP is one addition or one multiplication, so a multiply-add is two.
 """
 
+import math
+
 import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
@@ -25,8 +27,11 @@ from attention_limits.symbols import (
     j,
     l,
     layers,
+    mask,
+    mlp,
     n,
     n_star,
+    spread,
     steady,
 )
 
@@ -36,6 +41,18 @@ MODEL_CROSSOVER = Formula(steady / (full * h * (d_k + d_v)), "tokens", "crossove
 # Attention's share of a layer.
 SHARE = Formula(n / (n + CROSSOVER.expr), "", "share of attention")
 
+# The same for heads of any width, and for the pairs that a mask leaves: a query meets so many keys
+# in the mean, and attention is half of the layer where these are as many as the crossover.
+WIDE_CROSSOVER = Formula(
+    d_model * (1 + g / h) + c * f * d_model / (2 * h * d), "tokens", "crossover, heads of any width"
+)
+
+KEYS = Formula((n + mask - 1) / mask, "tokens", "keys that a query meets")
+
+MASKED_CROSSOVER = Formula(mask * WIDE_CROSSOVER.expr - mask + 1, "tokens", "crossover")
+
+MASKED_SHARE = Formula(KEYS.expr / (KEYS.expr + WIDE_CROSSOVER.expr), "", "share of attention")
+
 # How much the whole layer's cost grows, as a power of n, when n doubles.
 DOUBLING_EXPONENT = Formula(sp.log(2 + 2 * SHARE.expr, 2), "", "doubling exponent")
 
@@ -43,6 +60,21 @@ DOUBLING_EXPONENT = Formula(sp.log(2 + 2 * SHARE.expr, 2), "", "doubling exponen
 def in_ratios(formula: Formula) -> Formula:
     """The same formula in query heads per key-value head and MLP width over model width."""
     return formula.subs({g: h / group, f: expansion * d_model})
+
+
+def in_shares(formula: Formula) -> Formula:
+    """The same in three ratios: of heads, of all heads' width and of the MLP's weights."""
+    ratios = {g: h / group, d: spread * d_model / h, f: mlp * d_model / c}
+    return formula.subs(ratios)
+
+
+def packed_length(*, row: int, mean: float) -> float:
+    """How long the piece of a document is that a token is in, averaged over tokens.
+
+    Documents of exponential length fill rows one after the other, and are cut where a row ends: a
+    token t places away is in the same piece with probability (1 − t/row) exp(−t/mean).
+    """
+    return 2 * mean * (1 - mean / row * (1 - math.exp(-row / mean)))
 
 
 def layer_flops() -> Derivation:
@@ -114,6 +146,13 @@ def crossover() -> Derivation:
             6 * d_model,
             "With $g = h$, $c = 2$ and $f = 4\\,d_\\text{model}$: six widths.",
         ),
+        Step(
+            "Under a causal mask",
+            sp.Sum(4 * d_model * l, (l, 1, n)) / (PROJECTIONS.expr + MLP.expr),
+            (n + 1) / (2 * n_star),
+            "If a kernel skips what is hidden, query number $l$ meets $l$ keys. Attention is half "
+            "of the layer at $n = 2n^* - 1$.",
+        ),
         where={n_star: CROSSOVER},
     )
 
@@ -154,6 +193,16 @@ def model_crossover() -> Derivation:
             ),
             CROSSOVER,
             "With full attention in all $L$ layers and heads that share the width.",
+        ),
+        Step(
+            "Heads of any width",
+            sp.Subs(
+                MODEL_CROSSOVER.expr,
+                (steady, full, d_k, d_v),
+                (layers * (2 * d_model * (h + g) * d + c * d_model * f), layers, d, d),
+            ),
+            WIDE_CROSSOVER,
+            "Heads that are wider together than the model make attention more of the layer.",
         ),
         where={n_star: MODEL_CROSSOVER},
     )

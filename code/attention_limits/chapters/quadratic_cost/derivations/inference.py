@@ -1,8 +1,9 @@
 """What inference costs: prefill, decoding and the KV cache. Taught in: "Quadratic cost".
 
-Here ``weights`` P are those of all layers, and each token leaves ``kappa`` κ numbers in the cache:
-2gdL of them, where all L layers attend to everything.  A query and a key cost 4d FLOPs in each
-head, which is 2r for each cached number, with r = h/g query heads for each key-value head.
+Here ``weights`` P are those that a token meets in all layers, and each token leaves ``kappa`` κ
+numbers in the cache: 2gdL of them, where all L layers attend to everything.  A query and a key cost
+4d FLOPs in each head, which is 2r for each cached number, with r = h/g query heads for each
+key-value head.
 """
 
 import sympy as sp
@@ -18,8 +19,11 @@ from attention_limits.symbols import (
     bandwidth,
     batch,
     c,
+    chosen,
     d,
     d_model,
+    devices,
+    experts,
     f,
     g,
     group,
@@ -33,14 +37,16 @@ from attention_limits.symbols import (
     output,
     peak,
     prompt,
+    routed,
     table,
     tables,
     vocabulary,
+    weight_bytes,
     weights,
 )
 
 # One layer's FLOPs to decode n tokens, one after another: reading the whole prefix again for each
-# of them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention.
+# of them, and with keys and values kept. CUBE_LEADS is where the first is mostly attention's cube.
 _rest = 4 * d_model * CROSSOVER.expr  # of one token, attention aside
 
 REREADING = Formula(4 * d_model * n * (n + 1) * (2 * n + 1) / 6, "FLOPs", "its attention")
@@ -49,7 +55,7 @@ UNCACHED = Formula(REREADING.expr + _rest * n * (n + 1) / 2, "FLOPs", "without a
 
 CACHED = Formula(4 * d_model * n * (n + 1) / 2 + _rest * n, "FLOPs", "with a cache")
 
-CUBE_LEADS = Formula((3 * CROSSOVER.expr - 1) / 2, "tokens", "the cube leads")
+CUBE_LEADS = Formula((3 * CROSSOVER.expr - 1) / 2, "tokens", "n³ is largest")
 
 # Bytes of a whole model, at b bytes a number: what n tokens leave in its cache, its weights, and
 # the number of tokens whose cache weighs as much as the weights.
@@ -85,24 +91,51 @@ PREFILL_FLOPS = Formula(
 
 PREFILL_ATTENTION = Formula(batch * group * kappa * prompt * (prompt + 1), "FLOPs", "its attention")
 
-PREFILL_BYTES = Formula(b * (weights + table + kappa * prompt * batch), "bytes", "prefill")
-
 DECODING_FLOPS = Formula(
     batch * (2 * (weights + table) * STEPS + 2 * group * kappa * READ.expr), "FLOPs", "decoding"
 )
 
 DECODING_ATTENTION = Formula(batch * 2 * group * kappa * READ.expr, "FLOPs", "its attention")
 
-DECODING_BYTES = Formula(
-    b * ((weights + table) * STEPS + kappa * READ.expr * batch), "bytes", "decoding"
+# What each of t accelerators moves and holds, if they share all layers: tensor parallelism divides
+# weights and key-value heads. Of g heads, an accelerator needs one at least, so that it keeps one
+# part in min(g, t) of the cache. In latent attention all heads read one vector, g is 1, and each
+# accelerator keeps the whole cache. What they send each other is left out.
+OF_CACHE = 1 / sp.Min(g, devices)
+
+
+def _read_by(tokens: sp.Expr) -> sp.Expr:
+    """Weights that are read for so many tokens at once, of which each meets P."""
+    return weights + routed * (1 - chosen / experts - (1 - chosen / experts) ** tokens)
+
+
+WEIGHTS_READ = Formula(_read_by(batch), "weights", "weights that a step reads")
+
+WEIGHTS_HELD = Formula(
+    weights + routed * (1 - chosen / experts), "weights", "weights of all layers"
 )
 
-CACHE_WRITTEN = Formula(b * kappa * prompt * batch, "bytes", "its cache")
+CACHE_WRITTEN = Formula(b * kappa * prompt * batch * OF_CACHE, "bytes", "its cache")
 
-CACHE_READ = Formula(b * kappa * READ.expr * batch, "bytes", "its cache")
+CACHE_READ = Formula(b * kappa * READ.expr * batch * OF_CACHE, "bytes", "its cache")
+
+PREFILL_BYTES = Formula(
+    weight_bytes * (_read_by(batch * prompt) + table) / devices + CACHE_WRITTEN.expr,
+    "bytes",
+    "prefill",
+)
+
+DECODING_BYTES = Formula(
+    weight_bytes * (WEIGHTS_READ.expr + table) * STEPS / devices + CACHE_READ.expr,
+    "bytes",
+    "decoding",
+)
 
 RESIDENT = Formula(
-    b * (weights + tables * table + kappa * batch * (prompt + STEPS)), "bytes", "memory in use"
+    weight_bytes * (WEIGHTS_HELD.expr + tables * table) / devices
+    + b * kappa * batch * (prompt + STEPS) * OF_CACHE,
+    "bytes",
+    "memory in use",
 )
 
 # The batch from which decoding is compute-bound: no cache, n tokens of cache for each sequence,
@@ -111,6 +144,13 @@ TURNING_BATCH = Formula(b * peak / (2 * bandwidth), "sequences", "compute-bound 
 
 TURNING_BATCH_CACHED = Formula(
     b * weights / ((2 * weights + 2 * group * kappa * n) * bandwidth / peak - kappa * b * n),
+    "sequences",
+    "compute-bound from",
+)
+
+# The first of them where tokens visit some of the experts only: batches as large reach all of them.
+TURNING_BATCH_EXPERTS = Formula(
+    weight_bytes * peak / (2 * bandwidth) * WEIGHTS_HELD.expr / weights,
     "sequences",
     "compute-bound from",
 )
@@ -140,13 +180,13 @@ def generation() -> Derivation:
             "before. The sum of the squares is a cube.",
         ),
         Step(
-            "Where the cube leads",
+            "Where the cubic part equals the rest",
             sp.Subs(
                 REREADING.expr / (4 * d_model * n_star * n * (n + 1) / 2), n, (3 * n_star - 1) / 2
             ),
             sp.Integer(1),
-            "The cubic part equals the rest at one and a half crossovers: nine widths in the "
-            "classic layer.",
+            "At one and a half crossovers, which are nine widths in the classic layer. On shorter "
+            "sequences the rest is larger.",
         ),
         Step(
             "With a cache",
@@ -189,8 +229,7 @@ def prefill() -> Derivation:
 
 
 def intensity() -> Derivation:
-    """FLOPs a byte in one step of decoding, and the batch at which the step is compute-bound."""
-    of_each = 2 * weights + 2 * group * kappa * n  # FLOPs of one sequence
+    """FLOPs a byte in one step of decoding, and the batch that uses weights well enough."""
     return Derivation(
         Step(
             "Weights",
@@ -211,6 +250,14 @@ def intensity() -> Derivation:
             weights * b / bandwidth,
             "The products with the weights on the left, reading the weights on the right.",
         ),
+        where={S_star: TURNING_BATCH},
+    )
+
+
+def batches_with_caches() -> Derivation:
+    """The batch at which a whole step is compute-bound, and the length from which none is."""
+    of_each = 2 * weights + 2 * group * kappa * n  # FLOPs of one sequence
+    return Derivation(
         Step(
             "With n tokens of cache for each sequence",
             of_each * S_n / peak,
@@ -223,7 +270,35 @@ def intensity() -> Derivation:
             b * kappa * n_last / bandwidth,
             "From this length on, one more sequence adds more time to read than to compute.",
         ),
-        where={S_star: TURNING_BATCH, S_n: TURNING_BATCH_CACHED, n_last: NEVER_FROM},
+        where={S_n: TURNING_BATCH_CACHED, n_last: NEVER_FROM},
+    )
+
+
+def experts_reached() -> Derivation:
+    """How many weights one step of decoding reads, if routers choose experts evenly."""
+    missed = 1 - chosen / experts
+    return Derivation(
+        Step(
+            "Experts that a batch reaches, in the mean",
+            sp.Sum(1 - missed**batch, (l, 1, experts)),
+            experts * (1 - missed**batch),
+            "Assume uniform routing: a token visits each of $E$ experts with probability $k/E$, "
+            "whatever other tokens do. Then all $S$ tokens of a step miss an expert with "
+            "probability $(1 - k/E)^S$.",
+        ),
+        Step(
+            "Weights that a step reads",
+            weights - routed * chosen / experts + routed * (1 - missed**batch),
+            WEIGHTS_READ,
+            "What is not an expert, and of the experts' $P_\\text{E}$ weights the share that is "
+            "reached. A token meets $P$ of them all.",
+        ),
+        Step(
+            "For a single sequence",
+            sp.Subs(WEIGHTS_READ.expr, batch, 1),
+            weights,
+            "One token reads what it meets. With more of them, a step soon reads nearly all.",
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from attention_limits.formula import Formula
 from attention_limits.symbols import (
     beta,
     d,
+    features,
     i,
     j,
     l,
@@ -31,7 +32,7 @@ HALF_WEIGHT = Formula(1 + sp.exp(2 * beta), "tokens", "half of all weight")
 LINEAR = Formula(4 * n * d * (d + 1), "FLOPs", "linear attention")
 
 # How many of n queries can have a share of their weight on a key of their own.
-SHARP = Formula(sp.Min(n, d / share), "queries", "linear")
+SHARP = Formula(sp.Min(n, features / share), "queries", "linear")
 
 
 def bounded_scores() -> Derivation:

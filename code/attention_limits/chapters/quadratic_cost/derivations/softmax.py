@@ -92,9 +92,6 @@ MOVED_PLAINLY = Formula(
     MOVED_IN_TILES.expr + 4 * n**2 * SHARE_DONE.expr, "numbers", "plain kernels"
 )
 
-# Queries, outputs, keys and values, their scores, maxima and sums.
-BLOCKS_ON_CHIP = Formula(4 * B * d + B**2 + 2 * B, "numbers", "on chip")
-
 # How often a running maximum changes over n keys in random order: one row's, and that of at
 # least one row in a tile of B independent rows.
 ROW_CHANGES = Formula(sp.Sum(1 / l, (l, 1, n)), "changes", "one row")
@@ -116,8 +113,8 @@ def online_softmax() -> Derivation:
             "The sums merge",
             merged(sum_1, m_1, sum_2, m_2, top_12) * sp.exp(top_12),
             sum_1 * sp.exp(m_1) + sum_2 * sp.exp(m_2),
-            "A piece stands for $\\ell\\,e^m$. Bring two pieces to one reference $m_{12}$, add, "
-            "and the sum stands for both, whatever the reference is.",
+            "A piece stores $m$ and $\\ell$; the true sum is $\\ell\\,e^m$. Bring two pieces to "
+            "one reference $m_{12}$ and add: the true sums add up, whatever the reference is.",
         ),
         Step(
             "The mixes merge",

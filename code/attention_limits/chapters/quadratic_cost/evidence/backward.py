@@ -15,11 +15,20 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
+from torch.utils.checkpoint import (
+    checkpoint,
+    create_selective_checkpoint_contexts,
+    set_checkpoint_early_stop,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.attention import online_softmax
-from attention_limits.chapters.quadratic_cost.derivations.backward import ALL_KEPT, LINE_KEPT
+from attention_limits.chapters.quadratic_cost.derivations.backward import (
+    ALL_KEPT,
+    FORWARD,
+    LINEAR_KEPT,
+    RECOMPUTED,
+)
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.meters import PeakMemory, Touched
 
@@ -29,6 +38,10 @@ Layer = nn.TransformerEncoderLayer
 Run = Callable[[Layer, Tensor], Tensor]
 
 WRITTEN_OUT, IN_TILES = SDPBackend.MATH, SDPBackend.FLASH_ATTENTION  # PyTorch's names of kernels
+# The kernel in tiles that PyTorch has for the CPU, whose FLOPs its counter does not know: of these
+# two products forward and five backward are counted, as `recomputing_takes_a_fifth_product` does.
+TILED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+TILED_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 BLOCK = 64  # rows whose Jacobians a rival writes out at a time
 
 
@@ -50,6 +63,22 @@ def through_jacobians(scores: Tensor, u: Tensor) -> Tensor:
 def by_products_with_vectors(scores: Tensor, u: Tensor) -> Tensor:
     """Rival: the same gradient by vector-Jacobian products, in time quadratic in n."""
     return torch.func.vjp(lambda s: torch.softmax(s, -1), scores)[1](u)[0]
+
+
+def _tiled_forward(q: torch.Size, *_: Any, **__: Any) -> float:
+    batch, heads, n, d = q
+    return batch * heads * FORWARD(n=n, d=d)
+
+
+def _tiled_backward(u: torch.Size, q: torch.Size, *_: Any, **__: Any) -> float:
+    batch, heads, n, d = q
+    return batch * heads * RECOMPUTED(n=n, d=d)
+
+
+def products_counted() -> FlopCounterMode:
+    """PyTorch's counter of FLOPs, which learns here of the CPU's kernel in tiles."""
+    formulas = {TILED: _tiled_forward, TILED_BACKWARD: _tiled_backward}
+    return FlopCounterMode(display=False, custom_mapping=formulas)
 
 
 class Work(NamedTuple):
@@ -168,9 +197,9 @@ CUBIC = functools.partial(written_out, softmax=cubic_softmax)
 BLOCKED = functools.partial(written_out, softmax=blocked_softmax)
 
 
-def _again(run: Callable[..., Tensor], *inputs: Any, stop_early: bool) -> Tensor:
+def _again(run: Callable[..., Tensor], *inputs: Any, stop_early: bool, **options: Any) -> Tensor:
     with set_checkpoint_early_stop(stop_early):
-        return checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=False, **options)
 
 
 # Keeps no weights, as a kernel in tiles does, but computes all of the forward pass again.
@@ -197,8 +226,8 @@ def backward_is_twice_forward(attend: Attend = keeping_weights) -> Evidence:
         expected=2,
         tolerance=0.05,
         unit="× forward",
-        how="FLOPs of products + numbers touched, PyTorch's attention with its weights kept, "
-        "n = 256 and 512, d = 64 and 128; the furthest of 4",
+        how="FLOPs of products + numbers read and written, PyTorch's attention with its weights "
+        "kept, n = 256 and 512, d = 64 and 128; the furthest of 4",
     )
 
 
@@ -215,7 +244,7 @@ def backward_quadruples_when_n_doubles(attend: Attend = keeping_weights) -> Evid
         counts,
         expected=4,
         tolerance=0.05,
-        how=f"FLOPs of products + numbers touched, n = {2**8} to {2**12:,}, d = 64",
+        how=f"FLOPs of products + numbers read and written, n = {2**8} to {2**12:,}, d = 64",
     )
 
 
@@ -250,7 +279,8 @@ def softmax_keeps_its_output_alone(softmax: Softmax = torch.softmax) -> Evidence
         counts,
         expected=1,
         unit="kept for each weight",
-        how="saved_tensors_hooks around torch.softmax, n = 16, 97 and 512",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks) of "
+        "torch.softmax, n = 16, 97 and 512",
     )
 
 
@@ -271,8 +301,8 @@ def recomputing_takes_a_fifth_product(attend: Attend = online_softmax.attend) ->
         expected=2.5,
         tolerance=0.05,
         unit="× forward",
-        how="FLOPs of products + numbers touched around online_softmax, n = 256 and 512, "
-        "d = 64 and 128; the furthest of 3",
+        how="FLOPs of products + numbers read and written, attention in tiles (online_softmax), "
+        "n = 256 and 512, d = 64 and 128; the furthest of 3",
     )
 
 
@@ -292,7 +322,7 @@ def jacobians_are_cubic(back: Callable[[Tensor, Tensor], Tensor] = through_jacob
         counts,
         expected=8,
         tolerance=0.2,
-        how=f"FLOPs of products + numbers touched, vmap of jacrev, n = {2**5} to {2**9}",
+        how=f"FLOPs of products + numbers read and written, vmap of jacrev, n = {2**5} to {2**9}",
     )
 
 
@@ -331,10 +361,13 @@ class Kept:
         return sum(s.untyped_storage().nbytes() // s.element_size() for s in self.saved.values())
 
 
-def encoder_layer(d_model: int, h: int, f: int, dropout: float = 0.0) -> Layer:
-    """A Transformer layer that PyTorch wrote."""
+def encoder_layer(
+    d_model: int, h: int, f: int, dropout: float = 0.0, norm_first: bool = False
+) -> Layer:
+    """A Transformer layer that PyTorch wrote; its norms come after attention and MLP, or before."""
+    kind: dict[str, Any] = dict(activation="gelu", batch_first=True, norm_first=norm_first)
     with torch.random.fork_rng(devices=[]):
-        return Layer(d_model, h, f, dropout=dropout, activation="gelu", batch_first=True)
+        return Layer(d_model, h, f, dropout=dropout, **kind)
 
 
 def keeping_all(layer: Layer, x: Tensor) -> Tensor:
@@ -345,6 +378,22 @@ def keeping_all(layer: Layer, x: Tensor) -> Tensor:
 def checkpointed(layer: Layer, x: Tensor) -> Tensor:
     """A layer that is computed again in the backward pass, to its end."""
     return _again(layer, x, stop_early=False)
+
+
+def stopping_early(layer: Layer, x: Tensor) -> Tensor:
+    """The same, until the backward pass has what it needs: PyTorch's default."""
+    return _again(layer, x, stop_early=True)
+
+
+def keeping_attention(layer: Layer, x: Tensor) -> Tensor:
+    """A layer that is computed again but for attention's kernel, whose results are kept."""
+    keep = functools.partial(create_selective_checkpoint_contexts, [TILED.default])
+    return _again(layer, x, stop_early=False, context_fn=keep)
+
+
+def frozen(layer: Layer, x: Tensor) -> Tensor:
+    """A layer that keeps what its backward pass needs, without gradients of its weights."""
+    return layer.requires_grad_(False)(x)
 
 
 def checkpointed_attention(layer: Layer, x: Tensor) -> Tensor:
@@ -385,7 +434,8 @@ def a_layer_keeps_its_weights(
         found,
         expected=1,
         unit="× the formula",
-        how="saved_tensors_hooks around nn.TransformerEncoderLayer, 3 shapes, n = 64 to 256",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks) of its own "
+        "layer, nn.TransformerEncoderLayer, 3 shapes, n = 64 to 256",
     )
 
 
@@ -395,30 +445,38 @@ def a_layer_keeps_its_weights(
         "a layer that is checkpointed": {"run": checkpointed},
     }
 )
-def in_tiles_a_layer_keeps_a_line(
+def in_tiles_a_layer_keeps_linear_memory(
     kernel: SDPBackend = IN_TILES, run: Run = keeping_all
 ) -> Evidence:
     """Numbers that PyTorch's layer keeps with FlashAttention's kernel, over the formula's."""
     found = [
         kept(*shape, kernel=kernel, run=run)
-        / LINE_KEPT(b=1, **dict(zip(("n", "d_model", "h", "f"), shape, strict=True)))
+        / LINEAR_KEPT(b=1, **dict(zip(("n", "d_model", "h", "f"), shape, strict=True)))
         for shape in SHAPES
     ]
     return Evidence.exactly(
         found,
         expected=1,
         unit="× the formula",
-        how="saved_tensors_hooks around nn.TransformerEncoderLayer, 3 shapes, n = 64 to 256",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks) of its own "
+        "layer, nn.TransformerEncoderLayer, 3 shapes, n = 64 to 256",
     )
 
 
 def training_step(
-    n: int, *, kernel: SDPBackend, run: Run, d_model: int = 64, h: int = 4, f: int = 256
+    n: int,
+    *,
+    kernel: SDPBackend,
+    run: Run,
+    norm_first: bool = False,
+    d_model: int = 64,
+    h: int = 4,
+    f: int = 256,
 ) -> tuple[int, int, int]:
     """FLOPs of one layer forward, of its forward and backward pass, and its peak in bytes."""
-    layer = encoder_layer(d_model, h, f)
+    layer = encoder_layer(d_model, h, f, norm_first=norm_first)
     x = torch.zeros(1, n, d_model, requires_grad=True)
-    with sdpa_kernel(kernel), PeakMemory() as memory, FlopCounterMode(display=False) as products:
+    with sdpa_kernel(kernel), PeakMemory() as memory, products_counted() as products:
         output = run(layer, x)
         forward = products.get_total_flops()
         output.backward(torch.zeros_like(output))
@@ -477,7 +535,8 @@ def a_checkpoint_keeps_the_input_alone(run: Run = checkpointed) -> Evidence:
         [kept(*shape, kernel=IN_TILES, run=run) / (shape[0] * shape[1]) for shape in SHAPES],
         expected=1,
         unit="kept for each number of the input",
-        how="saved_tensors_hooks around torch.utils.checkpoint, 3 shapes, n = 64 to 256",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks) of a layer in "
+        "torch.utils.checkpoint, 3 shapes, n = 64 to 256",
     )
 
 
@@ -485,14 +544,62 @@ def a_checkpoint_keeps_the_input_alone(run: Run = checkpointed) -> Evidence:
     rivals={
         "a layer that keeps what it needs": {"run": keeping_all},
         "a checkpoint around its attention alone": {"run": checkpointed_attention},
+        "PyTorch's default in a pre-norm layer, which skips the last matrix": {
+            "run": stopping_early,
+            "norm_first": True,
+        },
     }
 )
-def a_checkpoint_costs_a_fourth_forward_pass(run: Run = checkpointed) -> Evidence:
+def a_checkpoint_costs_a_fourth_forward_pass(
+    run: Run = checkpointed, norm_first: bool = False
+) -> Evidence:
     """FLOPs of one layer's training step over those of its forward pass."""
-    steps = [training_step(n, kernel=WRITTEN_OUT, run=run) for n in (64, 97, 256)]
+    lengths = (64, 97, 256)
     return Evidence.exactly(
-        [both / forward for forward, both, _ in steps],
+        [forward_passes(run, n, WRITTEN_OUT, norm_first=norm_first) for n in lengths],
         expected=4,
         unit="× forward",
-        how="FlopCounterMode around nn.TransformerEncoderLayer, n = 64, 97 and 256",
+        how="FLOPs that PyTorch counts (FlopCounterMode) in its own layer, "
+        "nn.TransformerEncoderLayer (post-norm), recomputed to its end "
+        "(set_checkpoint_early_stop(False)), n = 64, 97 and 256",
+    )
+
+
+def forward_passes(
+    run: Run, n: int, kernel: SDPBackend = IN_TILES, *, norm_first: bool = False
+) -> float:
+    """FLOPs of a training step of one layer over those of its forward pass."""
+    forward, both, _ = training_step(n, kernel=kernel, run=run, norm_first=norm_first)
+    return both / forward
+
+
+def over_the_row(run: Run, n: int, *, rest: float, attention: float) -> float:
+    """A step's FLOPs over a row of the table: ``rest`` + (``attention`` − ``rest``) a passes."""
+    h, d = 4, 16
+    forward, both, _ = training_step(n, kernel=IN_TILES, run=run, h=h, d_model=h * d)
+    pairs = h * FORWARD(n=n, d=d)
+    return both / (rest * (forward - pairs) + attention * pairs)
+
+
+@evidence(
+    rivals={
+        "a checkpoint that keeps nothing but its input": {"run": checkpointed},
+        "a layer that keeps what it needs": {"run": keeping_all},
+        "a checkpoint around its attention alone": {"run": checkpointed_attention},
+    }
+)
+def keeping_attention_costs_less_than_a_fourth_forward_pass(
+    run: Run = keeping_attention,
+) -> Evidence:
+    """FLOPs of a step that recomputes all but attention: over 4 − a/2 forward passes.
+
+    Attention is a share a of the forward pass.
+    """
+    return Evidence.exactly(
+        [over_the_row(run, n, rest=4, attention=3.5) for n in (64, 97, 256)],
+        expected=1,
+        unit="× (4 − a/2) forward passes",
+        how="FLOPs that PyTorch counts in nn.TransformerEncoderLayer under selective "
+        "checkpointing (create_selective_checkpoint_contexts) to its end, FlashAttention's "
+        "kernel, n = 64, 97 and 256",
     )

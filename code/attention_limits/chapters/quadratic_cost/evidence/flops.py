@@ -100,6 +100,14 @@ def counted(
     return {"attention": counter.get_total_flops() - rest, "rest": rest}
 
 
+def credited_to_a_fused_kernel(causal: bool, n: int = 256, d: int = 64) -> int:
+    """FLOPs that PyTorch's counter reports for the fused kernel of GPUs, in one head."""
+    q, k, v = (torch.empty(1, 1, n, d, device="meta", dtype=torch.float16) for _ in range(3))
+    with FlopCounterMode(display=False) as counter:
+        torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, 0.0, causal)
+    return counter.get_total_flops()
+
+
 LINEAR = dict(layer=with_attention(linear_attention.attend))
 
 
@@ -121,7 +129,8 @@ def pytorchs_layer_costs_what_was_derived(layer=torch.nn.TransformerEncoderLayer
         ratios,
         expected=1,
         unit="× the formula",
-        how=f"FlopCounterMode on torch.nn.TransformerEncoderLayer, {len(CLASSIC)} shapes",
+        how="FLOPs that PyTorch counts (FlopCounterMode) in its own layer, "
+        f"nn.TransformerEncoderLayer, {len(CLASSIC)} shapes",
     )
 
 
@@ -143,7 +152,8 @@ def attention_quadruples_when_n_doubles(layer=torch.nn.TransformerEncoderLayer) 
         ratios,
         expected=4,
         unit="× for each doubling",
-        how="FlopCounterMode on torch.nn.TransformerEncoderLayer, less products with weights, "
+        how="FLOPs that PyTorch counts (FlopCounterMode) in its own layer, "
+        "nn.TransformerEncoderLayer, less products with weights, "
         f"n = {lengths[0]} to {lengths[-1]:,}",
     )
 
@@ -165,7 +175,8 @@ def attention_equals_the_rest_at_crossover(layer=torch.nn.TransformerEncoderLaye
         ratios,
         expected=1,
         unit="× the rest of the layer",
-        how=f"FlopCounterMode on torch.nn.TransformerEncoderLayer at n = n*, {len(ratios)} shapes",
+        how="FLOPs that PyTorch counts (FlopCounterMode) in its own layer, "
+        f"nn.TransformerEncoderLayer, at n = n*, {len(ratios)} shapes",
     )
 
 
@@ -185,8 +196,8 @@ def elementwise_work_grows_no_faster(layer=torch.nn.TransformerEncoderLayer) -> 
         ratios,
         expected=4,
         unit="× for each doubling",
-        how="numbers touched by each operation of torch.nn.TransformerEncoderLayer, written out, "
-        "less what is linear in n",
+        how="numbers that each operation reads and writes in PyTorch's layer, "
+        "nn.TransformerEncoderLayer, scores written out, less what is linear in n",
     )
 
 

@@ -40,18 +40,23 @@ def network(
         gain: the standard deviation of W_h, times √d.
         d: how many cells.
     """
-    drives, weights = [], []
+    bias = torch.zeros(4, d, dtype=torch.float64)
+    bias[1], bias[0] = biases
+    w_h, w_x, x = _drawn(n, d)
+    return x @ w_x.mT + bias.flatten(), gain * w_h
+
+
+def _drawn(n: int, d: int) -> list[torch.Tensor]:
+    """W_h at gain 1, W_x and x, one a seed."""
+    drawn = []
     for seed in SEEDS:
         generator = torch.Generator().manual_seed(seed)
         w_h, w_x, x = (
             torch.randn(rows, d, generator=generator, dtype=torch.float64)
             for rows in (4 * d, 4 * d, n)
         )
-        bias = torch.zeros(4, d, dtype=torch.float64)
-        bias[1], bias[0] = biases
-        drives.append(x @ w_x.mT / d**0.5 + bias.flatten())
-        weights.append(gain * w_h / d**0.5)
-    return torch.stack(drives), torch.stack(weights)
+        drawn.append((w_h / d**0.5, w_x / d**0.5, x))
+    return [torch.stack(part) for part in zip(*drawn, strict=True)]
 
 
 def apply(drive: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
@@ -115,12 +120,21 @@ def newton(
 
 def factors(states: torch.Tensor, drive: torch.Tensor, w_h: torch.Tensor) -> torch.Tensor:
     """The Jacobian of every step, (seeds, n, 2d, 2d), from the states that ``apply`` found."""
-    before = torch.cat([torch.zeros_like(states[..., :1, :]), states[..., :-1, :]], dim=-2)
-    return jacobians(before, drive, w_h)
+    return jacobians(_before(states), drive, w_h)
+
+
+def _before(states: torch.Tensor) -> torch.Tensor:
+    return torch.cat([torch.zeros_like(states[..., :1, :]), states[..., :-1, :]], dim=-2)
 
 
 def log_product(J: torch.Tensor) -> torch.Tensor:
-    """Ln ‖J_n … J_1‖ over the root of the width, one number a seed: neighbours are joined first."""
+    """Ln ‖J_n … J_1‖ over the root of the width, one number a seed."""
+    product, logs = _product(J)
+    return logs + (product.norm(dim=(-2, -1)) / J.shape[-1] ** 0.5).log()
+
+
+def _product(J: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """J_n … J_1 over a factor that keeps it in range, and its logarithm; neighbours first."""
     width, logs = J.shape[-1], J.new_zeros(J.shape[:2])
     while J.shape[1] > 1:
         if J.shape[1] % 2:  # an identity more changes nothing
@@ -129,7 +143,7 @@ def log_product(J: torch.Tensor) -> torch.Tensor:
         J, logs = J[:, 1::2] @ J[:, ::2], logs[:, 1::2] + logs[:, ::2]
         norms = J.norm(dim=(-2, -1))
         J, logs = J / norms[..., None, None], logs + norms.log()
-    return logs[:, 0] + (J[:, 0].norm(dim=(-2, -1)) / width**0.5).log()
+    return J[:, 0], logs[:, 0]
 
 
 def log_gradients(n: int, distances: Sequence[int], **what) -> torch.Tensor:
@@ -147,18 +161,33 @@ def _gates(h: torch.Tensor, drive: torch.Tensor, w_h: torch.Tensor) -> tuple[tor
 # --- the evidence -------------------------------------------------------------------------------
 
 
-def left_by_gates(n: int, biases: tuple[float, float] | None = None) -> torch.Tensor:
-    """What is left of a gradient after n steps, one number a seed, as a logarithm."""
-    drive, w_h = network(n, biases=opened(n) if biases is None else biases)
+def left_by_gates(
+    n: int, biases: tuple[float, float] | None = None, gain: float = 1.0
+) -> torch.Tensor:
+    """What is left of a gradient between states n steps apart: logarithms, one a seed."""
+    drive, w_h = network(n, biases=opened(n) if biases is None else biases, gain=gain)
     return log_product(factors(apply(drive, w_h), drive, w_h))
+
+
+def log_gradients_to_inputs(n: int, biases: tuple[float, float]) -> torch.Tensor:
+    """The sizes of ∂(h, c)_n/∂x_1 and of ∂(h, c)_n/∂x_n as logarithms: (seeds, 2).
+
+    The size of a matrix is its norm over the root of how many inputs there are a step.
+    """
+    drive, w_h = network(n, biases=biases)
+    before = _before(apply(drive, w_h))
+    by_drive = torch.func.vmap(torch.func.jacrev(step, argnums=1))
+    first, newest = (by_drive(before[:, t], drive[:, t], w_h) @ _drawn(1, D)[1] for t in (0, n - 1))
+    product, logs = _product(jacobians(before[:, 1:], drive[:, 1:], w_h))
+    sizes = torch.stack([product @ first, newest]).norm(dim=(-2, -1)) / D**0.5
+    return torch.stack([sizes[0].log() + logs, sizes[1].log()], dim=-1)
 
 
 def gates_along_the_cells(n: int) -> torch.Tensor:
     """The product of the forget gates of n steps, the mean over cells, one number a seed."""
     drive, w_h = network(n, biases=opened(n))
-    h = apply(drive, w_h).chunk(2, dim=-1)[0]
-    before = torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1)
-    return _gates(before, drive, w_h)[1].log().sum(1).exp().mean(-1)
+    h = _before(apply(drive, w_h)).chunk(2, dim=-1)[0]
+    return _gates(h, drive, w_h)[1].log().sum(1).exp().mean(-1)
 
 
 def left_by_tanh(n: int, gain: float = 1.0) -> torch.Tensor:
@@ -185,15 +214,42 @@ def left_by_tanh(n: int, gain: float = 1.0) -> torch.Tensor:
 def open_gates_keep_a_gradient_over_ten_thousand_steps(
     n: int = LONG, left: Callable[[int], torch.Tensor] = left_by_gates
 ) -> Evidence:
-    """What is left of a gradient after 10,000 steps: enough for 32 bits to add it to one."""
-    found = left(n).numpy()
+    """What is left of a gradient between states 10,000 steps apart: 32 bits can add it to one."""
+    found = left(n).exp().numpy()
+    return Evidence(
+        value=found.min(),
+        expected=recurrence.FLOAT32_KEEPS,
+        tolerance=found.max() - found.min(),
+        unit="of the gradient is left",
+        how=f"∂(h, c)_n/∂(h, c)_0, n = {n:,} steps run, LSTM of {D} cells, gain 1, biases ln n and "
+        f"−ln n, no training; the least of {len(found)} networks, ± their range; expected: more "
+        "than 2⁻²⁴, the least that a 32-bit float can add to one",
+        relation=">",
+    )
+
+
+@evidence(
+    rivals={
+        "an LSTM whose input gates have a bias of −3 ln n": dict(
+            biases=lambda n: (math.log(n), -3 * math.log(n))
+        ),
+        "an LSTM whose forget gates have the usual bias of 1, after 1000 steps": dict(
+            n=1000, biases=lambda n: (1.0, 0.0)
+        ),
+    }
+)
+def open_gates_let_a_gradient_reach_the_first_input(
+    n: int = LONG, biases: Callable[[int], tuple[float, float]] = opened
+) -> Evidence:
+    """The gradient to the first of 10,000 inputs: past an input gate that is nearly closed."""
+    found = log_gradients_to_inputs(n, biases(n))[:, 0].numpy()
     return Evidence(
         value=found.min(),
         expected=math.log(recurrence.FLOAT32_KEEPS),
         tolerance=found.max() - found.min(),
-        unit="in ln |∂s_n/∂s_0|",
-        how=f"n = {n:,} steps run, LSTM of {D} cells, gain 1, biases ln n and −ln n, no "
-        f"training; the least of {len(found)} networks, ± their range; expected: ln 2⁻²⁴",
+        unit="in the logarithm of the gradient to the first input",
+        how=f"∂(h, c)_n/∂x_1 in the same LSTMs, n = {n:,}; the least of {len(found)} networks, "
+        "± their range; expected: ln 2⁻²⁴",
         relation=">",
     )
 
@@ -204,6 +260,8 @@ def open_gates_keep_a_gradient_over_ten_thousand_steps(
         "the same LSTM whose input gates are closed half as far": dict(
             biases=(math.log(512), -math.log(512) / 2)
         ),
+        "the same LSTM at a gain of 5": dict(gain=5.0),
+        "the same LSTM at a gain of 10": dict(gain=10.0),
     }
 )
 def newton_needs_few_iterations_if_input_gates_are_closed(
@@ -211,7 +269,7 @@ def newton_needs_few_iterations_if_input_gates_are_closed(
 ) -> Evidence:
     """The most iterations of Newton's method for the same LSTM: fewer than a scan has rounds.
 
-    What little is written into the cells is fed back as little, whatever the forget gates do.
+    What little is written into the cells is fed back as little, unless weights make up for it.
     """
     biases = opened(n) if biases is None else biases
     taken, gap = newton(*network(n, biases=biases, gain=gain))

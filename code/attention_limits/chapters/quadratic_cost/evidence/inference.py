@@ -3,14 +3,16 @@
 They run decoder layers of the book's own: four projections, attention with grouped heads, a
 gated MLP, residuals.  The vector that comes out at the last position is the next token's.  Rivals
 stand beside the honest programs; their outputs are the same, unless their words say otherwise.
+What forgets old tokens would cost as much as the honest program while few tokens are there, so
+that programs are counted after a long prompt, too; on the ``meta`` device it takes no longer.
 """
 
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -35,6 +37,8 @@ ODD = dict(d_model=60, h=6, g=2, f=78, c=3)  # nothing here is a power of two
 LAYERS = 2  # of the model that decodes
 
 LLAMA = SHAPES["Llama-3.1 8B"]
+
+STARTS = (1, 4090)  # tokens that a program begins with
 
 Program = Callable[..., Iterator[torch.Tensor]]
 
@@ -86,17 +90,21 @@ def _unit(x: torch.Tensor) -> torch.Tensor:
     return x / x.square().mean(-1, keepdim=True).sqrt()
 
 
-# --- Programs that decode: each yields one token after another, and never ends ------------
+# --- Programs that decode: each goes on from some tokens, one after another, and never ends
 
 
 def without_a_cache(
     layers: Sequence[Layer],
-    token: torch.Tensor,
+    tokens: torch.Tensor,
     attend: Callable[..., torch.Tensor] = dense.attend,
+    keep: int | None = None,
 ) -> Iterator[torch.Tensor]:
-    """It keeps the tokens, and for each new one all layers run over all of them again."""
-    tokens = token
+    """It keeps the tokens, and for each new one all layers run over all of them again.
+
+    With ``keep`` it is a rival, and another function: it forgets all but the last tokens.
+    """
     while True:
+        tokens = tokens if keep is None else tokens[-keep:]
         x = tokens
         for layer in layers:
             x = layer.finish(x, attend(*layer.project(x), causal=True))
@@ -104,48 +112,54 @@ def without_a_cache(
         tokens = torch.cat([tokens, x[-1:]])
 
 
-def with_the_last_row_alone(layers: Sequence[Layer], token: torch.Tensor) -> Iterator[torch.Tensor]:
+def with_the_last_row_alone(
+    layers: Sequence[Layer], tokens: torch.Tensor
+) -> Iterator[torch.Tensor]:
     """A rival: it keeps the tokens, too, but in the last layer only the newest one has a query.
 
     The layers below have to run over all tokens: their outputs are what keys are made of.
     """
-    tokens, (*below, last) = token, layers
+    *below, last = layers
     while True:
         x = tokens
         for layer in below:
             x = layer.finish(x, dense.attend(*layer.project(x), causal=True))
-        token = _newest(last, x)
+        token = _newest(last, x, 1)
         yield token
         tokens = torch.cat([tokens, token])
 
 
 def with_a_cache(
-    layers: Sequence[Layer], token: torch.Tensor, step: Callable[..., tuple] = dense.step
+    layers: Sequence[Layer], tokens: torch.Tensor, step: Callable[..., tuple] = dense.step
 ) -> Iterator[torch.Tensor]:
-    """Keys and values are kept, and only the newest token runs through the layers."""
+    """Keys and values are kept, and only new tokens run through the layers."""
     caches = [None for _ in layers]
     while True:
+        x = tokens
         for i, layer in enumerate(layers):
-            mixed, caches[i] = step(caches[i], *layer.project(token))
-            token = layer.finish(token, mixed)
-        yield token
+            mixed, caches[i] = step(caches[i], *layer.project(x))
+            x = layer.finish(x, mixed)
+        tokens = x[-1:]
+        yield tokens
 
 
-def with_a_cache_of_inputs(layers: Sequence[Layer], token: torch.Tensor) -> Iterator[torch.Tensor]:
+def with_a_cache_of_inputs(layers: Sequence[Layer], tokens: torch.Tensor) -> Iterator[torch.Tensor]:
     """A rival: it keeps each layer's inputs, and makes their keys and values anew at each step."""
-    inputs = [token[:0] for _ in layers]
+    inputs = [tokens[:0] for _ in layers]
     while True:
+        x = tokens
         for i, layer in enumerate(layers):
-            inputs[i] = torch.cat([inputs[i], token])
-            token = _newest(layer, inputs[i])
-        yield token
+            inputs[i] = torch.cat([inputs[i], x])
+            x = _newest(layer, inputs[i], len(x))
+        tokens = x[-1:]
+        yield tokens
 
 
-def _newest(layer: Layer, x: torch.Tensor) -> torch.Tensor:
-    """What a layer makes of the newest token, from the inputs of all tokens."""
+def _newest(layer: Layer, x: torch.Tensor, count: int) -> torch.Tensor:
+    """What a layer makes of the newest tokens, from the inputs of all tokens."""
     _, k, v = layer.project(x)
-    q, _, _ = layer.project(x[-1:])
-    return layer.finish(x[-1:], dense.attend(q, k, v, causal=True))
+    q, _, _ = layer.project(x[-count:])
+    return layer.finish(x[-count:], dense.attend(q, k, v, causal=True))
 
 
 def linear_attention(
@@ -167,6 +181,17 @@ def cubic_exponentials(
     hidden = torch.ones(n, n, dtype=torch.bool, device=q.device).triu(1)
     differences = scores.masked_fill(hidden, -math.inf)[..., None, :] - scores[..., :, None]
     return (1 / differences.exp().sum(-1)).masked_fill(hidden, 0) @ v
+
+
+def looking_back(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, causal: bool = False, window: int
+) -> torch.Tensor:
+    """A rival, and another function: attention to the last keys alone, of which a window is left.
+
+    Every query sees as many keys at least.
+    """
+    reach = window + q.shape[-2] - 1
+    return dense.attend(q, k[..., -reach:, :], v[..., -reach:, :], causal=causal)
 
 
 def _flops(program: Iterator[torch.Tensor], n: int) -> list[int]:
@@ -199,8 +224,14 @@ def _differences(values: list[int], times: int) -> list[int]:
     return values
 
 
-def _first_token(sizes: dict[str, int]) -> torch.Tensor:
-    return torch.empty(1, sizes["d_model"], device="meta")
+def _tokens(sizes: dict[str, int], n: int) -> torch.Tensor:
+    return torch.empty(n, sizes["d_model"], device="meta")
+
+
+def _decoded(program: Program, start: int, n: int, count: Callable[..., list[int]]) -> list[int]:
+    """What a small model counts, in all, after each of n tokens that it generates."""
+    layers = [Layer.draw(SMALL) for _ in range(LAYERS)]
+    return count(program(layers, _tokens(SMALL, start)), n)
 
 
 @evidence(
@@ -209,41 +240,50 @@ def _first_token(sizes: dict[str, int]) -> torch.Tensor:
         "a program that keeps the tokens alone and skips old rows where it can": dict(
             program=with_the_last_row_alone
         ),
+        "a program that keeps the last 1,024 tokens alone": dict(
+            program=functools.partial(without_a_cache, keep=1024)
+        ),
     }
 )
 def decoding_without_a_cache_is_cubic(
-    program: Program = without_a_cache, longest: int = 20
+    program: Program = without_a_cache, steps: int = 8
 ) -> Evidence:
     """FLOPs of a program that decodes without a cache: their third difference, for each layer.
 
     It is constant and not zero for a cubic polynomial, and for nothing else.  There are two layers:
     in the first of them, all that a row needs are tokens.
     """
-    layers, token = [Layer.draw(SMALL) for _ in range(LAYERS)], _first_token(SMALL)
-    totals = _flops(program(layers, token), longest)
+    thirds = [_differences(_decoded(program, start, steps, _flops), 3) for start in STARTS]
     return Evidence.exactly(
-        [third / (SMALL["d_model"] * LAYERS) for third in _differences(totals, 3)],
+        [third / (SMALL["d_model"] * LAYERS) for third in chain(*thirds)],
         expected=8,
         unit="× d_model a layer, the third difference",
-        how=f"FlopCounterMode around a loop that generates {longest} tokens with {LAYERS} layers",
+        how="FLOPs that PyTorch counts (FlopCounterMode) in a loop that generates "
+        f"{steps} tokens with {LAYERS} layers, after {STARTS[0]} and after {STARTS[1]:,}",
     )
 
 
 @evidence(rivals={"a softmax of n² exponentials a row": dict(attend=cubic_exponentials)})
 def nothing_in_it_is_more_than_cubic(
-    attend: Callable[..., torch.Tensor] = dense.attend, longest: int = 20
+    attend: Callable[..., torch.Tensor] = dense.attend, steps: int = 8
 ) -> Evidence:
-    """Numbers touched by every operation: the last third difference over the first."""
-    layers, token = [Layer.draw(SMALL) for _ in range(LAYERS)], _first_token(SMALL)
-    totals = _touched(without_a_cache(layers, token, attend=attend), longest)
-    third = _differences(totals, 3)
+    """Numbers touched by every operation: later third differences over one at the start."""
+    program = functools.partial(without_a_cache, attend=attend)
+    early, late = (_differences(_decoded(program, start, steps, _touched), 3) for start in STARTS)
     return Evidence.exactly(
-        [last / third[2] for last in third[2:]],
+        [third / early[2] for third in (*early[2:], *late)],
         expected=1,
         unit="× the third difference at the start",
-        how=f"numbers touched in a loop that generates {longest} tokens with {LAYERS} layers, "
+        how="numbers that operations read and write in a loop that generates "
+        f"{steps} tokens with {LAYERS} layers, after {STARTS[0]} and after {STARTS[1]:,}, "
         "elementwise work included",
     )
+
+
+def step_with_a_window(cache, q, k, v, window=1024):
+    """A rival, and another function: keys and values of the last tokens alone are kept."""
+    out, now = dense.step(cache, q, k, v)
+    return out, dense.Cache(*(x[..., -window:, :].clone() for x in now))
 
 
 def prefilled_in_chunks(layer: Layer, tokens: torch.Tensor, chunk: int) -> torch.Tensor:
@@ -271,26 +311,35 @@ def prefilled_with_all_pairs(layer: Layer, tokens: torch.Tensor) -> torch.Tensor
         "linear attention in the layer": dict(
             uncached=functools.partial(without_a_cache, attend=linear_attention)
         ),
+        "a cache of the last 1,024 tokens": dict(
+            cached=functools.partial(with_a_cache, step=step_with_a_window)
+        ),
     }
 )
 def both_phases_cost_what_the_formulas_say(
     uncached: Program = without_a_cache,
     cached: Program = with_a_cache,
     prefill: Callable[[Layer, torch.Tensor], torch.Tensor] = _prefill,
-    n: int = 12,
+    n: int = 8,
 ) -> Evidence:
     """FLOPs of decoding without and with a cache and of a causal prefill, over the formulas'."""
-    layer, token, ratios = Layer.draw(ODD), _first_token(ODD), []
+    layer, ratios = Layer.draw(ODD), []
     for formula, program in ((derivations.UNCACHED, uncached), (derivations.CACHED, cached)):
-        ratios.append(_flops(program([layer], token), n)[-1] / formula(n=n, **ODD))
+        for start in STARTS:
+            found = _flops(program([layer], _tokens(ODD, start)), n)
+            due = [formula(n=start + k, **ODD) for k in range(n)]
+            # What a long prompt costs at first is the third program's part.
+            ratios.append((found[-1] - found[0]) / (due[-1] - due[0]))
+        ratios.append(_flops(program([layer], _tokens(ODD, 1)), 1)[0] / formula(n=1, **ODD))
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        prefill(layer, token.expand(n, -1))
+        prefill(layer, _tokens(ODD, n))
     ratios.append(counter.get_total_flops() / _prefill_of_one_layer(n, **ODD))
     return Evidence.exactly(
         ratios,
         expected=1,
         unit="× the formula",
-        how=f"FlopCounterMode, one layer, {n} tokens read, and generated with and without a cache",
+        how=f"FLOPs that PyTorch counts (FlopCounterMode), one layer, {n} tokens read, and {n} "
+        f"generated with and without a cache, after {STARTS[0]} and after {STARTS[1]:,}",
     )
 
 
@@ -306,6 +355,9 @@ def _prefill_of_one_layer(n: int, **sizes: int) -> float:
     rivals={
         "Llama-3 8B, trained on 8,192 tokens": dict(shape=SHAPES["Llama-3 8B"]),
         "linear attention in the layer": dict(attend=linear_attention),
+        "attention to the last 4,096 tokens": dict(
+            attend=functools.partial(looking_back, window=4096)
+        ),
     }
 )
 def prefill_is_mostly_the_square(
@@ -329,7 +381,8 @@ def prefill_is_mostly_the_square(
         expected=0.5,
         tolerance=0,
         unit="of a layer's FLOPs in prefill",
-        how=f"FlopCounterMode, a layer of {shape.name}, {shape.trained} tokens in {chunks} chunks",
+        how=f"FLOPs that PyTorch counts (FlopCounterMode), a layer of {shape.name}, "
+        f"{shape.trained} tokens in {chunks} chunks",
         relation=">",
     )
 
@@ -375,11 +428,11 @@ STREAMED = [SHAPES[name] for name in ("GPT-2 XL", "Llama-2 7B", "Llama-3.1 8B")]
 
 
 def held_by_a_stream(
-    shape: Shape, prompt: int, steps: int, step: Callable[..., tuple] = dense.step
+    shape: Shape, lengths: Iterable[int], step: Callable[..., tuple] = dense.step
 ) -> list[int]:
-    """Bytes that the caches of all layers hold after a prompt and after each further token."""
+    """Bytes that the caches of all layers hold when a stream has come to each of these lengths."""
     d, cache, found = shape.d_model // shape.h, None, []
-    for n in (prompt, *(1 for _ in range(steps))):
+    for n in (later - earlier for earlier, later in pairwise((0, *lengths))):
         q = torch.empty(shape.g, shape.h // shape.g, n, d, dtype=torch.bfloat16, device="meta")
         k, v = (q.new_empty(shape.g, 1, n, d) for _ in range(2))
         _, cache = step(cache, q, k, v)
@@ -397,21 +450,29 @@ def _cache(shape: Shape, n: int) -> float:
         "a cache for every query head": dict(step=step_for_every_query_head),
         "a cache that keeps the last step's, too": dict(step=step_with_history),
         "a cache whose memory doubles when it is full": dict(step=step_with_room_to_spare),
+        "a cache of the last 1,024 tokens": dict(step=step_with_a_window),
     }
 )
 def cache_grows_as_the_formula_says(
-    step: Callable[..., tuple] = dense.step, prompt: int = 24, steps: int = 24
+    step: Callable[..., tuple] = dense.step, prompt: int = 24, steps: int = 12
 ) -> Evidence:
-    """Bytes of memory that a stream keeps alive, at each of its steps, over the formula's."""
+    """Bytes of memory that a stream keeps alive, at each of its steps, over the formula's.
+
+    After some tokens one by one, it doubles until it is as long as the training's sequences.
+    """
     ratios = []
     for shape in STREAMED:
-        found = held_by_a_stream(shape, prompt, steps, step)
-        ratios += [got / _cache(shape, prompt + k) for k, got in enumerate(found)]
+        doublings = (2**power for power in range(6, shape.trained.bit_length()))
+        lengths = [*range(prompt, prompt + steps + 1), *doublings, shape.trained + 1]
+        found = held_by_a_stream(shape, lengths, step)
+        ratios += [got / _cache(shape, n) for n, got in zip(lengths, found, strict=True)]
+    longest = max(shape.trained for shape in STREAMED)
     return Evidence.exactly(
         ratios,
         expected=1,
         unit="× the formula",
-        how=f"storages alive in streams of {len(STREAMED)} models, {prompt} + {steps} tokens",
+        how=f"memory held by streams of {len(STREAMED)} models that read {prompt} tokens, then "
+        f"{steps} one by one, then more and more, up to {longest:,} and one",
     )
 
 
@@ -420,16 +481,23 @@ def cache_grows_as_the_formula_says(
         f"{name}, on as many tokens as in its training": dict(shape=SHAPES[name])
         for name in ("Llama-3 8B", "Llama-3.1 70B", "Llama-3.1 405B")
     }
+    | {
+        "a cache of the last 65,536 tokens": dict(
+            step=functools.partial(step_with_a_window, window=65536)
+        )
+    }
 )
-def cache_outweighs_the_weights(shape: Shape = LLAMA) -> Evidence:
+def cache_outweighs_the_weights(
+    shape: Shape = LLAMA, step: Callable[..., tuple] = dense.step
+) -> Evidence:
     """Bytes that a stream holds at the length of the model's training, over its weights'."""
-    *_, last = held_by_a_stream(shape, shape.trained - 1, steps=1)
+    *_, last = held_by_a_stream(shape, (shape.trained - 1, shape.trained), step)
     return Evidence(
         value=last / derivations.WEIGHTS(b=BYTES, **shape.whole),
         expected=1,
         tolerance=0,
         unit="× the weights",
-        how=f"storages alive in a stream of {shape.trained} tokens, {shape.name}, bfloat16",
+        how=f"memory held by a stream of {shape.trained} tokens, {shape.name}, bfloat16",
         relation=">",
     )
 
@@ -466,15 +534,15 @@ class Read(TorchDispatchMode):
         return isinstance(x, torch.Tensor) and x.untyped_storage()._cdata in self.watched
 
 
-def intensity(work: Callable[[], object], tensors: Iterable[torch.Tensor]) -> float:
-    """FLOPs for each byte that is read of these tensors, at two bytes a number."""
+def flops_and_bytes(work: Callable[[], object], tensors: Iterable[torch.Tensor]) -> tuple[int, int]:
+    """FLOPs, and bytes that are read of these tensors, at two bytes a number."""
     # Fused kernels are invisible to both meters; the mathematical one is the same products.
     with sdpa_kernel(SDPBackend.MATH):
         with FlopCounterMode(display=False) as counter:
             work()
         with Read(tensors) as read:
             work()
-    return counter.get_total_flops() / (BYTES * read.count)
+    return counter.get_total_flops(), BYTES * read.count
 
 
 def kept_once(k: torch.Tensor, h: int) -> torch.Tensor:
@@ -507,6 +575,21 @@ def one_prompt_for_all(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tor
     return out.unflatten(1, (len(q), -1)).movedim(1, 0)
 
 
+def twice(work: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """A rival: all is done again, so that both FLOPs and bytes are twice as many."""
+
+    def again(*args: Any) -> torch.Tensor:
+        work(*args)
+        return work(*args)
+
+    return again
+
+
+def a_window_of_heads(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """A rival, and another function: heads look at the last 1,024 tokens alone."""
+    return heads_as_queries(q, k[..., -1024:, :], v[..., -1024:, :])
+
+
 BATCHES = (1, 4, 16)
 
 
@@ -517,26 +600,30 @@ BATCHES = (1, 4, 16)
             attend=repeated_for_every_query_head
         ),
         "a batch that shares one prompt": dict(attend=one_prompt_for_all),
+        "a step that reads the last 1,024 tokens alone": dict(attend=a_window_of_heads),
+        "a step that reads everything twice": dict(attend=twice(heads_as_queries)),
     }
 )
 def no_batch_shares_a_cache(
     keep: Callable[[torch.Tensor, int], torch.Tensor] = kept_once,
     attend: Callable[..., torch.Tensor] = heads_as_queries,
-    n: int = 32,
+    n: int = 4096,
 ) -> Evidence:
-    """FLOPs of attention for each byte of the cache that products read in one step of decoding."""
+    """What products read of the caches in a step of decoding, and FLOPs for each byte of it."""
     h, g, d = LLAMA.h, LLAMA.g, LLAMA.d_model // LLAMA.h
     ratios = []
     for batch in BATCHES:
-        q = torch.zeros(batch, g, h // g, 1, d)
-        k, v = (keep(torch.zeros(batch, g, 1, n, d), h) for _ in range(2))
-        ratios.append(intensity(functools.partial(attend, q, k, v), (k, v)))
+        q = torch.empty(batch, g, h // g, 1, d, device="meta")
+        k, v = (keep(q.new_empty(batch, g, 1, n, d), h) for _ in range(2))
+        flops, read = flops_and_bytes(functools.partial(attend, q, k, v), (k, v))
+        ratios.append(read * LLAMA.layers / (batch * _cache(LLAMA, n)))
+        ratios.append(flops / read / (2 * h / (g * BYTES)))
     return Evidence.exactly(
         ratios,
-        expected=2 * h / (g * BYTES),
-        unit="FLOP/byte",
-        how=f"FlopCounterMode and numbers that products read, heads of {LLAMA.name}, "
-        "batches of 1, 4 and 16",
+        expected=1,
+        unit=f"× the bytes of S caches, or × {2 * h / (g * BYTES):g} FLOPs a byte",
+        how="FLOPs that PyTorch counts (FlopCounterMode) and numbers that products read, "
+        f"heads of {LLAMA.name}, {n:,} tokens, batches of S = 1, 4 and 16",
     )
 
 
@@ -554,20 +641,27 @@ def one_by_one(layer: Layer, x: torch.Tensor) -> torch.Tensor:
     return torch.stack([together(layer, one) for one in x])
 
 
-@evidence(rivals={"sequences that take turns": dict(step=one_by_one)})
+@evidence(
+    rivals={
+        "sequences that take turns": dict(step=one_by_one),
+        "a step that does everything twice": dict(step=twice(together)),
+    }
+)
 def a_batch_shares_the_weights(
     step: Callable[[Layer, torch.Tensor], torch.Tensor] = together,
 ) -> Evidence:
-    """FLOPs for each byte of the weights that one step of decoding reads, over 2S/b."""
-    layer = Layer.draw(ODD, device="cpu")
+    """What one step of decoding reads of the weights, and FLOPs for each byte of it."""
+    layer = Layer.draw(ODD)
     weights, ratios = [x for x in layer if isinstance(x, torch.Tensor)], []
     for batch in BATCHES:
-        x = torch.ones(batch, 1, ODD["d_model"])
-        ratios.append(intensity(functools.partial(step, layer, x), weights) / (2 * batch / BYTES))
+        x = torch.empty(batch, 1, ODD["d_model"], device="meta")
+        flops, read = flops_and_bytes(functools.partial(step, layer, x), weights)
+        ratios.append(read / (BYTES * sum(weight.numel() for weight in weights)))
+        ratios.append(flops / read / (2 * batch / BYTES))
     return Evidence.exactly(
         ratios,
         expected=1,
-        unit="× 2S/b",
-        how="FlopCounterMode and numbers that products read, one layer, "
-        "batches of S = 1, 4 and 16 sequences",
+        unit="× the weights' bytes, or × 2S/b FLOPs a byte",
+        how="FLOPs that PyTorch counts (FlopCounterMode) and numbers that products read, "
+        "one layer, batches of S = 1, 4 and 16 sequences",
     )

@@ -216,8 +216,8 @@ def the_work_of_linear_attention_doubles_when_n_doubles(
         ratios,
         expected=2,
         unit="× for each doubling",
-        how=f"FlopCounterMode and numbers touched by all operations, causal and not, n = {2**9} "
-        f"to {2**12}, d = {D}",
+        how="FLOPs that PyTorch counts (FlopCounterMode) and numbers that all operations read and "
+        f"write, causal and not, n = {2**9} to {2**12}, d = {D}",
     )
 
 
@@ -233,7 +233,8 @@ def linear_attention_takes_as_many_flops_as_derived(attend: Callable = linear.at
         ratios,
         expected=1,
         unit="× 4nd(d + 1)",
-        how="FlopCounterMode, no mask, n = 64, 1000 and 8192, d = 8 and 64",
+        how="FLOPs that PyTorch counts (FlopCounterMode), no mask, "
+        "n = 64, 1000 and 8192, d = 8 and 64",
     )
 
 
@@ -330,7 +331,7 @@ def at_each_position(weights: torch.Tensor, causal: bool) -> torch.Tensor:
         "causal mask": dict(own=at_each_position),
     }
 )
-def no_training_puts_more_weight_on_own_keys_than_there_are_features(
+def no_training_puts_more_on_own_keys_than_there_are_features(
     weigh: Callable[..., torch.Tensor] = by_features,
     own: Callable[[torch.Tensor, bool], torch.Tensor] = after_all_keys,
     n: int = 64,

@@ -100,8 +100,8 @@ def the_work_doubles_when_n_doubles(apply: Callable = recurrent.apply) -> Eviden
         (added[1:] / added[:-1]).ravel(),
         expected=2,
         unit="× for each doubling",
-        how=f"FlopCounterMode and numbers touched by all operations, n = {2**3} to {2**6}, "
-        "forward and backward",
+        how="FLOPs that PyTorch counts (FlopCounterMode) and numbers that all operations read and "
+        f"write, n = {2**3} to {2**6}, forward and backward",
     )
 
 
@@ -119,7 +119,8 @@ def bptt_keeps_the_same_for_every_step(
         [later - earlier for earlier, later in pairwise(kept)],
         expected=2 * d,
         unit="numbers kept for one more step",
-        how=f"saved_tensors_hooks, every length from 2 to {longest}, d = {d}",
+        how="numbers that PyTorch keeps for the backward pass (saved_tensors_hooks), "
+        f"every length from 2 to {longest}, d = {d}",
     )
 
 
@@ -189,11 +190,15 @@ def _rate(gain: float, strength: float, relation: str) -> Evidence:
         value=found.mean(),
         expected=0,
         tolerance=np.ptp(found),
-        unit="in ln |∂h_n/∂h_{n−Δ}| for each step",
+        unit="for each step, in the logarithm of the gradient",
         how=f"fitted over 200 steps, d = 64, gain {gain:g}, inputs of strength {strength:g}; the "
         f"mean of {len(found)} networks, ± their range",
         relation=relation,
     )
+
+
+def _named(gains: tuple[float, ...]) -> str:
+    return f"gain{'s' if gains[1:] else ''} {' and '.join(f'{gain:g}' for gain in gains)}"
 
 
 def many_time_scales(gain: float, *, distance: int) -> np.ndarray:
@@ -227,10 +232,13 @@ def slowing(gain: float, *, distance: int) -> np.ndarray:
         "units with many time scales, which forget by a power law": dict(logs=many_time_scales),
         "gradients that go as a power of 1 + Δ/200": dict(logs=slowing),
         "gradients that go as exp(cΔ^0.8)": dict(logs=functools.partial(bent, 0.8)),
+        "the same networks at a gain of 1.7, near the edge": dict(gains=(1.7,)),
     }
 )
 def gradients_change_exponentially(
-    logs: Callable[..., np.ndarray] = log_gradients, distance: int = 200
+    logs: Callable[..., np.ndarray] = log_gradients,
+    distance: int = 200,
+    gains: tuple[float, ...] = (1.0, 4.0),
 ) -> Evidence:
     """Rate of ln(gradient) at the far half of all distances, over that at the near half: one.
 
@@ -239,7 +247,7 @@ def gradients_change_exponentially(
     half = distance // 2
     steps = np.arange(half)
     ratios = []
-    for gain in (1.0, 4.0):
+    for gain in gains:
         for row in logs(gain, distance=distance):
             near, far = (np.polyfit(steps, row[s : s + half], 1)[0] for s in (1, half + 1))
             ratios.append(far / near)
@@ -248,8 +256,9 @@ def gradients_change_exponentially(
         expected=1,
         tolerance=float(3 * np.std(ratios, ddof=1) / len(ratios) ** 0.5),
         unit="× the near half's rate at the far half",
-        how=f"straight lines over Δ = 1 to {half} and {half + 1} to {distance}, d = 64, gains 1 "
-        f"and 4, strength 1; the mean of {len(ratios)} networks, ± three standard errors of it",
+        how=f"straight lines over Δ = 1 to {half} and {half + 1} to {distance}, d = 64, "
+        f"{_named(gains)}, strength 1; the mean of {len(ratios)} networks, ± three "
+        "standard errors of it",
     )
 
 
@@ -377,17 +386,20 @@ def without_tangents(
 @evidence(
     rivals={
         "networks of gain 1.5, nearer to the edge": dict(gains=(1.5,)),
+        "the same networks with inputs a tenth as strong": dict(strength=0.1),
     }
 )
 def newton_needs_few_iterations_if_contracting(
     n: int = 512,
     newton: Callable = recurrent.newton,
     gains: tuple[float, ...] = (0.5, 1.0),
+    strength: float = 1.0,
 ) -> Evidence:
     """The most iterations that any contracting network takes: fewer than a scan has rounds."""
-    networks = [network(s, n=n, d=16, gain=gain) for gain in gains for s in SEEDS]
-    named = " and ".join(f"{gain:g}" for gain in gains)
-    what = f"d = 16, gains {named}, inputs of strength 1"
+    networks = [
+        network(s, n=n, d=16, gain=gain, strength=strength) for gain in gains for s in SEEDS
+    ]
+    what = f"d = 16, {_named(gains)}, inputs of strength {strength:g}"
     return _few(networks, n=n, what=what, newton=newton)
 
 
@@ -419,32 +431,101 @@ def growth(states: torch.Tensor, w_h: torch.Tensor, longest: int = 40) -> float:
 
 
 # All seeds below 60 whose network of gain 5, with inputs of strength 0.3, has λ < 0 over 640 steps.
+# Newton's method solves the first of these steps only, over which λ is reported by itself.
 STABLE = (3, 12, 13, 16, 18, 26, 38, 43, 47, 51, 55, 57)
+LONGEST = 5 * 128
+
+
+def stable(seed: int, *, n: int, gain: float = 5.0, strength: float = 0.3) -> Network:
+    """The first n of the steps of such a network."""
+    x, *weights = network(seed, n=LONGEST, d=16, gain=gain, strength=strength)
+    return x[:n], *weights
 
 
 @evidence(rivals={"networks of gain 1, stable as well": dict(gain=1.0)})
 def newton_can_be_slow_where_the_trajectory_is_stable(
     n: int = 128, gain: float = 5.0, strength: float = 0.3
 ) -> Evidence:
-    """Iterations over n of networks with λ < 0: λ is a mean, and on some stretches errors grow."""
-    shares, exponents, most = [], [], []
+    """Iterations over n of networks with λ < 0."""
+    runs, most = [], []
     for seed in STABLE:
-        x, w_x, w_h, bias = network(seed, n=5 * n, d=16, gain=gain, strength=strength)
-        states = recurrent.apply(x, w_x, w_h, bias)
-        exponents.append(recurrent.lyapunov(states, w_h).item())
-        most.append(growth(states[:n], w_h))
-        shares.append(recurrent.newton(x[:n], w_x, w_h, bias, tolerance=1e-8)[1] / n)
+        x, w_x, w_h, bias = stable(seed, n=n, gain=gain, strength=strength)
+        runs.append(run_newton(x, w_x, w_h, bias))
+        most.append(growth(recurrent.apply(x, w_x, w_h, bias), w_h))
+    shares = [iterations / n for _, iterations in runs]
     return Evidence(
         value=float(np.mean(shares)),
         expected=1 / 4,
         tolerance=float(np.ptp(shares)),
         unit="× n iterations",
         how=f"Newton's method to 1e-8, n = {n}, d = 16, gain {gain:g}, strength {strength:g}, the "
-        f"{len(STABLE)} seeds of 0 to 59 that have λ < 0 at gain 5; λ over {5 * n} steps from "
-        f"{min(exponents):.2f} to {max(exponents):.2f}; the largest ln of growth on a stretch "
-        f"from {min(most):.1f} to {max(most):.1f}; the mean, ± the range",
+        f"{len(STABLE)} seeds of 0 to 59 that have λ < 0 over {LONGEST} steps at gain 5; over "
+        f"these {n} steps {_exponents(runs)}; the largest ln of growth on a stretch from "
+        f"{min(most):.1f} to {max(most):.1f}; the mean, ± the range",
         relation=">",
     )
+
+
+@evidence(
+    rivals={
+        "networks of gain 2, stable as well, whose share falls as n grows": dict(
+            gain=2.0, strength=1.0
+        )
+    }
+)
+def where_newton_is_slow_it_needs_a_share_of_n(
+    gain: float = 5.0, strength: float = 0.3
+) -> Evidence:
+    """To which power of n the iterations of such networks grow, as n doubles: the first."""
+    seeds, lengths = STABLE[:6], (128, 256)
+    powers = []
+    for seed in seeds:
+        networks = [stable(seed, n=n, gain=gain, strength=strength) for n in lengths]
+        few, many = (recurrent.newton(*net, tolerance=1e-8)[1] for net in networks)
+        powers.append(math.log2(many / few))
+    return Evidence(
+        value=float(np.mean(powers)),
+        expected=1,
+        tolerance=float(3 * np.std(powers, ddof=1) / len(powers) ** 0.5),
+        unit="is the power of n",
+        how=f"Newton's method to 1e-8, n = {' and '.join(map(str, lengths))}, d = 16, gain "
+        f"{gain:g}, strength {strength:g}; the mean of the first {len(seeds)} of these networks, "
+        "± three standard errors of it",
+    )
+
+
+def newton_from(guess: torch.Tensor, network: Network, *, tolerance: float = 1e-8) -> int:
+    """The iterations that Newton's method takes from another guess of all states than zero."""
+    x, w_x, w_h, bias = network
+    driven, path = x @ w_x.mT + bias, torch.cat([torch.zeros_like(guess[:1]), guess])
+    for taken in range(1, len(x) + 1):
+        image = (driven + path[:-1] @ w_h.mT).tanh()
+        change = recurrent.scan(recurrent.jacobians(image, w_h), image - path[1:])
+        better = torch.where(change.isfinite(), path[1:] + change, image).clamp(-1, 1)
+        moved = (better - path[1:]).abs().max()
+        path[1:] = better
+        if moved <= tolerance:
+            return taken
+    return len(x)
+
+
+def from_nearby(off: float, *, n: int = 128, draws: int = 3) -> list[float]:
+    """What these networks take from a guess with normal errors of this deviation: one mean each."""
+    taken = []
+    for seed in STABLE:
+        network = stable(seed, n=n)
+        states = recurrent.apply(*network)
+        generator = torch.Generator().manual_seed(seed)
+        noise = off * torch.randn(draws, *states.shape, generator=generator, dtype=states.dtype)
+        guesses = (states + noise).clamp(-1, 1)
+        taken.append(float(np.mean([newton_from(guess, network) for guess in guesses])))
+    return taken
+
+
+def ranks_agree(one: list[float], other: list[float]) -> float:
+    """Spearman's correlation: that of the ranks, from −1 to 1; equals share theirs."""
+    ranks = [np.sign(np.subtract.outer(values, values)).sum(1) for values in (one, other)]
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _few(
@@ -541,7 +622,7 @@ def a_latch_loses_its_gradient(make: Callable[..., Network] = latch) -> Evidence
         value=max(found),
         expected=math.log(FLOAT32_KEEPS),
         tolerance=np.ptp(found),
-        unit="in ln |∂h_n/∂h_0|",
+        unit="in the logarithm of the gradient",
         how=f"h ← tanh(2h + x), n = 1024, noise of strength 0.1; the largest of {len(found)} runs, "
         "± their range; expected: ln 2⁻²⁴",
         relation="<",

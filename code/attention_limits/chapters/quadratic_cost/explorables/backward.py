@@ -59,6 +59,7 @@ def jacobians() -> Explorable:
         log="xy",
         y_title="FLOPs of one head, backward",
         rule=JACOBIANS_LEAD,
+        colours=(style.VERMILLION, style.BLUE),  # blue is attention as it is, here and below
         readouts=[Readout("Jacobians outweigh products past", JACOBIANS_LEAD)],
     )
 
@@ -96,7 +97,7 @@ def activation_memory() -> Explorable:
         traces=traces,
         table=_table(traces, sliders),
         readouts=[
-            Readout("equal at", lead),
+            Readout("weights as large as everything else at", lead),
             Readout(
                 "attention weights, of the upper bar",
                 Formula(weights.expr / everything.expr),

@@ -4,8 +4,11 @@ import sympy as sp
 
 from attention_limits.chapters.quadratic_cost.derivations.flops import (
     CROSSOVER,
+    MASKED_CROSSOVER,
+    MASKED_SHARE,
     SHARE,
     in_ratios,
+    in_shares,
 )
 from attention_limits.explorable import Explorable, Readout, Slider, explore
 from attention_limits.formula import Formula
@@ -15,7 +18,10 @@ from attention_limits.symbols import (
     d_model,
     expansion,
     group,
+    mask,
+    mlp,
     n,
+    spread,
 )
 
 LENGTHS = (256, 2**20)
@@ -27,9 +33,9 @@ def settings(shape: Shape) -> dict[sp.Symbol, float]:
     """Where a published shape puts the sliders of one layer."""
     return {
         d_model: shape.d_model,
+        spread: 1,
         group: shape.h // shape.g,
-        expansion: shape.f / shape.d_model,
-        c: shape.c,
+        mlp: shape.c * shape.f / shape.d_model,
     }
 
 
@@ -37,34 +43,38 @@ PRESETS = {
     name: settings(SHAPES[name])
     for name in ("GPT-2 XL", "Llama-2 7B", "Llama-3.1 8B", "Llama-3.1 405B")
 }
+# 64 heads of 128 each, and a gated MLP five times as wide as the model.
+PRESETS["Qwen3-32B"] = {d_model: 5120, spread: 1.6, group: 8, mlp: 15}
 
 
 def attention_share() -> Explorable:
     """How much of a layer's work is attention, at any length and for any layer."""
-    share, crossover = in_ratios(SHARE), in_ratios(CROSSOVER)
-    widths = {shape.d_model for shape in SHAPES.values()}
-    expansions = {shape.f / shape.d_model for shape in SHAPES.values()}
+    share, crossover = in_shares(MASKED_SHARE), in_shares(MASKED_CROSSOVER)
+    stops = {symbol: {values[symbol] for values in PRESETS.values()} for symbol in (d_model, mlp)}
+    stops[d_model] |= {shape.d_model for shape in SHAPES.values()}
     return explore(
-        Formula(share.expr, "", "share of attention"),
+        share,
         x=n,
         over=LENGTHS,
         sliders=[
-            Slider.between(d_model, 256, 16384, 4096, log=True, also=widths),
+            Slider.between(d_model, 256, 16384, 4096, log=True, also=stops[d_model]),
+            Slider.between(spread, 0.5, 2, 1, steps=15),
             Slider(group, (1, 2, 4, 8, 16), 4),
-            Slider.between(expansion, 1, 8, 3.5, steps=28, also=expansions),
-            Slider(c, (2, 3), 3),
+            Slider.between(mlp, 2, 24, 10.5, steps=44, also=stops[mlp]),
+            Slider(mask, (1, 2), 1, names=("no: all pairs", "yes: half of them")),
         ],
         name="attention-share",
         title="What share of a layer is attention?",
         caption="Widen the model and watch the curve move right: a wider model needs a longer "
-        "sequence before attention is what you pay for. Then give it more query heads per "
-        "key-value head. Which of the four sliders moves the crossover most?",
+        "sequence before attention is what you pay for. Wider heads do the opposite. Then skip "
+        "the pairs that a causal mask hides. Which of the five sliders moves the crossover most? "
+        "The fourth is c · f over the width of the model, for an MLP of c matrices and width f.",
         alt_text="An S-shaped curve over a logarithmic axis of lengths: attention's share of a "
         "layer's FLOPs rises from almost nothing to almost everything, and passes one half at the "
         "crossover, marked by a dashed vertical line.",
         y_title="attention's share of a layer's FLOPs",
         y_format=".0%",
-        rule=Formula(crossover.expr, "tokens", "crossover"),
+        rule=crossover,
         readouts=[
             Readout("crossover", crossover),
             Readout("share at 8,192 tokens", share.subs({n: 8192}), ".1%"),

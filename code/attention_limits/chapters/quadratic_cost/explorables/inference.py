@@ -1,6 +1,6 @@
 """The sliders of the page on inference of "Quadratic cost"."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -12,7 +12,15 @@ from attention_limits.accelerators import ACCELERATORS
 from attention_limits.chapters.quadratic_cost.derivations import inference as derivations
 from attention_limits.chapters.quadratic_cost.derivations.flops import in_ratios
 from attention_limits.chapters.quadratic_cost.explorables.flops import CLASSIC
-from attention_limits.explorable import Explorable, Readout, Slider, Trace, explore, with_transforms
+from attention_limits.explorable import (
+    FOUR,
+    Explorable,
+    Readout,
+    Slider,
+    Trace,
+    explore,
+    with_transforms,
+)
 from attention_limits.formula import Formula
 from attention_limits.numerals import numeral
 from attention_limits.shapes import MEMORY, MODELS
@@ -21,7 +29,11 @@ from attention_limits.symbols import (
     b,
     bandwidth,
     batch,
+    chosen,
     d_model,
+    devices,
+    experts,
+    g,
     group,
     kappa,
     model,
@@ -29,14 +41,26 @@ from attention_limits.symbols import (
     output,
     peak,
     prompt,
+    routed,
     table,
     tables,
+    weight_bytes,
     weights,
 )
 
-SERVED = ("Llama-3.1 8B", "Qwen3-32B", "Llama-3.1 70B")  # full attention in all layers
+SERVED = ("Llama-3.1 8B", "Qwen3-32B", "Llama-3.1 70B", "DeepSeek-V3")  # full attention throughout
 
-BYTES = 2  # of a number: bfloat16
+BYTES = 2  # of a number in the cache: bfloat16
+
+ANSWER = 512  # tokens that are decoded
+
+# Which accelerators, and how many of them share each layer.
+SERVERS = tuple((name, count) for name in ACCELERATORS for count in (1, 2, 4, 8, 16))
+
+
+def server(name: str, count: int) -> int:
+    """Where the slider of accelerators has so many of a kind."""
+    return 1 + SERVERS.index((name, count))
 
 
 def decoding() -> Explorable:
@@ -60,9 +84,9 @@ def decoding() -> Explorable:
         name="decoding-flops",
         title="What does decoding a sequence cost?",
         caption="Without a cache the layer runs over the whole prefix for each token. Widen the "
-        "model: all lines rise, and the length from which the cube leads moves right. Left of it "
-        "the upper line is mostly not attention: decoding without a cache is quadratic there, and "
-        "still costs about n/2 times as much as decoding with one.",
+        "model: all lines rise, and the length from which the n³ term is the largest moves right. "
+        "Left of it the upper line is mostly not attention: decoding without a cache is quadratic "
+        "there, and still costs about n/2 times as much as decoding with one.",
         alt_text="Three rising lines on logarithmic axes, FLOPs of one layer over the number of "
         "tokens decoded. The upper one, without a cache, turns from a slope of two to a slope of "
         "three past the dashed line, where its attention alone, of slope three throughout, comes "
@@ -71,10 +95,10 @@ def decoding() -> Explorable:
         y_title="FLOPs of one layer, in all",
         rule=leads,
         readouts=[
-            Readout("the cube leads past", leads),
+            Readout("the n³ term is the largest past", leads),
             Readout("a cache saves, over 8,192 tokens", saved),
             Readout(
-                "share of attention there, without a cache",
+                "share of attention at 8,192 tokens, without a cache",
                 Formula((rereading.expr / uncached.expr).subs(n, 8192)),
                 ".0%",
             ),
@@ -82,63 +106,84 @@ def decoding() -> Explorable:
     )
 
 
-def _pick(choice: sp.Symbol, values: Sequence[float]) -> sp.Expr:
+def _pick(choice: sp.Symbol, values: Sequence[sp.Expr | float]) -> sp.Expr:
     """The value that belongs to the slider's choice: 1 is the first."""
-    *cases, last = ((sp.sympify(int(value)), sp.Eq(choice, k)) for k, value in enumerate(values, 1))
+    exact = [value if isinstance(value, sp.Expr) else sp.Integer(int(value)) for value in values]
+    if len(set(exact)) == 1:
+        return exact[0]
+    *cases, last = ((value, sp.Eq(choice, k)) for k, value in enumerate(exact, 1))
     return sp.Piecewise(*cases, (last[0], True))
 
 
-def _facts(field: str, among: Mapping[str, Any], names: Sequence[str]) -> list[float]:
-    return [getattr(among[name], field) for name in names]
+def _facts(field: str) -> list[float]:
+    return [getattr(MEMORY[name], field) for name in SERVED]
 
 
-def served() -> dict[sp.Symbol, sp.Expr]:
-    """What the formulas of a whole model and of an accelerator stand for, by the two choices."""
-    heads = [MODELS[name].h * MODELS[name].full * 2 * MODELS[name].d_k for name in SERVED]
-    shared = [
-        all_heads // MEMORY[name].kappa for name, all_heads in zip(SERVED, heads, strict=True)
-    ]
-    of_model: dict[sp.Symbol, Sequence[float]] = {
-        kappa: _facts("kappa", MEMORY, SERVED),
-        weights: _facts("weights", MEMORY, SERVED),
-        table: _facts("table", MEMORY, SERVED),
-        tables: _facts("tables", MEMORY, SERVED),
-        group: shared,
+def _rates(field: str) -> sp.Expr:
+    return _pick(accelerator, [getattr(ACCELERATORS[name], field) for name, _ in SERVERS])
+
+
+def served(*, decoded: bool) -> dict[sp.Symbol, sp.Expr]:
+    """What the formulas of a whole model and of a server stand for, by the two choices.
+
+    Latent attention multiplies a cached number with other vectors in decoding than in prefill.
+    """
+    shared = []  # multiply-adds of a query for each number that a token leaves in the cache
+    for name in SERVED:
+        shape, memory = MODELS[name], MEMORY[name]
+        pair = shape.full * shape.h * (shape.d_k + shape.d_v)
+        pair = memory.of_cached or pair if decoded else pair
+        shared.append(sp.Rational(pair, memory.kappa))
+    fields = {
+        "kappa": kappa,
+        "table": table,
+        "tables": tables,
+        "g": g,
+        "routed": routed,
+        "experts": experts,
+        "chosen": chosen,
     }
-    machines = tuple(ACCELERATORS)
-    return {symbol: _pick(model, values) for symbol, values in of_model.items()} | {
-        peak: _pick(accelerator, _facts("peak", ACCELERATORS, machines)),
-        bandwidth: _pick(accelerator, _facts("bandwidth", ACCELERATORS, machines)),
+    return {symbol: _pick(model, _facts(field)) for field, symbol in fields.items()} | {
+        weights: _pick(model, [MODELS[name].weights for name in SERVED]),
+        group: _pick(model, shared),
+        devices: _pick(accelerator, [count for _, count in SERVERS]),
+        peak: _rates("peak"),
+        bandwidth: _rates("bandwidth"),
         b: sp.Integer(BYTES),
+        output: sp.Integer(ANSWER),
     }
 
 
 # What each bar is made of: attention's or the cache's part, and all of it, over what is done in a
-# second.
+# second. FLOPs are divided by the number of accelerators; what is moved is already that of each.
 BARS = {
-    "prefill, compute": (derivations.PREFILL_ATTENTION, derivations.PREFILL_FLOPS, peak),
+    "prefill, compute": (derivations.PREFILL_ATTENTION, derivations.PREFILL_FLOPS, peak * devices),
     "prefill, memory": (derivations.CACHE_WRITTEN, derivations.PREFILL_BYTES, bandwidth),
-    "decoding, compute": (derivations.DECODING_ATTENTION, derivations.DECODING_FLOPS, peak),
+    "decoding, compute": (
+        derivations.DECODING_ATTENTION,
+        derivations.DECODING_FLOPS,
+        peak * devices,
+    ),
     "decoding, memory": (derivations.CACHE_READ, derivations.DECODING_BYTES, bandwidth),
 }
 
 
 def seconds() -> Explorable:
-    """Prefill and decoding of three models on three accelerators: seconds at least, what binds."""
-    facts = served()
+    """Prefill and decoding of four models on up to 16 accelerators: seconds, what binds."""
+    facts = {"prefill": served(decoded=False), "decoding": served(decoded=True)}
 
-    def formula(expr: sp.Expr, unit: str = "", name: str = "") -> Formula:
-        return Formula(expr, unit, name).subs(facts)
+    def formula(expr: sp.Expr, unit: str = "", name: str = "decoding") -> Formula:
+        return Formula(expr, unit, name).subs(facts[name.split(",")[0]])
 
     times = {bar: formula(whole.expr / rate, "s", bar) for bar, (_, whole, rate) in BARS.items()}
     rests = {
-        bar: formula((whole.expr - part.expr) / rate, "s")
+        bar: formula((whole.expr - part.expr) / rate, "s", bar)
         for bar, (part, whole, rate) in BARS.items()
     }
     compute, memory = (times[f"decoding, {what}"].expr for what in ("compute", "memory"))
     first = sp.Max(times["prefill, compute"].expr, times["prefill, memory"].expr)
-    steps, decoding_time = output - 1, sp.Max(compute, memory)
-    capacity = _pick(accelerator, _facts("capacity", ACCELERATORS, tuple(ACCELERATORS)))
+    steps, decoding_time = ANSWER - 1, sp.Max(compute, memory)
+    capacity = _rates("capacity")
     resident = formula(derivations.RESIDENT.expr)
     traces = []
     for number, bar in enumerate(BARS):
@@ -151,17 +196,18 @@ def seconds() -> Explorable:
         Trace("capacity", Formula(capacity / 10**9, "GB"), {}),
     ]
     # Beyond the longest bar there is room for its words, on a phone as on a desk.
-    signals = {symbol: symbol.name for symbol in (model, accelerator, prompt, output, batch)}
+    signals = {symbol: symbol.name for symbol in SETTING}
     longest = Formula(sp.Max(first, decoding_time)).vega(signals)
     scale = alt.Scale(domainMin=0, domainMax=alt.ExprRef(f"{longest} / (1 - {WORDS} / width)"))
     layers = [part for number, bar in enumerate(BARS) for part in _bar(number, bar, scale)]
     layers.append(_fits())
+    servers = tuple(f"{count} × {name}" for name, count in SERVERS)
     sliders = [
-        Slider(model, (1, 2, 3), 1, names=SERVED),
-        Slider(accelerator, (1, 2, 3), 2, names=tuple(ACCELERATORS)),
+        Slider(model, tuple(range(1, len(SERVED) + 1)), 1, names=SERVED),
+        Slider(weight_bytes, (1, 2), 2),
+        Slider(accelerator, tuple(range(1, len(servers) + 1)), server("H100", 1), names=servers),
         Slider(prompt, tuple(2**power for power in range(7, 18)), 131072),
-        Slider(output, tuple(2**power for power in range(4, 16)), 512),
-        Slider(batch, tuple(2**power for power in range(11)), 1),
+        Slider(batch, tuple(2**power for power in range(14)), 1),
     ]
     base = alt.Chart(alt.sequence(0, 1, as_="step"))
     for trace in traces:
@@ -172,9 +218,11 @@ def seconds() -> Explorable:
         name="inference-seconds",
         title="Prefill and decoding: how long, at least, and what binds?",
         caption="Each phase takes at least as long as the longer of its two bars, which is marked. "
-        "Blue is attention and its cache, grey the weights and their products. Which of the two "
-        "phases gains more from a B200? Then choose the chat, and raise its batch until the "
-        "cache binds. Shorten prompt and output: can you make decoding compute-bound?",
+        f"A prompt is read, and {ANSWER} tokens are decoded. Blue is attention and its cache, grey "
+        "the weights and their products. Accelerators share each layer, and what they send each "
+        "other is left out. Which phase gains from weights of one byte? Then choose the chat, and "
+        "raise its batch until the cache binds. Last, double the accelerators of DeepSeek-V3's "
+        "many chats: which of the longest bar's two parts does not shrink?",
         alt="Four horizontal bars in seconds, each of a grey and a blue part: what prefill "
         "computes and moves, and what decoding computes and moves. The longer bar of each pair is "
         "marked, and a fifth row says whether weights and cache fit in memory. At the start, "
@@ -185,53 +233,64 @@ def seconds() -> Explorable:
         traces=traces,
         table=_table(times, sliders),
         readouts=[
-            Readout("prefill of the whole batch, at least", Formula(first, "s"), ",.3f"),
-            Readout("time per output token", Formula(1000 * decoding_time / steps, "ms"), ",.2f"),
+            Readout("prefill of the whole batch, at least", Formula(first, "s"), FOUR),
+            Readout("time per output token", Formula(1000 * decoding_time / steps, "ms"), FOUR),
             Readout("decoding", Formula(batch * steps / decoding_time, "tokens/s")),
             Readout(
                 "arithmetic intensity of decoding",
                 formula(
-                    derivations.DECODING_FLOPS.expr / derivations.DECODING_BYTES.expr,
+                    derivations.DECODING_FLOPS.expr / devices / derivations.DECODING_BYTES.expr,
                     "FLOPs/B",
                 ),
                 ",.1f",
             ),
-            Readout("the accelerator's balance", formula(peak / bandwidth, "FLOPs/B"), ",.0f"),
+            Readout("balance of an accelerator", formula(peak / bandwidth, "FLOPs/B"), ",.0f"),
+            Readout(
+                "without caches, decoding is compute-bound from",
+                formula(derivations.TURNING_BATCH_EXPERTS.expr, "sequences"),
+            ),
+            Readout(
+                "share of its weights that a step reads",
+                formula(derivations.WEIGHTS_READ.expr / derivations.WEIGHTS_HELD.expr),
+                ".0%",
+            ),
             Readout(
                 "the cache's share of what decoding reads",
                 formula(derivations.CACHE_READ.expr / derivations.DECODING_BYTES.expr),
                 ".0%",
             ),
-            Readout("memory in use", Formula(resident.expr / 10**9, "GB")),
-            Readout("memory of the accelerator", Formula(capacity / 10**9, "GB")),
         ],
         presets={
-            label: dict(zip((model, accelerator, prompt, output, batch), values, strict=True))
-            for label, values in PRESETS.items()
+            label: dict(zip(SETTING, values, strict=True)) for label, values in PRESETS.items()
         },
     )
 
 
 WORDS = 160  # pixels of what stands beside a bar
 CAPACITY = "capacity"  # the row beneath the bars
+
+# Vega measures words before their font is there: the longest of them needs this room.
+LABELS: dict[str, Any] = dict(labelLimit=200, ticks=False, domain=False, minExtent=124)
 FITS = "datum.needed <= datum.capacity"
 
-# Model, accelerator, prompt, output and batch.
+SETTING = (model, weight_bytes, accelerator, prompt, batch)
+
 PRESETS = {
-    "Long document": (1, 2, 131072, 512, 1),
-    "Chat, batch of 64": (1, 2, 1024, 512, 64),
-    "Long answer": (2, 3, 1024, 32768, 8),
-    "70B on one H100": (3, 2, 1024, 512, 1),
+    "Long document": (1, 2, server("H100", 1), 131072, 1),
+    "Chat, batch of 64": (1, 2, server("H100", 1), 1024, 64),
+    "70B in 8 bits": (3, 1, server("H100", 1), 1024, 1),
+    "DeepSeek-V3, one chat": (4, 1, server("B200", 8), 4096, 1),
+    "DeepSeek-V3, many chats": (4, 1, server("B200", 8), 4096, 256),
 }
 
 
 def _row() -> alt.Y:
     order = [*BARS, CAPACITY]
-    return alt.Y("row:N", title=None, sort=order).axis(labelLimit=200, ticks=False, domain=False)
+    return alt.Y("row:N", title=None, sort=order).axis(**LABELS)
 
 
 def _fits() -> alt.Chart:
-    """A row of words: what has to be held, and whether it fits."""
+    """A row of words: what each accelerator has to hold, and whether it fits."""
     in_all = "format(datum.needed, ',.0f') + ' of ' + format(datum.capacity, ',.0f') + ' GB'"
     rows = alt.Chart().transform_calculate(
         row=f"'{CAPACITY}'", words=f"{in_all} + ({FITS} ? ': fits' : ': does not fit')"
@@ -242,9 +301,7 @@ def _fits() -> alt.Chart:
 
 def _bar(number: int, label: str, scale: alt.Scale) -> list[alt.Chart]:
     """A bar of two parts in its row, its seconds, and a mark if it is the longer of its pair."""
-    row = alt.Y("row:N", title=None, sort=list(BARS)).axis(
-        labelLimit=200, ticks=False, domain=False
-    )
+    row = alt.Y("row:N", title=None, sort=list(BARS)).axis(**LABELS)
     rows = alt.Chart().transform_calculate(row=f"'{label}'")
     at = (
         alt.X(f"time_{number}:Q", title="seconds, at least")

@@ -7,7 +7,7 @@ from attention_limits.chapters.quadratic_cost.derivations.lower_bounds import (
 )
 from attention_limits.explorable import Explorable, Readout, Slider, explore
 from attention_limits.formula import Formula
-from attention_limits.symbols import beta, d, n, share
+from attention_limits.symbols import beta, features, n, share
 
 
 def largest_weight() -> Explorable:
@@ -48,27 +48,27 @@ def sharp_queries() -> Explorable:
         over=(2, 2**20),
         log="xy",
         sliders=[
-            Slider.between(d, 2, 4096, 64, steps=44, log=True),
+            Slider.between(features, 2, 65_536, 64, steps=60, log=True),
             Slider.between(share, 0.05, 1, 0.5, steps=19),
         ],
         name="sharp-queries",
         title="How many queries can be sharp?",
         caption="A query is sharp here if it sees all the keys and puts the given share of its "
         "weight on one of its own. Softmax attention can do that for all queries. How many "
-        "features does it take to do it for every query of 131,072 tokens? What if you ask for "
-        "half the share?",
+        "features does it take to do it for every query of 131,072 tokens, and how large is the "
+        "state then? What if you ask for half the share?",
         alt_text="Two lines over the sequence length, both axes logarithmic. The line of all "
         "queries rises without end. That of linear attention follows it at first, bends at the "
         "number of features divided by the share, and stays there.",
         y_title="queries with a key of their own",
-        rule=Formula(d / share, "tokens", "features over share"),
+        rule=Formula(features / share, "tokens", "features ÷ share"),
         readouts=[
-            Readout("sharp queries, at most", Formula(d / share, "queries")),
+            Readout("sharp queries, at most", Formula(features / share, "queries")),
             Readout(
                 "of the queries of 131,072 tokens",
                 Formula(SHARP.expr.subs(n, 131072) / 131072),
                 ".2%",
             ),
-            Readout("numbers in the state", Formula(d * (d + 1), "a head")),
+            Readout("numbers in the state, values of width 128", Formula(129 * features, "a head")),
         ],
     )

@@ -8,7 +8,6 @@ import sympy as sp
 
 from attention_limits import style
 from attention_limits.chapters.quadratic_cost.derivations.softmax import (
-    BLOCKS_ON_CHIP,
     KEYS_ON_CHIP,
     MATERIALISED,
     MOVED_IN_TILES,
@@ -22,6 +21,7 @@ from attention_limits.chapters.quadratic_cost.derivations.softmax import (
     TILED,
 )
 from attention_limits.explorable import (
+    FOUR,
     Explorable,
     Readout,
     Slider,
@@ -40,25 +40,22 @@ from attention_limits.symbols import (
     step,
 )
 
-# The head that is drawn, and the most blocks of rows that it is cut into.
-QUERIES, WIDTH, MOST_BLOCKS = 512, 64, 4
-STEPS = MOST_BLOCKS * (MOST_BLOCKS + 2)
-DRAWN = {n: QUERIES, d: WIDTH}
+# The head that is drawn, and the blocks of rows that it is cut into.
+QUERIES, WIDTH, BLOCKS = 512, 64, 4
+ROWS = QUERIES // BLOCKS
+STEPS = BLOCKS * (BLOCKS + 2)
+DRAWN = {n: QUERIES, d: WIDTH, B: ROWS}
 # Where things lie, in percent of the drawing: left and right of each column, top and bottom of each
 # row. What is on the chip lies under what it comes from or goes to.
 COLUMNS = {"Q": (3, 14), "K": (20, 31), "V": (37, 48), "O": (54, 65), "scores": (74, 97)}
-CHIP_COLUMNS = COLUMNS | {"scores": (71, 82), "max": (85, 88), "sum": (94, 97)}
-HBM, CHIP, BARS = (8, 36), (48, 68), (82, 94)
-SHARE = f"({B} / {QUERIES})"  # of a block, of all rows
-LONGEST_BAR = MATERIALISED.numpy(n=QUERIES, d=WIDTH, B=QUERIES // MOST_BLOCKS)
+CHIP_COLUMNS = COLUMNS | {"scores": (73, 80), "max": (85, 88), "sum": (94, 97)}
+HBM, CHIP, BARS = (8, 38), (51, 63), (80, 94)
+LONGEST_BAR = MATERIALISED.numpy(n=QUERIES, d=WIDTH, B=ROWS)
 
 
 def tiles_step_by_step() -> Explorable:
     """One head of FlashAttention: which blocks are on the chip now, and the traffic so far."""
-    sliders = [
-        Slider(step, tuple(range(STEPS + 1)), 9),
-        Slider(B, (QUERIES // 4, QUERIES // 2, QUERIES), QUERIES // MOST_BLOCKS),
-    ]
+    sliders = [Slider(step, tuple(range(STEPS + 1)), 9)]
 
     def trace(field: str, formula: Formula, columns: dict[sp.Symbol, str]) -> Trace:
         return Trace(field, formula.subs(DRAWN), columns)
@@ -86,11 +83,11 @@ def tiles_step_by_step() -> Explorable:
     return Explorable(
         name="tiles-step-by-step",
         title="FlashAttention, step by step",
-        caption=f"One head, n = {QUERIES}, d = {WIDTH}. Each step moves blocks between HBM and the "
-        "chip; coloured blocks are on the chip now. Take one step at a time (arrow keys help). "
-        "How often does each block of keys pass before the last output is stored? All scores get "
-        "computed: where are they kept? Then double the rows in a tile, twice, and go to the end. "
-        "Plain kernels compute the same scores, but store, load, store and load each of them.",
+        caption=f"One head, n = {QUERIES}, d = {WIDTH}, in blocks of {ROWS} rows. Each step moves "
+        "blocks between HBM and the chip; coloured blocks are on the chip now. Take one step at a "
+        "time (arrow keys help). How often does each block of keys pass before the last output is "
+        "stored? All scores get computed: where are they kept? Plain kernels compute the same "
+        "scores, but store, load, store and load each of them.",
         alt="Above, HBM: queries Q, keys K, values V and outputs O, each a column of four blocks, "
         "and beside it a square of four by four cells, the scores computed so far. Below, the "
         "chip, with room for one block of each, a block of scores, maxima and sums. A tile of "
@@ -99,7 +96,7 @@ def tiles_step_by_step() -> Explorable:
         "of tiles grows slowly, that of plain kernels about four times as fast.",
         chart=alt.layer(*layers)
         .resolve_scale(color="independent", opacity="independent")
-        .properties(width="container", height=480),
+        .properties(width="container", height=430),
         sliders=sliders,
         traces=[queries, keys, outputs, pairs, tiles, plain],
         table=_table([tiles, plain], sliders),
@@ -107,11 +104,10 @@ def tiles_step_by_step() -> Explorable:
             Readout("scores computed", SHARE_DONE.subs(DRAWN), ".0%"),
             Readout("traffic in tiles", MOVED_IN_TILES.subs(DRAWN)),
             Readout("traffic of plain kernels", MOVED_PLAINLY.subs(DRAWN)),
-            Readout("room for a tile and its blocks", BLOCKS_ON_CHIP.subs(DRAWN)),
         ],
         presets={
             "Nothing moved": {step: 0},
-            "First tile": {step: MOST_BLOCKS + 2},
+            "First tile": {step: BLOCKS + 2},
             "The end": {step: STEPS},
         },
     )
@@ -141,7 +137,7 @@ def tiled_traffic() -> Explorable:
         y_title="memory traffic of one head (numbers)",
         readouts=[
             Readout("rows in a tile", TILE_ROWS),
-            Readout("less traffic in tiles at 65,536 tokens", saved, ",.1f"),
+            Readout("less traffic in tiles at 65,536 tokens", saved, FOUR),
         ],
     )
 
@@ -169,7 +165,7 @@ def _frames() -> list[alt.Chart]:
     """What does not move: the two memories, the empty places on the chip, and all names."""
     around = [
         {"left": 0, "right": 68, "top": HBM[0] - 2, "bottom": HBM[1] + 2},
-        {"left": 0, "right": 100, "top": CHIP[0] - 2, "bottom": CHIP[1] + 7},
+        {"left": 0, "right": 100, "top": CHIP[0] - 2, "bottom": CHIP[1] + 3},
     ]
     titles = [
         {"x": 0, "y": 2, "words": "HBM"},
@@ -201,21 +197,17 @@ def _middles(columns: dict[str, tuple[int, int]]) -> dict[str, float]:
 
 
 def _place(rows: alt.Chart, name: str) -> alt.Chart:
-    """Rows with the place of something on the chip, the higher the more rows a tile has."""
+    """Rows with the place of something on the chip."""
     left, right = CHIP_COLUMNS[name]
-    width = f"{right - left} * {SHARE}" if name == "scores" else f"{right - left}"
     return rows.transform_calculate(
-        left=f"{left}",
-        right=f"{left} + {width}",
-        top=f"{CHIP[0] + 4}",
-        bottom=f"{CHIP[0] + 4} + {CHIP[1] - CHIP[0]} * {SHARE}",
+        left=f"{left}", right=f"{right}", top=f"{CHIP[0] + 4}", bottom=f"{CHIP[1]}"
     )
 
 
 def _cut(rows: alt.Chart) -> alt.Chart:
     """Rows with a top and a bottom for each block of a column in HBM."""
-    height = f"{HBM[1] - HBM[0]} * {SHARE}"
-    return rows.transform_filter(f"datum.row * {SHARE} < 1").transform_calculate(
+    height = (HBM[1] - HBM[0]) / BLOCKS
+    return rows.transform_calculate(
         top=f"{HBM[0]} + datum.row * {height} + 0.5",
         bottom=f"{HBM[0]} + (datum.row + 1) * {height} - 0.5",
     )
@@ -226,7 +218,7 @@ def _blocks(
 ) -> list[alt.Chart]:
     """A matrix in HBM, block by block, coloured where the trace is 1."""
     left, right = COLUMNS[name]
-    rows = _cut(alt.Chart(alt.sequence(0, MOST_BLOCKS, as_="row")))
+    rows = _cut(alt.Chart(alt.sequence(0, BLOCKS, as_="row")))
     rows = with_transforms(rows, trace.transforms(sliders))
     rows = rows.transform_calculate(
         left=f"{left}", right=f"{right}", x=f"{(left + right) / 2}", y="(datum.top+datum.bottom)/2"
@@ -251,13 +243,12 @@ def _shaded(rows: alt.Chart, trace: Trace, shades: tuple[float, ...]) -> alt.Cha
 def _pairs(trace: Trace, sliders: Sequence[Slider]) -> alt.Chart:
     """The square of all scores, cell by cell: computed or not yet."""
     left, right = COLUMNS["scores"]
-    width = f"{right - left} * {SHARE}"
-    cells = alt.Chart(alt.sequence(0, MOST_BLOCKS**2, as_="cell"))
+    width = (right - left) / BLOCKS
+    cells = alt.Chart(alt.sequence(0, BLOCKS**2, as_="cell"))
     cells = cells.transform_calculate(
-        row=f"floor(datum.cell / {MOST_BLOCKS})", column=f"datum.cell % {MOST_BLOCKS}"
+        row=f"floor(datum.cell / {BLOCKS})", column=f"datum.cell % {BLOCKS}"
     )
-    cells = _cut(cells).transform_filter(f"datum.column * {SHARE} < 1")
-    cells = cells.transform_calculate(
+    cells = _cut(cells).transform_calculate(
         left=f"{left} + datum.column * {width} + 0.4",
         right=f"{left} + (datum.column + 1) * {width} - 0.4",
     )
@@ -266,9 +257,9 @@ def _pairs(trace: Trace, sliders: Sequence[Slider]) -> alt.Chart:
 
 def _on_chip(names: Sequence[str], trace: Trace, sliders: Sequence[Slider]) -> list[alt.Chart]:
     """What the chip holds as long as the trace is 1 for some block, with the block's number."""
-    held = alt.Chart(alt.sequence(0, MOST_BLOCKS, as_="row"))
+    held = alt.Chart(alt.sequence(0, BLOCKS, as_="row"))
     held = with_transforms(held, trace.transforms(sliders))
-    held = held.transform_filter(f"datum.{trace.field} == 1 && datum.row * {SHARE} < 1")
+    held = held.transform_filter(f"datum.{trace.field} == 1")
     layers = []
     for name in names:
         here = _place(held, name)
@@ -310,16 +301,15 @@ def _bar(
 
 def _now() -> alt.Chart:
     """What the step does, in words."""
-    blocks = f"(1 / {SHARE})"
     now = alt.Chart(alt.sequence(0, 1, as_="zero"))
-    now = now.transform_calculate(into=f"({step} - 1) % ({blocks} + 2)")
-    now = now.transform_calculate(tile=f"1 + floor(({step} - 1) / ({blocks} + 2))")
+    now = now.transform_calculate(into=f"({step} - 1) % {BLOCKS + 2}")
+    now = now.transform_calculate(tile=f"1 + floor(({step} - 1) / {BLOCKS + 2})")
     now = now.transform_calculate(
         x="100",
         y=f"{CHIP[0] - 5}",
-        words=f"{step} == 0 ? 'nothing has moved yet' : {step} > {blocks} * ({blocks} + 2) ? 'done'"
+        words=f"{step} == 0 ? 'nothing has moved yet'"
         " : datum.into == 0 ? '↓ load Q' + datum.tile"
-        f" : datum.into == {blocks} + 1 ? '↑ divide by the sum, store O' + datum.tile"
+        f" : datum.into == {BLOCKS + 1} ? '↑ divide by the sum, store O' + datum.tile"
         " : '↓ K' + datum.into + ' and V' + datum.into + ' pass'",
     )
     return now.mark_text(align="right", baseline="middle").encode(*_at("x", "y"), text="words:N")
@@ -327,7 +317,7 @@ def _now() -> alt.Chart:
 
 def _table(traces: Sequence[Trace], sliders: Sequence[Slider]) -> dict[str, list[str]]:
     """The traffic after each tile of queries, with the other slider where it starts."""
-    steps = list(range(0, STEPS + 1, MOST_BLOCKS + 2))
+    steps = list(range(0, STEPS + 1, BLOCKS + 2))
     start = {slider.symbol.name: slider.start for slider in sliders}
     table = {"step": [str(at) for at in steps]}
     for trace in traces:

@@ -76,5 +76,5 @@ def trained_and_crossover() -> style.Figure:
         "the others.",
         caption="Diamonds: the crossover n*, hollow where a kernel skips the masked half of the "
         "pairs. Dots: context in training, hollow in its first stage. Right of its diamond, a "
-        "model spends most of its FLOPs on full attention.",
+        "model spends most of its FLOPs on full attention, if one document fills the context.",
     )

@@ -24,7 +24,7 @@ def cheap_is_blunt(seeds: int = 5) -> style.Figure:
     thin = np.array([[rank(p) / N for p in row] for row in drawn])
     sparse = np.array([[entries(p) / N**2 for p in row] for row in drawn])
     largest = np.array([[p.max(-1).mean() for p in row] for row in drawn])
-    canvas = Canvas(figsize=(5.6, 5.2))
+    canvas = Canvas(figsize=(4.6, 4.8))
     upper, lower = canvas.subplots(2, sharex=True)
     for axes, values, colour, dash in (
         (upper, thin, style.BLUE, "-"),
@@ -38,11 +38,11 @@ def cheap_is_blunt(seeds: int = 5) -> style.Figure:
     upper.yaxis.set_major_formatter(PercentFormatter(1))
     lower.yaxis.set_major_formatter(PercentFormatter(1))
     lower.set(ylabel="largest weight", ylim=(0, 1.05), xlabel="largest score in size, β")
-    upper.text(1.1, 0.4, "rank, of n", ha="right")
-    upper.text(1.1, 0.85, "entries, of n²", ha="right")
+    upper.text(1.1, 0.4, "rank ÷ n", ha="right")
+    upper.text(1.1, 0.85, "entries ÷ n²", ha="right")
     lower.plot(sizes, LARGEST_WEIGHT.numpy(n=N, beta=sizes), color=style.GREY, ls="--")
     lower.text(2.6, 0.72, "bound", ha="right")
-    lower.text(9, 0.2, "measured", ha="right")
+    lower.text(11, 0.36, "measured", ha="right")
     return style.Figure(
         canvas,
         alt="Two panels over the size of the scores, on a logarithmic axis. Above, the rank that "
@@ -50,7 +50,7 @@ def cheap_is_blunt(seeds: int = 5) -> style.Figure:
         "fall at the end; the share of entries that is needed is all of them at first and falls "
         "to a few per cent where scores are largest. Below, the largest weight of a query rises "
         "from almost nothing to more than one half, below a dashed bound.",
-        caption=f"Weights of {N} random queries and keys of width {D}. Above: the rank, or the "
-        "number of entries, that comes within 1% of them. Below: the mean largest weight of a "
-        f"query. Lines are medians of {seeds} seeds, bands their range.",
+        caption=f"Weights of {N} random queries and keys of width {D}. Above: the rank over n, or "
+        "the number of entries over n², that comes within 1% of them. Below: the mean largest "
+        f"weight of a query. Lines are medians of {seeds} seeds, bands their range.",
     )

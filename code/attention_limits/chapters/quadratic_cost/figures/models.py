@@ -18,7 +18,7 @@ def rows(names: Iterable[str], label: str) -> tuple[Canvas, Axes]:
     axes = canvas.add_subplot(ylim=(len(names) - 0.4, -0.9))
     axes.set_xscale("log", base=2)
     axes.set_xlabel(label, size=12)
-    axes.set_yticks(range(len(names)), names, size=12)
+    axes.set_yticks(range(len(names)), names, size=12.8)
     axes.tick_params("x", labelsize=12)
     axes.grid(False, axis="y")
     return canvas, axes

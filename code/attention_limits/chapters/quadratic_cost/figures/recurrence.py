@@ -7,35 +7,36 @@ from matplotlib.figure import Figure as Canvas
 from attention_limits import style
 from attention_limits.chapters.quadratic_cost.evidence import gated, recurrence
 
-# Gains, what each is called, its colour, and how many points above its curve the name stands.
+NARROW = (4.6, 4.2)  # inches: at the width of a phone, its text still is 11 pixels high
+# Gains, what each is called, its colour, and where the name ends: a distance, a power of ten.
 GAINS = (
-    (1.0, "tanh, gain 1", style.BLUE, -14),
-    (1.9, "tanh, gain 1.9", style.GREY, 14),
-    (4.0, "tanh, gain 4", style.VERMILLION, 14),
+    (1.0, "tanh, gain 1", style.BLUE, (60, -16)),
+    (1.9, "tanh, gain 1.9", style.GREY, (100, 1.8)),
+    (4.0, "tanh, gain 4", style.VERMILLION, (60, 13)),
 )
 # Biases of the forget and the input gates, likewise.
 GATES = (
-    ((1.0, 0.0), "LSTM, bias 1", style.PURPLE, 12),
-    (gated.opened(100), "LSTM, open gates", style.GREEN, -14),
+    ((1.0, 0.0), "LSTM, bias 1", style.PURPLE, (100, -6)),
+    (gated.opened(100), "LSTM, open gates", style.GREEN, (100, -2)),
 )
 
 # Networks for Newton's method: gains, strength of the inputs, colour and filling of the dots.
 STRONG = ((0.5, 1, 1.5, 2, 2.5, 4), 1.0, style.BLUE, style.BLUE)
-WEAK = ((4,), 0.3, style.VERMILLION, "none")
+WEAK = ((5,), 0.3, style.VERMILLION, "none")
 
 
 def gradient_over_distance(distance: int = 100) -> style.Figure:
     """The size of ∂h_n/∂h_{n−Δ} against Δ, of tanh networks of three gains and of two LSTMs."""
-    canvas, steps = Canvas(figsize=(5.6, 4.2)), np.arange(distance + 1)
+    canvas, steps = Canvas(figsize=NARROW), np.arange(distance + 1)
     axes = canvas.add_subplot(yscale="log", xlim=(0, distance))
     axes.set(xlabel="distance Δ (steps)", ylabel="size of the gradient")
-    for gain, name, colour, above in GAINS:
+    for gain, name, colour, end in GAINS:
         sizes = np.exp(recurrence.log_gradients(gain, distance=distance))
-        _band(axes, steps, sizes, name, colour, above)
+        _band(axes, steps, sizes, name, colour, end)
     few = np.arange(1, distance + 1, 3)
-    for biases, name, colour, above in GATES:
+    for biases, name, colour, end in GATES:
         sizes = gated.log_gradients(2 * distance, [*few], biases=biases).exp().numpy()
-        _band(axes, few, sizes, name, colour, above, ls="--")
+        _band(axes, few, sizes, name, colour, end, ls="--")
     axes.set_yticks([10.0**power for power in range(-20, 16, 5)])
     return style.Figure(
         canvas,
@@ -51,25 +52,24 @@ def gradient_over_distance(distance: int = 100) -> style.Figure:
 
 
 def _band(
-    axes: Axes, x: np.ndarray, sizes: np.ndarray, name: str, colour: str, above: int, ls: str = "-"
+    axes: Axes,
+    x: np.ndarray,
+    sizes: np.ndarray,
+    name: str,
+    colour: str,
+    end: tuple[float, float],
+    ls: str = "-",
 ) -> None:
-    middle, at = np.median(sizes, axis=0), round(0.66 * len(x))
     axes.fill_between(x, sizes.min(0), sizes.max(0), color=colour, alpha=0.25, lw=0)
-    axes.plot(x, middle, color=colour, ls=ls)
-    axes.annotate(
-        name,
-        (x[at], middle[at]),
-        xytext=(0, above),
-        textcoords="offset points",
-        ha="right" if abs(above) > 12 else "left",
-        va="center",
-    )
+    axes.plot(x, np.median(sizes, axis=0), color=colour, ls=ls)
+    distance, power = end
+    axes.text(distance, 10.0**power, name, ha="right", va="center")
 
 
 def newton_iterations(n: int = 256) -> style.Figure:
     """Iterations of Newton's method against the Lyapunov exponent, one dot a network."""
-    canvas = Canvas(figsize=(5.6, 4.2))
-    axes = canvas.add_subplot(yscale="log", xlim=(-2, 0.5), ylim=(2, 2 * n))
+    canvas = Canvas(figsize=NARROW)
+    axes = canvas.add_subplot(yscale="log", xlim=(-2, 0.7), ylim=(2, 2 * n))
     axes.set(xlabel="Lyapunov exponent λ", ylabel="iterations of Newton's method")
     axes.axhline(n, color=style.GREY, ls=":")
     axes.axvline(0, color=style.GREY, ls=":")
@@ -96,7 +96,7 @@ def newton_iterations(n: int = 256) -> style.Figure:
         (-0.56, 7.5, "gain 1", "center"),
         (-0.16, 25, "gain 2", "right"),
         (0.22, 0.4 * n, "gain 4", "left"),
-        (-0.19, 0.55 * n, "gain 4, weak inputs", "right"),
+        (-0.19, 0.55 * n, "gain 5, weak inputs", "right"),
         (0.04, 5.6, "a carry", "left"),
         (0.04, 3.6, "open gates", "left"),
         (-0.03, 2.3, "stable", "right"),

@@ -40,7 +40,7 @@ def roofline(run: Run | None = None) -> style.Figure:
     corner = peak / bandwidth
     axes.plot((ACROSS[0], corner, ACROSS[1]), (ACROSS[0] * bandwidth, peak, peak), color=style.GREY)
     text: dict[str, Any] = {"textcoords": "offset points", "size": 12, "va": "center"}
-    axes.annotate("memory-bound", (corner / 4, peak / 4), (9, -4), ha="left", **text)
+    axes.annotate("memory-bound", (ACROSS[0], peak), (4, 10), ha="left", **text)
     axes.annotate("compute-bound", (ACROSS[1], peak), (-4, 10), ha="right", **text)
     for number, name in enumerate(NAMES):
         at, cues = (experiment.intensity(run, name), speeds[name]), labels.cues(number)

@@ -17,6 +17,7 @@ NAMES = {
     "linear": "linear attention",
     "recurrent": "recurrent network",
 }
+BENDS = 0.1  # a line whose slope changes by more is given no exponent
 TITLES = {
     "flops": "FLOPs of one call",
     "peak_bytes": "Peak memory of one call (bytes)",
@@ -32,7 +33,8 @@ def times(run: Run | None = None) -> style.Figure:
     return style.Figure(
         canvas,
         alt=f"Seconds for one call against the length n, both axes logarithmic. {said}",
-        caption=f"Seconds for one call on sequences of n tokens, {run.stamp}. {_conventions(run)}",
+        caption=f"Seconds for one call on sequences of n tokens, {run.stamp}. {_conventions(run)}; "
+        "± is half of a 95% interval.",
     )
 
 
@@ -49,8 +51,8 @@ def counts(run: Run | None = None) -> style.Figure:
         canvas,
         alt=f"Two plots over the length n, all axes logarithmic. {' '.join(said)}",
         caption=f"Counted, up to n = {run.config['counted']:,}: the same on every machine. "
-        f"{_conventions(run)} Where a line bends, as that of a sum of two powers does, none is "
-        "given.",
+        f"{_conventions(run)}. Where the slope of a line changes by more than {BENDS} over these, "
+        "none is given.",
     )
 
 
@@ -93,9 +95,9 @@ def _exponent(run: Run, name: str, quantity: str) -> str:
 
 
 def _bends(lengths: list[int], values: list[float]) -> bool:
-    """Whether the slope changes by more than a tenth over the lengths that are fitted."""
+    """Whether the slope changes by more than ``BENDS`` over the lengths that are fitted."""
     slopes = np.diff(np.log(values)) / np.diff(np.log(lengths))
-    return bool(np.ptp(slopes[1 - scaling.TAIL :]) > 0.1)
+    return bool(np.ptp(slopes[1 - scaling.TAIL :]) > BENDS)
 
 
 def _conventions(run: Run) -> str:
@@ -104,5 +106,5 @@ def _conventions(run: Run) -> str:
     return (
         f"{heads} head{'' if heads == 1 else 's'} of width {run.config['d']}, float32"
         f"{', causal' if run.config['causal'] else ''}. Exponents are fitted to the "
-        f"{scaling.TAIL} longest lengths of each line; ± is half of a 95% interval."
+        f"{scaling.TAIL} longest lengths of each line"
     )
