@@ -31,6 +31,7 @@ from attention_limits.chapters.positional_encodings.explorables.charts import (
     table,
 )
 from attention_limits.explorable import (
+    FOUR,
     HEIGHT,
     Chart,
     Explorable,
@@ -132,7 +133,7 @@ def tell_apart() -> Explorable:
         table=table("frequency", [length, alone], sliders, range(0, 16, 3)),
         readouts=[
             Readout("the slowest comes round after", SLOWEST),
-            Readout("and moves, in one token,", MOVES, ",.1f"),
+            Readout("and moves, in one token,", MOVES, FOUR),
         ],
     )
 
