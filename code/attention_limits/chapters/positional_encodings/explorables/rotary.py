@@ -68,6 +68,7 @@ OF_EACH = Formula(ALONE.expr.subs(period, PERIOD.expr), ALONE.unit, "distance al
 # A format for so small a number would not look alike in Python and in the browser.
 MOVES = Formula(10**6 * OF_EACH.subs({i: frequencies - 1}).expr, "millionths", "its step")
 IN_A_HEAD = {frequencies: d / 2}
+TITLE = "number of the frequency"
 # Where the name of each cure stands: how far along the axis, and on which side of that.
 NAMED_AT: dict[str, tuple[float, Any]] = {
     "unchanged": (1, "right"),
@@ -159,8 +160,7 @@ def turns_in_training() -> Explorable:
     rows = pairs(IN_A_HEAD[frequencies])
     for trace in (turns, *ways):
         rows = with_transforms(rows, trace.transforms(sliders))
-    across = alt.X("i:Q", title="number of the frequency").axis(grid=False, format="d")
-    across = across.scale(nice=False)
+    across = alt.X("i:Q", title=TITLE).axis(grid=False, format="d").scale(nice=False)
     ticks = alt.Axis(values=[1, 2, 4, 8, 16, 32], format="d")
 
     def up(field: str) -> alt.Y:
@@ -168,11 +168,13 @@ def turns_in_training() -> Explorable:
         scale = alt.Scale(type="log", domain=[0.7, 60], nice=False)
         return alt.Y(f"{field}:Q", title=title, axis=ticks, scale=scale)
 
-    layers = [_turn_ends(one, sliders, across)]
+    last = IN_A_HEAD[frequencies] - 1
+    layers = [_turn_ends(one, sliders, last)]
     for trace, dash in zip(ways, style.DASHES, strict=False):
         height = up(trace.field)
         line = rows.mark_line(color=style.GREEN, strokeWidth=1.5, strokeDash=list(dash))
-        new = alt.when(f"datum.turns < 1 && datum.{trace.field} > 1.0001")
+        no_turn = alt.FieldLTPredicate(field=turns.field, lt=1)
+        new = alt.when(no_turn & alt.FieldGTPredicate(field=trace.field, gt=1.0001))
         dots = rows.mark_point(filled=True, opacity=1).encode(
             across,
             height,
@@ -182,7 +184,6 @@ def turns_in_training() -> Explorable:
         )
         layers += [line.encode(across, height), dots]
         at, align = NAMED_AT[trace.field]
-        last = IN_A_HEAD[frequencies] - 1
         name = rows.transform_filter(f"datum.i == floor({at} * ({last}))")
         words = alt.value(trace.formula.name)
         layers.append(name.mark_text(align=align, dy=-10).encode(across, height, text=words))
@@ -214,12 +215,13 @@ def turns_in_training() -> Explorable:
     )
 
 
-def _turn_ends(one: Trace, sliders: Sequence[Slider], across: alt.X) -> Chart:
+def _turn_ends(one: Trace, sliders: Sequence[Slider], last: sp.Expr) -> Chart:
     """A vertical line where frequencies complete one turn in training, with its name."""
     mark = with_transforms(alt.Chart(alt.sequence(0, 1, as_="step")), one.transforms(sliders))
-    mark = mark.transform_calculate(i="datum.one").encode(across)
-    rule = mark.mark_rule(strokeDash=[4, 4], color=style.GREY, clip=True)
-    name = mark.mark_text(text="one turn", align="left", baseline="top", dx=5, clip=True)
+    inside = mark.transform_filter(f"datum.{one.field} >= 0 && datum.{one.field} < {last} + 1")
+    mark = inside.encode(alt.X(f"{one.field}:Q", title=TITLE))
+    rule = mark.mark_rule(strokeDash=[4, 4], color=style.GREY)
+    name = mark.mark_text(text="one turn", align="left", baseline="top", dx=5)
     return alt.layer(rule, name.encode(y=alt.value(2)))
 
 
