@@ -37,8 +37,7 @@ BANNED = {
 
 # Rewritten at this moment or in a later step. The list only shrinks.
 STILL_BEING_WRITTEN = {
-    "chapters/positional-encodings",
-    "code/attention_limits/chapters/positional_encodings",
+    "chapters/positional-encodings/length",
 }
 
 PAGES = {

@@ -29,6 +29,13 @@ BLUE, VERMILLION, GREEN, PURPLE, VIOLET = PALETTE = (
 DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (8, 3, 2, 3, 2, 3))  # a cue without colours
 MARKERS = ("o", "s", "^", "D", "v")  # likewise, for lines through measurements
 GREY = "#808080"  # for what is context: the same on both backgrounds
+ENCODINGS = {  # a positional encoding has one colour wherever it is drawn; the others are grey
+    "none": BLUE,
+    "sinusoidal": VERMILLION,
+    "rotary": GREEN,
+    "alibi": PURPLE,
+    "shaw": VIOLET,
+}
 
 # A phone's page is about 337 CSS pixels wide, where a figure of this width keeps its text at 11.
 NARROW = (4.4, 3.2)

@@ -236,6 +236,8 @@ phi_2 = _vector("phi_2", "feature of key 2, entry", r"\varphi(k_2)", entries=2, 
 z = _vector("z", "sum over all keys of feature", entries=2, positive=True)
 _on("attention")
 Z = _symbol("Z", "sum of the exponentials", positive=True)
+Z_rest = _symbol("Z_rest", "the same over all other keys", tex=r"Z_\text{rest}", positive=True)
+V_rest = _symbol("V_rest", "their weighted values", tex=r"V_\text{rest}", real=True)
 
 _section("Positions, frequencies and slopes", "positional-encodings")
 here = _symbol("p", "position", "tokens", real=True)
@@ -256,8 +258,13 @@ nu = _vector("nu", "part of the matrix, one step on,", r"\nu", entries=4, real=T
 slope = _symbol("slope", "slope", tex="m", positive=True)
 epsilon = _symbol("epsilon", "share of the weight left out", tex=r"\varepsilon", positive=True)
 head = _count("head", "number of the head", tex=r"\ell")
+turn = _symbol("turn", "angle of one token's rotation", "radians", r"\alpha", real=True)
+other_turn = _symbol("other_turn", "angle of its second column", "radians", r"\beta", real=True)
+growth = _symbol("growth", "factor of a token", tex=r"\gamma", positive=True)
+low = _symbol("low", "turns up to which YaRN stretches", "turns", r"r_\text{low}", positive=True)
+high = _symbol("high", "turns from which it does not", "turns", r"r_\text{high}", positive=True)
 first = _symbol("first", "first position", "tokens", "p_0", integer=True, nonnegative=True)
-wavelength = _symbol("wavelength", "wavelength", "tokens", r"\lambda", positive=True)
+period = _symbol("period", "period of a frequency", "tokens", r"\lambda", positive=True)
 context = _count("context", "trained context", "tokens", r"n_\text{train}")
 
 _section("Number formats", "positional-encodings")

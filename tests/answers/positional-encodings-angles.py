@@ -24,7 +24,7 @@ def overshoot(before, after, context, factor):
     return np.where(before * context >= 2 * np.pi, 1, after * factor / before)
 
 
-# %% wrong: the text is as long as it was -> the text is longer, too
+# %% wrong: the text is as long as it was -> the sequence is longer, too
 def overshoot(before, after, context, factor):
     return np.where(before * context >= 2 * np.pi, 1, np.maximum(1, after / before))
 

@@ -14,14 +14,14 @@ WAYS = [("http", 1280, "light"), ("file", 390, "dark")]
 
 # What a reader types, and the chapter that explains it.
 SEARCHES = {
-    "RoPE": "chapters/positional-encodings.html",
-    "rotary": "chapters/positional-encodings.html",
+    "RoPE": "chapters/positional-encodings/rotary.html",
+    "rotary": "chapters/positional-encodings/rotary.html",
     "KV cache": "chapters/quadratic-cost/inference.html",
     "GQA": "chapters/quadratic-cost/inference.html",
     "backward pass": "chapters/quadratic-cost/backward-pass.html",
     "FlashAttention": "chapters/quadratic-cost/flashattention.html",
     "flash attention": "chapters/quadratic-cost/flashattention.html",
-    "ALiBi": "chapters/positional-encodings.html",
+    "ALiBi": "chapters/positional-encodings/encodings.html",
 }
 
 

@@ -15,11 +15,12 @@ STEPS = {
 # What looks like a slip and is none. In these steps some vectors have a second name: a derivation
 # of what a permutation does writes q_moved_1 for what is q_2.
 SAME = {
-    "positional_encodings.without_positions_a_sequence_is_a_set: Those that move": {
-        "q_moved_1 for q_2"
+    "positional_encodings.encodings.order_of_keys_drops_out: A query that stays": {
+        "k_moved_1 for k_2",
+        "v_moved_1 for v_2",
     },
-    "positional_encodings.one_layer_is_blind: The one before": {
-        "q_moved_2 for q_1",
+    "positional_encodings.encodings.order_of_keys_drops_out: A query that moves": {
+        "q_moved_1 for q_2",
         "k_moved_1 for k_2",
         "v_moved_1 for v_2",
     },

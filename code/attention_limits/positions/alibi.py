@@ -22,8 +22,8 @@ equal keys the nearest keeps
 of a causal softmax, however large n becomes, where without the slope it keeps 1/n.
 
 It costs 2Hn² additions and multiplications, and has H parameters where slopes are learned (the
-paper's are not).  The price: a key at the distance D needs a score that is better by mD.  Only
-distance counts, so neither the key three tokens back nor the first of all can be singled out.  Use
+paper's are not).  The price: a key at the distance D needs a score that is better by mD, and among
+equal keys a head always prefers the nearest; others take several heads with different slopes.  Use
 it where what is recent matters, on sequences longer than those of training.
 
 Source: :cite:t:`press2022train`.  Taught in: "Positional encodings".

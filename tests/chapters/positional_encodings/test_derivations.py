@@ -7,7 +7,8 @@ import pytest
 import sympy as sp
 import torch
 
-from attention_limits.chapters.positional_encodings import derivations as derived
+from attention_limits.chapters.positional_encodings.derivations import encodings as derived
+from attention_limits.chapters.positional_encodings.derivations import rotary as rotary_derived
 from attention_limits.positions import alibi, rotary, sinusoidal
 from attention_limits.symbols import frequencies, omega
 
@@ -15,12 +16,12 @@ SIZES = pytest.mark.parametrize(("d", "base"), [(2, 10000.0), (8, 100.0), (64, 1
 
 
 @SIZES
-def test_frequencies_and_wavelengths_are_those_of_the_code(d, base):
-    """d and d/2 were mixed up: the slowest hand would turn at the square root of its speed."""
+def test_frequencies_and_periods_are_those_of_the_code(d, base):
+    """d and d/2 were mixed up: the slowest frequency would turn at the square root of its speed."""
     at = {"i": np.arange(d // 2), "F": d // 2, "base": base}
     omega = sinusoidal.frequencies(d, base=base).numpy()
     np.testing.assert_allclose(derived.FREQUENCY.numpy(**at), omega, rtol=1e-13)
-    np.testing.assert_allclose(derived.WAVELENGTH.numpy(**at), 2 * np.pi / omega, rtol=1e-13)
+    np.testing.assert_allclose(derived.PERIOD.numpy(**at), 2 * np.pi / omega, rtol=1e-13)
 
 
 @SIZES
@@ -30,14 +31,16 @@ def test_kernel_and_distance_are_those_of_the_code(d, base):
     kernel = (encoding @ encoding[0]).numpy()
     np.testing.assert_allclose(derived.KERNEL.numpy(**at), kernel, atol=1e-12)
     apart = (encoding - encoding[0]).norm(dim=-1).numpy()
-    np.testing.assert_allclose(derived.APART.numpy(**at), apart, atol=1e-7)  # a root of nearly 0
-    neighbours = derived.RESOLUTION(F=d // 2, base=base)
+    np.testing.assert_allclose(
+        rotary_derived.APART.numpy(**at), apart, atol=1e-7
+    )  # a root of nearly 0
+    neighbours = rotary_derived.RESOLUTION(F=d // 2, base=base)
     np.testing.assert_allclose(encoding.diff(dim=0).norm(dim=-1).numpy(), neighbours, rtol=1e-12)
 
 
 def test_the_new_base_is_that_of_the_code():
     d, base, factor = 16, 100.0, 4.0
-    scaled = derived.NTK_BASE(F=d // 2, base=base, factor=factor)
+    scaled = rotary_derived.NTK_BASE(F=d // 2, base=base, factor=factor)
     expected = rotary.ntk_aware(d, base, factor)
     torch.testing.assert_close(rotary.frequencies(d, base=scaled), expected)
 
@@ -77,7 +80,22 @@ def test_no_row_of_frequencies_is_left_out_of_the_counting():
         )
     change = np.kron(turn.T, turn.T) - np.eye(64)  # vec(Rᵀ M R − M), row by row
     left = 64 - np.linalg.matrix_rank(change, tol=1e-9)
-    assert left == derived.frequencies_do_not_mix().steps[-1].rhs.subs(frequencies, 4) == 8
+    assert left == rotary_derived.frequencies_do_not_mix().steps[-1].rhs.subs(frequencies, 4) == 8
+
+
+def test_longer_sequences_ask_what_the_code_does():
+    """The chart's three cures are those of the package, or its turns are another context's."""
+    d, base, factor, context = 128, 10000.0, 8.0, 4096
+    at = {"F": d // 2, "base": base, "i": np.arange(d // 2)}
+    theta = rotary.frequencies(d, base=base)
+    turns = rotary_derived.TURNS.numpy(**at, context=context)
+    np.testing.assert_allclose(turns, context * theta.numpy() / (2 * np.pi))
+    by_base = rotary_derived.NTK_AWARE.numpy(F=d // 2, i=at["i"], factor=factor)
+    expected = factor * rotary.ntk_aware(d, base, factor) / theta
+    np.testing.assert_allclose(by_base, expected.numpy())
+    by_turns = rotary_derived.YARN.numpy(**at, context=context, factor=factor, low=1, high=32)
+    expected = factor * rotary.yarn(d, base, factor, context) / theta
+    np.testing.assert_allclose(by_turns, expected.numpy())
 
 
 def test_a_product_prints_what_it_multiplies():

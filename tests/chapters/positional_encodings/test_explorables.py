@@ -12,9 +12,11 @@ import torch
 import vl_convert
 
 from attention_limits import style
-from attention_limits.chapters.positional_encodings import derivations as derived
-from attention_limits.chapters.positional_encodings import explorables as charts
-from attention_limits.positions import alibi, sinusoidal
+from attention_limits.chapters.positional_encodings.derivations import encodings as derived
+from attention_limits.chapters.positional_encodings.derivations import rotary as rotary_derived
+from attention_limits.chapters.positional_encodings.explorables import encodings as charts
+from attention_limits.chapters.positional_encodings.explorables import rotary as rotary_charts
+from attention_limits.positions import alibi, rotary, sinusoidal
 from attention_limits.shapes import ROTARY
 
 
@@ -67,11 +69,11 @@ def test_the_first_entry_is_at_the_top():
     assert heights[0] < heights[-1]
 
 
-def test_a_base_brings_all_wavelengths_into_sight():
+def test_a_base_brings_all_periods_into_sight():
     """The caption sends the reader for a base at which a diamond is still out of sight."""
     base = charts.heat_map().sliders[0].values[0]
-    assert charts.SLOWEST(F=charts.PAIRS, base=base) < charts.COLUMNS
-    assert charts.SLOWEST(F=charts.PAIRS, base=10_000) > charts.COLUMNS
+    assert rotary_charts.SLOWEST(F=charts.PAIRS, base=base) < charts.COLUMNS
+    assert rotary_charts.SLOWEST(F=charts.PAIRS, base=10_000) > charts.COLUMNS
 
 
 def first_rise(F, base):
@@ -103,12 +105,12 @@ def test_all_frequencies_together_are_fine_and_far(F, base):
     frequencies = sinusoidal.frequencies(2 * F, base=base)
     here, there = sinusoidal.encoding(torch.tensor([100, 101]), 2 * F, base=base)
     moved = (there - here).unflatten(0, (-1, 2)).norm(dim=1)
-    alone = charts.OF_EACH.numpy(i=np.arange(F), **at)
+    alone = rotary_charts.OF_EACH.numpy(i=np.arange(F), **at)
     np.testing.assert_allclose(alone, moved, rtol=1e-6)  # differences of numbers near 1
-    together = next(t.formula for t in charts.tell_apart().traces if t.field == "together")
+    together = next(t.formula for t in rotary_charts.tell_apart().traces if t.field == "together")
     assert together(**at) == pytest.approx((there - here).norm().item())
     assert together(**at) > alone.max()
-    assert charts.SLOWEST(**at) == pytest.approx(2 * math.pi / frequencies[-1].item())
+    assert rotary_charts.SLOWEST(**at) == pytest.approx(2 * math.pi / frequencies[-1].item())
 
 
 # --- slopes -----------------------------------------------------------------------------
@@ -128,7 +130,7 @@ def test_heads_that_see_the_whole_text_are_counted():
     for at in stops(chart):
         windows = math.log(1 / at["epsilon"]) / alibi.slopes(at["h"], dtype=torch.float64)
         seen = (windows >= at["n"]).sum().item()
-        assert said(chart, "windows of the whole text", **at) == seen, at
+        assert said(chart, "windows of the whole sequence", **at) == seen, at
         assert said(chart, "narrowest window", **at) == pytest.approx(windows[0].item())
         assert said(chart, "widest window", **at) == pytest.approx(windows[-1].item())
 
@@ -150,15 +152,42 @@ def unfinished(d, base, context):
 
 def test_unfinished_turns_are_counted():
     """The frequency that just completes a turn was counted, or the first one forgotten."""
-    chart = charts.unfinished_turns()
+    chart = rotary_charts.turns_in_training()
     for at in stops(chart):
-        assert said(chart, "less than one turn", **at) == unfinished(**at), at
+        if at["factor"] == 8:  # which does not matter to it
+            count = said(chart, "less than one turn in training", **at)
+            assert count == unfinished(at["d"], at["base"], at["context"]), at
+
+
+@pytest.mark.parametrize("context", [64, 4096, 131_072])
+def test_another_base_leaves_all_but_the_last_new(context):
+    """The count was negative, or the last frequency, which is right, was among them."""
+    chart, d, base = rotary_charts.turns_in_training(), 128, 10_000
+    at = {"d": d, "base": base, "context": context, "factor": 8}
+    theta, changed = sinusoidal.frequencies(d, base=base), rotary.ntk_aware(d, base, 8.0)
+    new = (theta * context < 2 * math.pi) & (8 * changed > 1.0001 * theta)
+    assert said(chart, "new angles with NTK-aware scaling", **at) == new.sum().item()
+
+
+def test_the_ramp_is_that_of_the_package():
+    """YaRN's usual ends are 1 and 32 turns; the chart has its own numbers for them."""
+    yarn = next(t.formula for t in rotary_charts.turns_in_training().traces if t.field == "yarn")
+    drawn = yarn.numpy(i=np.arange(64), d=128, base=10_000, context=4096, factor=8)
+    theta = sinusoidal.frequencies(128, base=10_000)
+    np.testing.assert_allclose(drawn, 8 * rotary.yarn(128, 10_000, 8, 4096) / theta)
+
+
+def test_diamonds_are_the_angles_that_are_new():
+    """A dot beyond the line was green, or one before it a diamond."""
+    svg = drawn(rotary_charts.turns_in_training())
+    new = [node for node in svg.iter() if node.get("fill") == style.VERMILLION]
+    assert len(new) == 18 + 17  # unchanged, and with another base all but the last
 
 
 def test_all_turns_and_no_turns_are_counted():
     """The count was negative, or more than there are frequencies."""
-    assert derived.UNFINISHED(F=64, base=10_000, context=1) == 64
-    assert derived.UNFINISHED(F=64, base=10_000, context=10**6) == 0
+    assert rotary_derived.UNFINISHED(F=64, base=10_000, context=1) == 64
+    assert rotary_derived.UNFINISHED(F=64, base=10_000, context=10**6) == 0
 
 
 @pytest.mark.parametrize(
@@ -168,9 +197,9 @@ def test_published_models_do_not_finish_their_turns(name, count):
     """What the caption's question comes to."""
     model = ROTARY[name]
     assert unfinished(model.d, model.base, model.trained) == count
-    preset = charts.unfinished_turns().presets[name]
+    preset = rotary_charts.turns_in_training().presets[name]
     at = {symbol.name: value for symbol, value in preset.items()}
-    assert at == {"base": model.base, "d": model.d, "context": model.trained}
+    assert at == {"base": model.base, "d": model.d, "context": model.trained, "factor": 8}
 
 
 INTEGERS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
@@ -178,7 +207,7 @@ FORMATS = pytest.mark.parametrize("dtype", INTEGERS, ids=str)
 
 
 def bits_of(dtype):
-    return charts.FORMATS[str(dtype).removeprefix("torch.")]
+    return rotary_charts.FORMATS[str(dtype).removeprefix("torch.")]
 
 
 @FORMATS
@@ -189,7 +218,7 @@ def test_the_largest_error_of_an_angle_is_that_of_the_format(dtype):
     wide = torch.float64 if dtype == torch.float32 else torch.float32
     angles = 2 ** (21 * torch.rand(200_000, dtype=wide, generator=generator) - 6)
     errors = (angles.to(dtype).double() - angles.double()).abs().numpy()
-    bound = derived.ANGLE_ERROR.numpy(theta=angles.double().numpy(), bits=bits_of(dtype))
+    bound = rotary_derived.ANGLE_ERROR.numpy(theta=angles.double().numpy(), bits=bits_of(dtype))
     assert (errors <= bound).all()
     for size in np.unique(bound):
         assert errors[bound == size].max() > 0.99 * size
@@ -200,17 +229,19 @@ def test_numbers_of_a_format_are_twice_the_largest_error_apart(dtype):
     """At powers of two the distance to the next number changes, and not one number later."""
     here = torch.tensor([0.5, 1, 1.5, 2, 3, 4, 255, 256, 1000, 1024, 32768], dtype=dtype)
     there = (here.view(INTEGERS[dtype]) + 1).view(dtype)
-    bound = derived.ANGLE_ERROR.numpy(theta=here.double().numpy(), bits=bits_of(dtype))
+    bound = rotary_derived.ANGLE_ERROR.numpy(theta=here.double().numpy(), bits=bits_of(dtype))
     assert ((there.double() - here.double()).numpy() == 2 * bound).all()
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_the_first_position_that_is_too_coarse(name):
     """The dashed line stood a power of two too far to the left or to the right."""
-    chart, coarse = charts.angle_precision(), float(charts.TOO_COARSE)
-    positions = np.arange(1, charts.LARGEST_FLOAT16)
+    chart, coarse = rotary_charts.angle_precision(), float(rotary_charts.TOO_COARSE)
+    positions = np.arange(1, rotary_charts.LARGEST_FLOAT16)
     for omega in chart.sliders[0].values:
-        errors = derived.ANGLE_ERROR.numpy(theta=omega * positions, bits=charts.FORMATS[name])
+        errors = rotary_derived.ANGLE_ERROR.numpy(
+            theta=omega * positions, bits=rotary_charts.FORMATS[name]
+        )
         first = said(chart, f"{name} may be 0.1 off from", omega=omega)
         if first <= positions[-1]:
             assert first == positions[errors > coarse][0], omega
@@ -220,9 +251,12 @@ def test_the_first_position_that_is_too_coarse(name):
 
 def test_bfloat16_is_half_a_turn_off_after_a_thousand_tokens():
     """The caption says so."""
-    chart, positions = charts.angle_precision(), np.arange(1, 2000)
+    chart, positions = rotary_charts.angle_precision(), np.arange(1, 2000)
     theta = chart.sliders[0].start * positions
-    off = derived.ANGLE_ERROR.numpy(theta=theta, bits=charts.FORMATS["bfloat16"]) > math.pi
+    off = (
+        rotary_derived.ANGLE_ERROR.numpy(theta=theta, bits=rotary_charts.FORMATS["bfloat16"])
+        > math.pi
+    )
     assert 1000 < positions[off][0] < 1200
 
 
@@ -238,5 +272,5 @@ def test_whole_positions_are_exact_up_to_the_bits_of_the_format(dtype):
 
 def test_the_axis_ends_where_float16_does():
     """A stair went on where there are no numbers."""
-    assert torch.finfo(torch.float16).max == charts.LARGEST_FLOAT16
-    assert re.search("where float16 does", charts.angle_precision().caption)
+    assert torch.finfo(torch.float16).max == rotary_charts.LARGEST_FLOAT16
+    assert re.search("where float16 does", rotary_charts.angle_precision().caption)

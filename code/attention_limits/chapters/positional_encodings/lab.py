@@ -21,7 +21,7 @@ LOOKS = 4  # how often each encoding is asked, the last time when it has trained
 
 
 def train_it() -> Lab:
-    """Train encodings of your choice on short texts, and watch how they do on longer ones."""
+    """Train encodings of your choice on short sequences, and watch how they do on longer ones."""
     return Lab(controls=lambda: TrainIt().box, recorded=figures.curves)
 
 
@@ -127,7 +127,7 @@ class TrainIt(Panel[length.Config]):
             self.remarks.append(f"{name}: {diverged} of {len(config.seeds)} seeds diverged.")
 
     def _ask(self, cell: Cell, config: length.Config, trained: Trained) -> None:
-        """Ask texts of all lengths, in place of earlier answers, and draw them."""
+        """Ask sequences of all lengths, in place of earlier answers, and draw them."""
         self.rows[cell.encoding] = list(length.ask(cell, "plain", config, trained))
         self._draw(config, complete=False)
 

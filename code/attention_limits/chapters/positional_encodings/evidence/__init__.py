@@ -1,5 +1,1 @@
-"""The evidence of the chapter "Positional encodings", one function for each piece of it."""
-
-from attention_limits.chapters.positional_encodings.evidence import commutant, length, positions
-
-__all__ = ["commutant", "length", "positions"]
+"""The evidence of "Positional encodings", a module for each page."""

@@ -41,7 +41,7 @@ def no_positions_find_the_first_token() -> Evidence:
 
 @evidence()
 def no_positions_miss_a_fixed_offset() -> Evidence:
-    """They do not learn to find the token three back, on texts as long as in training."""
+    """They do not learn to find the token three back, on sequences as long as in training."""
     found, others = seeds("none", OFFSET), seeds("rotary", OFFSET)
     what = f"no positions, “{OFFSET}”, n = {SHORT}; expected the least of rotary"
     return _below(found, min(others), what)
@@ -52,7 +52,7 @@ def no_positions_miss_a_fixed_offset() -> Evidence:
 
 @evidence()
 def unseen_rows_mislead() -> Evidence:
-    """Rows of a table that training left as they were, on texts as long as in training."""
+    """Rows of a table that training left as they were, on sequences as long as in training."""
     found = seeds("learned", RECENCY, LONGEST, asked="stretched")
     what = (
         f"learned table, “{RECENCY}”, n = {SHORT}, positions drawn from {LONGEST}; expected the "
@@ -63,14 +63,14 @@ def unseen_rows_mislead() -> Evidence:
 
 @evidence()
 def the_first_row_is_found_among_unseen_ones() -> Evidence:
-    """A learned table on texts whose first position alone has to be known."""
+    """A learned table on sequences whose first position alone has to be known."""
     found = seeds("learned", FIRST, LONGEST)
     return _above(found, KEPT, f"learned table, trained on {SHORT} rows, “{FIRST}”, n = {LONGEST}")
 
 
 @evidence()
 def unseen_distances_mislead_rotary() -> Evidence:
-    """A relative encoding at distances that training has not shown, on texts as long."""
+    """A relative encoding at distances that training has not shown, on sequences as long."""
     found = seeds("rotary", RECENCY, LONGEST, asked="stretched")
     what = (
         f"rotary, “{RECENCY}”, n = {SHORT}, positions drawn from {LONGEST}; expected the least at "
@@ -91,7 +91,7 @@ def positions_seen_in_training_carry_rotary() -> Evidence:
 
 @evidence()
 def tokens_alone_do_no_harm() -> Evidence:
-    """What is lost on texts eight times as long where neither positions nor distractors are new."""
+    """What is lost at eight times the length where neither positions nor distractors are new."""
     condition = "blanks, random positions"
     losses = {}
     for encoding in length.TAKE_POSITIONS:

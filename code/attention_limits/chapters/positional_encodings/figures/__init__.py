@@ -1,5 +1,1 @@
-"""The still figures of "Positional encodings"; each function returns a ``style.Figure``."""
-
-from attention_limits.chapters.positional_encodings.figures import encodings, length
-
-__all__ = ["encodings", "length"]
+"""The still figures of "Positional encodings", a module for each page."""

@@ -1,44 +1,35 @@
-"""The still figures of the chapter "Positional encodings"."""
-
-import math
+"""The still figures of the page on encodings."""
 
 import numpy as np
-import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from attention_limits import style
-from attention_limits.chapters.positional_encodings.evidence import positions
-from attention_limits.experiments import commutant
-from attention_limits.positions import rotary
-from attention_limits.runs import records
-from attention_limits.runs.records import Run
+from attention_limits.chapters.positional_encodings.evidence import encodings as evidence
 
 FLOOR = 1e-17  # what changes less than this is drawn here
 
-TRAINED, FACTOR, HEAD, BASE = 4096, 8, 128, 10000.0  # a model of usual size, stretched eight times
-
-STARTS = 2 ** np.arange(6, 15)  # where the texts begin whose scores are wrong
-
-PEAKS = (0, 40)  # at which distances keys are made to be found
-
 
 # --- without positions --------------------------------------------------------------------------
-
-
 def shuffled() -> style.Figure:
     """How much the last output changes if what came before is shuffled, by number of layers."""
     depths = (1, 2, 3)
-    changes = {depth: positions.changes_of_the_last_output(depth) for depth in depths}
+    changes = {depth: evidence.changes_of_the_last_output(depth) for depth in depths}
     canvas = Canvas()
     axes = canvas.add_subplot(yscale="log", ylim=(FLOOR, 10), xlim=(0.5, 3.6))
     axes.set(xlabel="layers", ylabel="change of the last output", xticks=depths)
     axes.grid(visible=False, axis="x")
     for depth, values in changes.items():
         drawn = np.maximum(values, FLOOR)
-        axes.plot(_beside(depth, len(values)), drawn, "o", color=style.BLUE, ms=5, clip_on=False)
+        axes.plot(
+            beside(depth, len(values)),
+            drawn,
+            "o",
+            color=style.ENCODINGS["none"],
+            ms=5,
+            clip_on=False,
+        )
     axes.text(1.2, max(max(changes[1]), FLOOR), "rounding", va="center")
-    axes.text(2.5, min(changes[2]) / 10, "order, told by the mask", ha="center", va="top")
+    axes.text(2.5, min(changes[2]) / 10, "order, seen through the mask", ha="center", va="top")
     more = [value for depth in depths[1:] for value in changes[depth]]
     return style.Figure(
         canvas,
@@ -46,176 +37,11 @@ def shuffled() -> style.Figure:
         f"{max(changes[1]):.0e} or less; with two and three layers they lie together, between "
         f"{min(more):.2f} and {max(more):.2f}.",
         caption="The change of the last output, as a share of its length, when all tokens before "
-        f"the last are shuffled: random causal layers without positions, {positions.WIDTH} wide, "
-        f"32 tokens, float64; a dot for each of {len(positions.SEEDS)} seeds.",
+        f"the last are shuffled: random causal layers without positions, {evidence.WIDTH} wide, "
+        f"32 tokens, float64; a dot for each of {len(evidence.SEEDS)} seeds.",
     )
 
 
-def _beside(x: float, count: int, width: float = 0.3) -> np.ndarray:
+def beside(x: float, count: int, width: float = 0.3) -> np.ndarray:
     """Places around x for a few dots, so that none hides another."""
     return x + width * np.linspace(-0.5, 0.5, count)
-
-
-# --- between two sinusoids ----------------------------------------------------------------------
-
-
-def relative_share(run: Run | None = None) -> style.Figure:
-    """What training makes of the scores of two positions: relative ones, in two senses."""
-    run = run or records.load(commutant)
-    d = commutant.ARCHITECTURE.d_model
-    canvas = Canvas(figsize=(4.4, 4.8))
-    upper, lower = canvas.subplots(2, sharex=True)
-    said = [_heads(axes, run, of) for axes, of in ((upper, "seen"), (lower, "share"))]
-    upper.set_ylabel("explained by distance")
-    lower.set_ylabel("share in the commutant")
-    lower.axhline(1 / d, color=style.GREY, ls=":")
-    lower.text(2.45, 1 / d + 0.03, "chance", ha="right", va="bottom")
-    tasks = run.config["settings"]
-    lower.set_xticks(range(len(tasks)), tasks)
-    lower.text(-0.2, 0.08, "before", ha="center")
-    lower.text(0.2, 0.08, "after", ha="center")
-    seeds, heads = len(run.config["seeds"]), commutant.ARCHITECTURE.heads
-    return style.Figure(
-        canvas,
-        alt="Two panels of dots, before and after training, for each of "
-        f"{len(tasks)} tasks. Means, above, explained by distance: {said[0]}. Below, share in the "
-        f"commutant, by chance 1/{d}: {said[1]}.",
-        caption="Scores of the first layer that sinusoids give two positions by themselves, a dot "
-        f"for each of {heads} heads and {seeds} seeds. Above: how much of what a softmax sees, on "
-        f"{commutant.TRAINED[1]} positions, the distance explains. Below: how much of the matrix "
-        f"between them is relative at all positions. {run.stamp[0].upper()}{run.stamp[1:]}.",
-    )
-
-
-def _heads(axes: Axes, run: Run, of: str) -> str:
-    """Draw a column of dots for each task, before and after; their means, in words."""
-    axes.set_ylim(-0.03, 1.03)
-    axes.grid(visible=False, axis="x")
-    said = []
-    for number, task in enumerate(run.config["settings"]):
-        means = []
-        for when, shift, fill in (("before", -0.2, "none"), ("after", 0.2, style.BLUE)):
-            values = [row[of] for row in run.records if (row["task"], row["when"]) == (task, when)]
-            colour = style.BLUE if when == "after" else style.GREY
-            places = _beside(number + shift, len(values), 0.26)
-            axes.plot(places, values, "o", color=colour, mfc=fill, ms=3.5)
-            means.append(np.mean(values))
-        said.append(f"{task}, {means[0]:.2f} before and {means[1]:.2f} after")
-    return "; ".join(said)
-
-
-# --- rotations ----------------------------------------------------------------------------------
-
-
-def stretched_wavelengths() -> style.Figure:
-    """By how much each wavelength grows, if a trained context is stretched in three ways."""
-    theta = rotary.frequencies(HEAD, base=BASE)
-    ways = {
-        "interpolation": rotary.interpolated(theta, FACTOR),
-        "NTK-aware": rotary.ntk_aware(HEAD, BASE, FACTOR),
-        "YaRN": rotary.yarn(HEAD, BASE, FACTOR, TRAINED),
-    }
-    grown = {name: (theta / changed).numpy() for name, changed in ways.items()}
-    beyond = int((2 * math.pi / theta > TRAINED).int().argmax())
-    turned = [int((grown["YaRN"] > bound).argmax()) for bound in (1 + 1e-9, FACTOR - 1e-9)]
-    canvas = Canvas()
-    axes = canvas.add_subplot(xlim=(0, HEAD // 2 - 1), ylim=(0.6, FACTOR + 0.6))
-    axes.set(xlabel="frequency number i", ylabel="wavelength, times as long")
-    axes.set_yticks(range(1, FACTOR + 1))
-    axes.axvline(beyond, color=style.GREY, ls=":")
-    axes.text(beyond + 0.6, 1.2, f"longer than\n{TRAINED:,} tokens", va="bottom")
-    for number, values in enumerate(grown.values()):
-        axes.plot(values, color=style.PALETTE[number], dashes=style.DASHES[number], lw=2.2)
-    axes.text(1, FACTOR - 0.2, "interpolation", va="top")
-    for name, place, side in (("NTK-aware", 20, "right"), ("YaRN", 37, "left")):
-        shift = -0.8 if side == "right" else 0.8
-        axes.text(
-            place + shift, grown[name][place], name, ha=side, va="bottom" if shift < 0 else "top"
-        )
-    return style.Figure(
-        canvas,
-        alt=f"Three curves over the frequency number, 0 to {HEAD // 2 - 1}. Interpolation lies at "
-        f"{FACTOR} throughout. NTK-aware scaling rises from 1 to {FACTOR}, steeper and steeper. "
-        f"YaRN stays at 1 up to number {turned[0] - 1} and rises to {FACTOR} at number "
-        f"{turned[1]}, where wavelengths become longer than the trained context: that begins at "
-        f"number {beyond}.",
-        caption=f"A rotary encoding stretched from {TRAINED:,} to {FACTOR * TRAINED:,} tokens: how "
-        f"many times as long each wavelength becomes (head of width {HEAD}, b = {BASE:,.0f}). From "
-        "the dotted line on, training has shown less than one turn.",
-    )
-
-
-def score_error() -> style.Figure:
-    """How wrong scores are whose angles are made in bfloat16, by where a text begins."""
-    canvas = Canvas()
-    axes = canvas.add_subplot(xlim=(STARTS[0], STARTS[-1]))
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set(xlabel="position of the first token", ylabel="error of a score")
-    axes.axhline(1, color=style.GREY, ls=":")
-    axes.text(STARTS[0] * 1.1, 1.1, "size of a score", va="bottom")
-    middles = []
-    for number, turn in enumerate((rotary.apply, positions.coarse)):
-        errors = np.array([positions.score_errors(turn, int(start)) for start in STARTS])
-        colour = style.PALETTE[number]
-        axes.fill_between(STARTS, errors.min(1), errors.max(1), color=colour, alpha=0.3, lw=0)
-        middles.append(np.median(errors, axis=1))
-        axes.plot(STARTS, middles[-1], color=colour, marker=style.MARKERS[number], ms=5)
-    exact, coarse = middles
-    axes.text(STARTS[4], exact[4] * 1.3, "angles in float64", ha="center", va="bottom")
-    axes.text(STARTS[4], coarse[4] / 1.4, "angles in bfloat16", va="top")
-    return style.Figure(
-        canvas,
-        alt="The error of a score over the position of the first token, both axes logarithmic. "
-        f"With angles in float64 it stays at about {np.median(exact):.1g}. With angles in bfloat16 "
-        f"it rises from {coarse[0]:.2g} at position {STARTS[0]} to {coarse[-1]:.2g} at "
-        f"{STARTS[-1]:,}, as large as a score.",
-        caption="Root mean square error of rotary scores: queries and keys in bfloat16, of "
-        f"standard normal entries, {positions.WIDTH} wide, in texts of 64 tokens, against float64; "
-        f"scores have the standard deviation 1. Lines: medians of {len(positions.SEEDS)} seeds; "
-        "bands: their range.",
-    )
-
-
-def peaked_scores(peak: int, distances: torch.Tensor, *, at: int = 1000) -> np.ndarray:
-    """Scores of a query at ``at``, over its squared length, with a key that is turned by ``peak``.
-
-    All pairs of the query are (1, 1).
-
-    Args:
-        peak: Δ₀, the distance at which the key is to be found.
-        distances: how far before the query it stands, integers (n,), at most ``at``.
-        at: where the query stands, which does not matter.
-
-    Returns:
-        (n,), 1 at the most.
-    """
-    q = torch.ones(1, positions.WIDTH, dtype=torch.float64)
-    k = rotary.apply(q, start=peak).expand(len(distances), -1)
-    turned = rotary.apply(k, positions=at - distances)
-    return (turned @ rotary.apply(q, start=at)[0]).numpy() / positions.WIDTH
-
-
-def rotary_peak() -> style.Figure:
-    """The score of two keys over distance: one is best near the query, the other further away."""
-    distances = torch.arange(101)
-    canvas = Canvas()
-    axes = canvas.add_subplot(xlim=(0, 100), ylim=(0, 1.12))
-    axes.set(xlabel="distance Δ (tokens)", ylabel="score over |q|²")
-    found = []
-    for number, peak in enumerate(PEAKS):
-        scores = peaked_scores(peak, distances)
-        colour, best = style.PALETTE[number], int(scores.argmax())
-        axes.plot(distances, scores, color=colour, dashes=style.DASHES[number])
-        axes.plot(best, scores[best], "o", color=colour, clip_on=False)
-        axes.annotate(
-            f"Δ₀ = {peak}", (best, scores[best]), xytext=(8, 2), textcoords="offset points"
-        )
-        found.append(f"the key turned by {peak} has its highest score at distance {best}")
-    return style.Figure(
-        canvas,
-        alt=f"Two curves over the distance: {' and '.join(found)}. The second rises up to there "
-        "and falls after it, in waves.",
-        caption="Rotary scores of a query q with the key R(ωΔ₀) q, by how far before the query the "
-        f"key stands; {positions.WIDTH} wide, b = {positions.BASE:,.0f}, all pairs of q alike.",
-    )

@@ -38,7 +38,7 @@ MORE, PLACES, CROWD = NEW = ("more tokens", "new positions", "more distractors")
 
 
 class Way(NamedTuple):
-    """A way to ask long texts: its heading, how models trained and are asked, what is new."""
+    """A way to ask on long sequences: heading, how models trained and are asked, what is new."""
 
     heading: str
     condition: str
@@ -126,7 +126,7 @@ def _looks(run: Run, encodings: Iterable[str] | None) -> dict[str, dict[str, Any
         )
     looks = {
         name: {**labels.cues(number), "lw": 1.4, "label": NAMES[name]}
-        for number, name in enumerate(coloured)
+        for name, number in _in_their_colours(coloured).items()
     }
     for number, name in enumerate(name for name in there if name not in coloured):
         again, number = divmod(number, COLOURS)  # those that find no other mark have it full
@@ -140,6 +140,13 @@ def _looks(run: Run, encodings: Iterable[str] | None) -> dict[str, dict[str, Any
             "label": NAMES[name],
         }
     return looks
+
+
+def _in_their_colours(names: Sequence[str]) -> dict[str, int]:
+    """The colour of each, by its number: the encoding's own, or one that none of them has."""
+    own = {name: style.PALETTE.index(style.ENCODINGS[name]) for name in style.ENCODINGS}
+    left = (n for n in range(COLOURS) if n not in {own.get(name) for name in names})
+    return {name: own[name] if name in own else next(left) for name in names}
 
 
 def _panel(
@@ -214,13 +221,13 @@ AXIS_SHARE = 0.8  # of a cell's width is the axis from 0 to 1 on which its range
 
 
 def controls(run: Run | None = None) -> style.Figure:
-    """Accuracy at the longest texts, a row an encoding and a column a way to ask them.
+    """Accuracy at the longest sequences, a row an encoding and a column a way to ask them.
 
     Args:
         run: what to draw; None for the recorded run.
 
     Raises:
-        ValueError: if the ``run`` has nothing yet at its longest texts.
+        ValueError: if the ``run`` has nothing yet at its longest sequences.
     """
     run = run or records.load(length)
     cells = {name: _cells(run, name) for name in run.config["settings"]}
@@ -260,7 +267,7 @@ class _Cell(NamedTuple):
 
 
 def _cells(run: Run, setting: str) -> dict[str, dict[Way, _Cell]]:
-    """What was measured at the longest texts, by encoding and way to ask."""
+    """What was measured at the longest sequences, by encoding and way to ask."""
     found: dict[str, dict[Way, _Cell]] = {}
     longest = max(run.config["lengths"])
     # On stretched texts, what is so many tokens back has no distance of its own.

@@ -1,0 +1,1 @@
+"""The derivations of "Positional encodings", a module for each page."""

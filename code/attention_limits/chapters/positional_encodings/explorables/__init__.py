@@ -1,0 +1,1 @@
+"""The sliders of "Positional encodings", a module for each page."""
