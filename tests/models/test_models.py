@@ -21,8 +21,8 @@ from attention_limits.positions import POSITIONS, lstm_generated
 
 cases = pytest.mark.parametrize("architecture", CASES.values(), ids=CASES)
 
-RELATIVE = ("rotary", "alibi", "relative_bias")
-UNPLACED = ("shaw", "lstm_generated")  # encodings that no positions can be given to
+RELATIVE = ("rotary", "alibi", "relative_bias", "shaw")
+UNPLACED = ("lstm_generated",)  # encodings that no positions can be given to
 
 
 def some(*names):

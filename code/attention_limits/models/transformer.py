@@ -111,7 +111,7 @@ class Attention(nn.Module):
         q, k = encoding.turned(q, where), encoding.turned(k, where)
         options = dict(self.options)
         if isinstance(encoding, Shaw):
-            bias = encoding.bias_of(q, number)
+            bias = encoding.bias_of(q, number, where)
         if bias is not None:
             options["bias"] = bias
         if self.scale is not None:
