@@ -16,6 +16,9 @@ EXPERIMENTS = (
     "length",
     "commutant",
     "offsets",
+    "most_recent",
+    "three_back",
+    "first_token",
 )
 
 

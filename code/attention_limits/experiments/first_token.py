@@ -1,0 +1,13 @@
+"""With which symbol did the sequence begin, on longer ones: an absolute place.
+
+Encodings, conditions and questions are those of ``conditions``; how it is done says
+``extrapolation``.
+"""
+
+from attention_limits.experiments.extrapolation import COLUMNS, Config, cells, presets, run_cell
+
+__all__ = ["COLUMNS", "DURATIONS", "PRESETS", "SETTING", "Config", "cells", "run_cell"]
+
+SETTING = "first token"
+PRESETS = presets(SETTING)
+DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about half an hour"}
