@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from attention_limits import training
-from attention_limits.experiments import conditions, grid
+from attention_limits.experiments import conditions, grid, search
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED, Question
-from attention_limits.experiments.search import Budget, Choice, finite, held_out, search
-from attention_limits.progress import Progress, part
+from attention_limits.experiments.search import Budget, Choice, finite, held_out
+from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
 from attention_limits.tasks import Task
@@ -135,25 +134,16 @@ def run_cell(
     def look(trained: Trained) -> None:
         rows.extend(_asked(cell, "trial", longest, trained, task, recipe, None))
 
-    choice = search(
+    choice, trained = search.train(
         architecture,
         task,
         recipe,
         config.budget,
+        seeds=config.seeds,
         device=config.device,
         checkpoints=checkpoints,
-        progress=part(progress, 0, 2),
+        progress=progress,
         look=look,
-    )
-    trained = training.train_ensemble(
-        architecture,
-        task,
-        replace(recipe, steps=choice.steps),
-        seeds=config.seeds,
-        rates=choice.rate,
-        device=config.device,
-        checkpoint=checkpoints and checkpoints / "models",
-        progress=part(progress, 1, 2, "tested, "),
     )
     return rows + list(_asked(cell, "test", config, trained, task, recipe, choice))
 

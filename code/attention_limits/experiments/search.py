@@ -13,12 +13,14 @@ Best is the least loss on new sequences of the longest trained length, drawn as 
 accuracies many are alike at 1.00, of losses none; and nothing that is asked later takes part.
 """
 
+import itertools
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import torch
 
@@ -117,11 +119,12 @@ def search(
         return Choice(budget.rates[0], recipe.steps * budget.patience[0], True, ())
     progress = progress or silent
     trials: list[Trial] = []
-    rates, round_ = list(budget.rates), 0
+    rates, rounds = budget.rates, itertools.count()
     for number, patience in enumerate(budget.patience):
         longer = replace(recipe, steps=recipe.steps * patience)
-        here: dict[float, Trial] = {}
-        while rates:
+
+        def tried(rates: Sequence[float], longer=longer, number=number) -> list[Trial]:
+            this = f"search {next(rounds)}"
             trained = training.train_ensemble(
                 architecture,
                 task,
@@ -129,55 +132,94 @@ def search(
                 seeds=[seed for _ in rates for seed in budget.seeds],
                 rates=[rate for rate in rates for _ in budget.seeds],
                 device=device,
-                checkpoint=checkpoints and checkpoints / f"search {round_}",
-                progress=part(progress, number, len(budget.patience), f"search {round_}, "),
+                checkpoint=checkpoints and checkpoints / this,
+                progress=part(progress, number, len(budget.patience), f"{this}, "),
             )
-            round_ += 1
             if look is not None:
                 look(trained)
-            here |= {trial.rate: trial for trial in _tried(trained, task, longer, budget)}
-            rates = _beyond(here)
-        trials += here.values()
-        best = _best(here.values())
-        if best.accuracy >= budget.enough:
+            return compared(trained, task, longer, budget.count)
+
+        here = bracketed(rates, tried)
+        trials += here
+        if best(here).accuracy >= budget.enough:
             break
-        place = GRID.index(best.rate)
-        rates = list(GRID[max(0, place - 1) : place + 2])
-    best = _best(trials)
-    with_as_many = [trial.rate for trial in trials if trial.steps == best.steps]
-    at_edge = best.rate in (min(with_as_many), max(with_as_many))
-    return Choice(best.rate, best.steps, at_edge, tuple(trials))
+        place = GRID.index(best(here).rate)
+        rates = GRID[max(0, place - 1) : place + 2]
+    return chosen(trials)
 
 
-def _best(trials: Collection[Trial]) -> Trial:
+def bracketed(
+    rates: Sequence[float], tried: Callable[[Sequence[float]], list[Trial]]
+) -> list[Trial]:
+    """Rates are tried, and one more beyond the edge as long as the best is at it."""
+    here: list[Trial] = []
+    while rates:
+        here += tried(rates)
+        known, place = {trial.rate for trial in here}, GRID.index(best(here).rate)
+        beyond = [other for other in (place - 1, place + 1) if 0 <= other < len(GRID)]
+        rates = [GRID[other] for other in beyond if GRID[other] not in known]
+    return here
+
+
+def best(trials: Collection[Trial]) -> Trial:
+    """The least loss; of equals, the smallest rate."""
     return min(trials, key=lambda trial: (trial.loss, trial.rate))
 
 
-def _beyond(tried: dict[float, Trial]) -> list[float]:
-    """The next rate on the grid, if the best so far is at an edge of what was tried."""
-    place = GRID.index(_best(tried.values()).rate)
-    return [
-        GRID[other]
-        for other in (place - 1, place + 1)
-        if 0 <= other < len(GRID) and GRID[other] not in tried
-    ]
+def chosen(trials: Collection[Trial]) -> Choice:
+    """The best of all trials, and whether a neighbour of its rate is missing."""
+    found = best(trials)
+    as_long = [trial.rate for trial in trials if trial.steps == found.steps]
+    at_edge = found.rate in (min(as_long), max(as_long))
+    return Choice(found.rate, found.steps, at_edge, tuple(trials))
 
 
-def _tried(trained: Trained, task: Task, recipe: Recipe, budget: Budget) -> list[Trial]:
-    """A trial for each rate of a round."""
-    losses, accuracies = held_out(trained, task, recipe, budget.count)
-    steps = recipe.steps
-    return [
-        Trial(
-            rate,
-            steps,
-            *(
-                mean(x for x, of in zip(values, trained.rates, strict=True) if of == rate)
-                for values in (losses, accuracies)
-            ),
-        )
-        for rate in dict.fromkeys(trained.rates)
-    ]
+def train(
+    architecture: Architecture,
+    task: Task,
+    recipe: Recipe,
+    budget: Budget,
+    *,
+    seeds: Sequence[int],
+    device: str = "cpu",
+    checkpoints: Path | None = None,
+    progress: Progress | None = None,
+    look: Callable[[Trained], None] | None = None,
+) -> tuple[Choice, Trained]:
+    """What ``search`` chooses, and models of it on seeds of their own; all else as there.
+
+    Raises:
+        ValueError: if one of the seeds has already served to choose.
+    """
+    if shared := set(seeds) & set(budget.seeds):
+        raise ValueError(f"seeds must be others than those of the search, got {shared}")
+    progress = progress or silent
+    given: dict[str, Any] = {"device": device, "checkpoints": checkpoints}
+    choice = search(
+        architecture, task, recipe, budget, **given, progress=part(progress, 0, 2), look=look
+    )
+    trained = training.train_ensemble(
+        architecture,
+        task,
+        replace(recipe, steps=choice.steps),
+        seeds=seeds,
+        rates=choice.rate,
+        device=device,
+        checkpoint=checkpoints and checkpoints / "models",
+        progress=part(progress, 1, 2, "tested, "),
+    )
+    return choice, trained
+
+
+def compared(trained: Trained, task: Task, recipe: Recipe, count: int) -> list[Trial]:
+    """A trial for each rate of models that were trained."""
+    losses, accuracies = held_out(trained, task, recipe, count)
+    trials = []
+    for rate in dict.fromkeys(trained.rates):
+        of_rate = [number for number, other in enumerate(trained.rates) if other == rate]
+        means = (mean(values[number] for number in of_rate) for values in (losses, accuracies))
+        trials.append(Trial(rate, recipe.steps, *means))
+    return trials
 
 
 @torch.no_grad()
