@@ -76,8 +76,8 @@ class Config(grid.Config):
             raise ValueError(f"seeds must be others than those of the search, got {shared}")
 
 
-def presets(setting: str) -> dict[str, Config]:
-    """Those of an experiment on one task."""
+def presets(setting: str, under: tuple[str, ...] = conditions.CONDITIONS) -> dict[str, Config]:
+    """Those of an experiment on one task, under these conditions."""
     return {
         "smoke": Config(
             settings=(setting,),
@@ -98,7 +98,7 @@ def presets(setting: str) -> dict[str, Config]:
             budget=Budget(rates=(3e-3,), patience=(1,)),
             count=200,
         ),
-        "full": Config(settings=(setting,)),
+        "full": Config(settings=(setting,), conditions=under),
     }
 
 

@@ -3,8 +3,8 @@
 The causal mask shows how many keys a query sees. :cite:t:`kazemnejad2023impact` prove that a first
 layer can turn this into positions, if the sequence begins with a token of its own, <bos>, which it
 can tell from all others. So models of two and of four layers train on sequences with it and without
-(it is one of their tokens), each with its own rate, and patiently: nine times as many steps as
-models with positions get, of whom most learn either task in a tenth of that.
+(it is one of their tokens), each with its own rate, and patiently, in nearly six times the steps
+that models with positions begin with. What two layers make of recency is in ``most_recent``.
 """
 
 from collections.abc import Iterator
@@ -54,10 +54,10 @@ class Config(grid.Config):
 
     CHOICES: ClassVar = {"settings": SETTINGS, "starts": STARTS}
 
-    settings: tuple[str, ...] = ("token 3 back", "most recent")
+    settings: tuple[str, ...] = ("token 3 back",)
     layers: tuple[int, ...] = (2, 4)
     starts: tuple[str, ...] = STARTS
-    steps: int | None = 3000
+    steps: int | None = 2000
     budget: Budget = field(default_factory=lambda: Budget(rates=(1e-3, 3e-3, 1e-2), patience=(1,)))
     lengths: tuple[int, ...] = (16, 32, 64, 256)
 
