@@ -21,8 +21,8 @@ from attention_limits.positions import POSITIONS, lstm_generated
 
 cases = pytest.mark.parametrize("architecture", CASES.values(), ids=CASES)
 
-RELATIVE = ("rotary", "alibi", "relative_bias")
-UNPLACED = ("shaw", "lstm_generated")  # encodings that no positions can be given to
+RELATIVE = ("rotary", "alibi", "relative_bias", "shaw")
+UNPLACED = ("lstm_generated",)  # encodings that no positions can be given to
 
 
 def some(*names):
@@ -472,6 +472,14 @@ REFUSED = {
         "position_options must be among those of alibi, none, got 'slopes'",
     ),
     "base": (dict(position="rotary", position_options={"base": 0.5}), "base must be"),
+    "frequencies": (
+        dict(position="rotary", position_options={"frequencies": (1.0,)}),
+        "frequencies must be",
+    ),
+    "deviation": (
+        dict(position="learned", position_options={"deviation": -1.0}),
+        "deviation must be",
+    ),
     "factor": (dict(position="rotary", position_options={"factor": 0.5}), "factor must be"),
     "n_max": (dict(position="learned", position_options={"n_max": 0}), "n_max must be"),
     "hidden": (dict(position="lstm_generated", position_options={"hidden": 0}), "hidden must be"),

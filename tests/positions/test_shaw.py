@@ -127,6 +127,27 @@ def test_the_gradient_of_an_end_is_a_sum_over_all_beyond(end):
     assert_close(gradient[end], (beyond.sum(-1, keepdim=True) * q).sum(0))
 
 
+def test_positions_may_be_far_apart_and_are_clipped_all_the_same():
+    """Shaw's could not be asked what all others are: positions that are stretched."""
+    table = torch.arange(5.0)[:, None]
+    p = torch.tensor([0, 1, 7, 8])
+    bias = shaw.bias(torch.ones(4, 1), table, 4, scale=1, positions_q=p, positions_k=p)
+    assert bias.tolist() == [[2, 3, 4, 4], [1, 2, 4, 4], [0, 0, 2, 3], [0, 0, 1, 2]]
+
+
+@pytest.mark.parametrize("causal", [False, True], ids=["", "causal"])
+def test_equals_its_definition_at_positions_of_each_sequence(causal):
+    inputs = draw((2, 3, 5, 4), (2, 3, 9, 4), (2, 3, 9, 3), (7, 4), (7, 3))
+    p = torch.tensor([[0, 2, 3, 4, 9, 11, 12, 20, 21], [5, 6, 7, 8, 9, 10, 11, 12, 13]])
+    p = p[:, None]  # all heads of a sequence stand alike
+    options = {"causal": causal, "scale": 0.4}
+    given = {"positions_q": p[..., -5:], "positions_k": p}
+    arrays = {name: x.numpy() for name, x in given.items()}
+    assert_close(shaw.apply(*inputs, **options, **given), defined(*inputs, **options, **arrays))
+    consecutive = shaw.apply(*inputs, **options)
+    assert_close(shaw.apply(*inputs, **options, **given)[1], consecutive[1])
+
+
 # The value's side
 
 
@@ -236,6 +257,7 @@ def test_runs_on_meta():
     assert shaw.bias(inputs[0], inputs[3], 9).is_meta
 
 
+P = torch.arange(4)
 Q, K, V, A, B = draw((4, 2), (4, 2), (4, 3), (5, 2), (5, 3))
 REFUSED = {
     "queries no tensor": ("q", lambda: shaw.bias([[1.0]], A, 4)),
@@ -253,6 +275,16 @@ REFUSED = {
     "a value table of another width": ("value_table", lambda: shaw.apply(Q, K, V, A, A)),
     "values of other keys": ("v", lambda: shaw.mix(Q @ K.mT, V[1:], B)),
     "values in another dtype": ("v", lambda: shaw.mix(Q @ K.mT, V.float(), B)),
+    "as many positions": ("positions_q", lambda: shaw.bias(Q, A, 4, positions_q=P[:3])),
+    "positions of keys": ("positions_k", lambda: shaw.bias(Q, A, 4, positions_k=P.double())),
+    "positions of another batch": (
+        "positions",
+        lambda: shaw.bias(Q.expand(4, 4, 2), A, 4, positions_k=P.expand(3, 4)),
+    ),
+    "positions of more than there is": (
+        "positions",
+        lambda: shaw.mix(Q @ K.mT, V, B, positions_k=P.expand(3, 4)),
+    ),
     "max_distance": ("max_distance", lambda: shaw.cost(max_distance=-1)),
 }
 

@@ -96,3 +96,14 @@ def test_other_seeds_are_other_sequences():
     trained = train(SMALL, TASK, SHORT, seeds=(0,))
     assert evaluate(trained, TASK, 12, seed=1) != evaluate(trained, TASK, 12, seed=2)
     assert evaluate(trained, TASK, 12, seed=1) == evaluate(trained, TASK, 12, seed=1)
+
+
+def test_tokens_may_stand_where_the_caller_wants_them():
+    """Positions were drawn, or given to a model that was not told."""
+    trained = train(SMALL, TASK, SHORT, seeds=(0,))
+    here, shifted, apart = (
+        evaluate(trained, TASK, 12, count=50, positions=np.tile(p, (50, 1)))
+        for p in (np.arange(12), 100 + np.arange(12), 3 * np.arange(12))
+    )
+    assert here == shifted == evaluate(trained, TASK, 12, count=50)
+    assert apart != here

@@ -170,3 +170,23 @@ def test_what_is_around_the_call_changes_nothing(surroundings, precision):
         within = train(SMALL, TASK, recipe)
     assert same(within, train(SMALL, TASK, recipe))
     assert all(w.requires_grad and not w.is_inference() for w in within.model.parameters())
+
+
+def test_training_begins_at_the_weights_of_other_models_and_leaves_them(tmp_path):
+    """A short training afterwards began anew, or changed what it was to be compared with."""
+    first = train(SMALL, TASK, SHORT, seeds=(0, 1))
+    before = [w.clone() for number in (0, 1) for w in weights(first, number)]
+    none = dataclasses.replace(SHORT, steps=1, warm_up=0)
+    again = train(SMALL, TASK, none, seeds=(0, 1), rates=1e-30, start=first.model)
+    assert same(again, first)
+    assert same(again, first, 1, 1)
+    more = train(
+        SMALL, TASK, SHORT, seeds=(0, 1), start=first.model, checkpoint=tmp_path / "a", every=5
+    )
+    assert not same(more, first)
+    after = [w for number in (0, 1) for w in weights(first, number)]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    with pytest.raises(ValueError, match="another start"):
+        train(
+            SMALL, TASK, SHORT, seeds=(0, 1), start=more.model, checkpoint=tmp_path / "a", every=5
+        )

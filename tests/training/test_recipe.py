@@ -28,6 +28,19 @@ def test_lengths_are_drawn_from_all_that_are_allowed_and_shared_by_seeds():
     assert (batch.inputs[0] == TASK.sample((5, 17), 32, lengths[17]).inputs).all()
 
 
+def test_ranges_of_positions_vary_from_the_tokens_to_the_largest():
+    """Neighbours stood as far apart in all of training, and closer in what was asked."""
+    fixed = Recipe(lengths=(8, 8), max_position=64)
+    assert {fixed.range_of_positions(step) for step in range(9)} == {64}
+    assert Recipe().range_of_positions(3) is None
+    varied = Recipe(lengths=(8, 8), max_position=64, vary_gaps=True)
+    ends = np.array([varied.range_of_positions(step) for step in range(500)])
+    assert (ends.min(), ends.max()) == (8, 64)
+    assert np.median(ends) == pytest.approx(8**1.5, rel=0.1)
+    batch = training.draw(TASK, varied, (5,), step=17)
+    assert batch.positions.max() < ends[17]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -36,6 +49,7 @@ def test_lengths_are_drawn_from_all_that_are_allowed_and_shared_by_seeds():
         ({"lengths": (9, 8)}, "lengths must be from and to"),
         ({"lengths": (0, 8)}, "lengths must be from and to"),
         ({"lengths": (8,)}, "lengths must be from and to"),
+        ({"vary_gaps": True}, "max_position must be given"),
         ({"warm_up": -1}, "warm_up must be"),
         ({"cool_down": 1.5}, "cool_down must be a share"),
         ({"clip": 0}, "clip must be positive, or None"),

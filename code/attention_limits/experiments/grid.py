@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from attention_limits import tasks, training
 from attention_limits.checks import Plain
 from attention_limits.experiments import tuning
@@ -109,7 +111,13 @@ def train(
 
 
 def judge(
-    trained: Trained, task: Task, n: int, *, count: int, max_position: int | None = None
+    trained: Trained,
+    task: Task,
+    n: int,
+    *,
+    count: int,
+    max_position: int | None = None,
+    positions: np.ndarray | None = None,
 ) -> Iterator[dict[str, Any]]:
     """What is to be said of each model on new sequences: which it is, how it trained, how it does.
 
@@ -117,7 +125,10 @@ def judge(
         Rows of "model" (its number), "seed", "rate", "steps", "ended", "n", and how many answers
         are right of all ("accuracy") and of the last in each sequence ("last").
     """
-    found = training.evaluate(trained, task, n, count=count, max_position=max_position)
+    where: dict[str, Any] = {"max_position": max_position}
+    if positions is not None:
+        where["positions"] = positions
+    found = training.evaluate(trained, task, n, count=count, **where)
     for number, row in enumerate(found):  # one a model, in their order
         yield {**row, **trained.of(number), "steps": trained.steps[number]}
 

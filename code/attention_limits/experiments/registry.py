@@ -16,6 +16,16 @@ EXPERIMENTS = (
     "length",
     "commutant",
     "offsets",
+    "most_recent",
+    "three_back",
+    "first_token",
+    "cures",
+    "fine_tuning",
+    "log_n",
+    "without_positions",
+    "score_frequencies",
+    "relative_share",
+    "encoding_time",
 )
 
 

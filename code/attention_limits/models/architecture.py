@@ -20,7 +20,15 @@ NORMS = ("pre", "post", "none")
 NEED_BIAS = ("alibi", "relative_bias", "shaw", "time_aware")  # which `dense` alone can add
 # Mechanisms have them, but they are said elsewhere, or come with the tokens.
 NO_OPTIONS = {"causal", "qk_norm", "bias", "mask", "segments"}
-OF_TRANSFORMERS = ("mechanism", "options", "position", "position_options", "qk_norm")
+OF_TRANSFORMERS = (
+    "mechanism",
+    "options",
+    "position",
+    "position_options",
+    "qk_norm",
+    "learn_log_n",
+    "log_n_of_bias",
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Architecture(Plain):
         heads: of attention; they share ``d_model``.
         mlp: width of the MLP over ``d_model``; 0 leaves it out.
         qk_norm: whether queries and keys are brought to length 1, and a scale a head is learned.
+        learn_log_n: whether the option ``log_n`` is only where each head begins, and is learned.
+        log_n_of_bias: whether ``log_n`` multiplies what an encoding adds to the scores as well.
         causal: whether a token sees none that comes after it.  Recurrent networks never do, and a
             mechanism that never does is refused without it.
         d_model: the width of a token.
@@ -61,6 +71,8 @@ class Architecture(Plain):
     heads: int = 4
     mlp: int = 4
     qk_norm: bool = False
+    learn_log_n: bool = False
+    log_n_of_bias: bool = False
     causal: bool = True
     d_model: int = 64
     layers: int = 2
@@ -120,6 +132,12 @@ class Architecture(Plain):
                 raise ValueError(
                     f"{name} must suit the mechanism {self.mechanism}, which unlike 'dense' lets "
                     f"nothing change its scores, got {getattr(self, name)!r}"
+                )
+        for name in ("learn_log_n", "log_n_of_bias"):
+            if getattr(self, name) and not (self.causal and "log_n" in self.options):
+                raise ValueError(
+                    f"{name} must be False unless causal and with the option 'log_n', "
+                    f"got {getattr(self, name)!r}"
                 )
         self._check_options()
         self._check_position_options()

@@ -105,13 +105,23 @@ class Attention(nn.Module):
             initializer.constant(1, heads, 1, 1, value=start) if architecture.qk_norm else None
         )
 
+        self.log_n: float | nn.Parameter | None = self.options.get("log_n")
+        if self.log_n is not None and architecture.learn_log_n:
+            self.log_n = initializer.constant(1, heads, 1, 1, value=self.log_n)
+        self.log_n_of_bias = architecture.log_n_of_bias
+
     def forward(self, x, encoding, where, bias, number) -> torch.Tensor:
         """(s, batch, n, d_model) to the same."""
         q, k, v = (self._split(part) for part in self.project(x).chunk(3, dim=-1))
         q, k = encoding.turned(q, where), encoding.turned(k, where)
         options = dict(self.options)
         if isinstance(encoding, Shaw):
-            bias = encoding.bias_of(q, number)
+            bias = encoding.bias_of(q, number, where)
+        if self.log_n is not None:
+            options["log_n"] = self.log_n
+        if bias is not None and self.log_n is not None and self.log_n_of_bias:
+            seen = torch.arange(1, x.shape[-2] + 1, device=x.device)  # keys, by each query
+            bias = bias * (self.log_n * seen.log().unsqueeze(-1))
         if bias is not None:
             options["bias"] = bias
         if self.scale is not None:

@@ -12,9 +12,9 @@ from attention_limits.training.recipe import Recipe
 
 def draw(task: Task, recipe: Recipe, seeds: Sequence[int], step: int) -> Batch:
     """The sequences of a step, (s, batch, n): those of a seed depend on it and the step alone."""
-    n = recipe.length(step)
+    n, end = recipe.length(step), recipe.range_of_positions(step)
     own = {
-        seed: task.sample((seed, step), recipe.batch, n, max_position=recipe.max_position)
+        seed: task.sample((seed, step), recipe.batch, n, max_position=end)
         for seed in dict.fromkeys(seeds)
     }
     batches = [own[seed] for seed in seeds]

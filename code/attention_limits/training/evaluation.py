@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from attention_limits.checks import check_count
@@ -21,6 +22,7 @@ def evaluate(
     count: int = 500,
     seed: int = 0,
     max_position: int | None = None,
+    positions: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """How models do on sequences that they have not trained on, the same sequences for all of them.
 
@@ -31,6 +33,7 @@ def evaluate(
         count: how many.
         seed: of the sequences.
         max_position: where positions are drawn from: see ``tasks``.
+        positions: (count, n) integers, where each token stands, instead of what is drawn.
 
     Returns:
         A row a model: its number, n, ``accuracy`` over all that is asked, and ``last``, over the
@@ -40,7 +43,10 @@ def evaluate(
     n, count = check_count("n", n, least=1), check_count("count", count, least=1)
     drawn = (check_count("seed", seed), n, 1)  # the seeds of training are pairs
     batch = task.sample(drawn, count, n, max_position=max_position)
-    tokens, targets, where = to_tensors(batch, max_position is not None, device)
+    stretched = max_position is not None
+    if positions is not None:
+        batch, stretched = batch._replace(positions=positions), True
+    tokens, targets, where = to_tensors(batch, stretched, device)
     side = len(trained.seeds)
     hits = []
     for rows in torch.arange(count).split(max(1, ROOM // (side * n * n))):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.profiler import record_function
 
 from attention_limits import devices, models
@@ -32,6 +33,7 @@ def train(
     every: int = 100,
     progress: Progress | None = None,
     on_eval: Callable[[Trained], None] | None = None,
+    start: nn.Module | None = None,
 ) -> Trained:
     """Train models side by side, each on its own seed's data.
 
@@ -50,6 +52,8 @@ def train(
         progress: told how it goes.
         on_eval: called with the models as they are, every ``INTERVAL`` steps and after the last.
             They are those that train on, no copies: to be evaluated at once, and left as they are.
+        start: models of as many seeds, whose weights are the first ones; None draws these from the
+            seeds. They stay as they are.
 
     Raises:
         ValueError: naming the argument, if one has no sensible value, ``checkpoint`` is in no
@@ -62,6 +66,8 @@ def train(
     # What the caller has switched off or on around this call would train other models, or none.
     with torch.inference_mode(False), torch.enable_grad(), without_autocast(device):
         trainer = _Trainer(architecture, task, recipe, seeds, rates, device)
+        if start is not None:
+            trainer.begin_at(start)
         _run(trainer, kept, every, progress, on_eval)
     return trainer.trained()
 
@@ -111,6 +117,13 @@ class _Trainer:
         self.ended, self.steps = ["trained"] * len(seeds), [0] * len(seeds)
         self.sums = torch.zeros(2, len(seeds), device=device)  # of losses and accuracies
         self.made = made_of(architecture, task, recipe, seeds, rates)
+
+    def begin_at(self, start: nn.Module) -> None:
+        """Take over the weights of other models; a checkpoint is then one of theirs alone."""
+        weights = start.state_dict()
+        self.model.load_state_dict(weights)
+        sums = [float(w.double().sum()) for w in weights.values()]
+        self.made["start"] = repr(sums)
 
     def take_step(self) -> None:
         with record_function("data"):

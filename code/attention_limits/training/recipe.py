@@ -27,6 +27,8 @@ class Recipe(Plain):
         batch: sequences a step, for each model.
         lengths: of the sequences, from and to; each step draws one for all models.
         max_position: where positions are drawn from; None leaves them at 0, 1, 2, …: see ``tasks``.
+        vary_gaps: whether each step draws the range anew that positions are drawn from, from the
+            number of tokens up to ``max_position``, all ratios alike: so gaps of all sizes occur.
         warm_up: steps in which the learning rate grows to what it should be.
         cool_down: the share of the steps, at the end, in which it falls to 0.
         weight_decay: of AdamW.
@@ -44,6 +46,7 @@ class Recipe(Plain):
     batch: int = 32
     lengths: tuple[int, int] = (8, 32)
     max_position: int | None = None
+    vary_gaps: bool = False
     warm_up: int = 20
     cool_down: float = 0.3
     weight_decay: float = 0.01
@@ -60,6 +63,8 @@ class Recipe(Plain):
         check_choice("precision", self.precision, PRECISIONS)
         if self.max_position is not None:
             check_count("max_position", self.max_position, least=1)
+        elif self.vary_gaps:
+            raise ValueError("max_position must be given, for vary_gaps to draw up to it, got None")
         ends = self.lengths if isinstance(self.lengths, tuple) else ()
         integers = len(ends) == 2 and all(as_integer(n) is not None for n in ends)
         if not integers or not 1 <= ends[0] <= ends[1]:
@@ -78,6 +83,13 @@ class Recipe(Plain):
         """How long the sequences of a step are: the same for all seeds, which share a tensor."""
         low, high = self.lengths
         return int(np.random.default_rng([step]).integers(low, high + 1))
+
+    def range_of_positions(self, step: int) -> int | None:
+        """Where positions of a step end, that are drawn; None, if they are not."""
+        if self.max_position is None or not self.vary_gaps:
+            return self.max_position
+        n, share = self.length(step), np.random.default_rng([step, 1]).random()
+        return round(n * (self.max_position / n) ** share)
 
     def rate(self, step: int) -> float:
         """The share of its learning rate with which a model takes this step, the first being 0."""

@@ -3,7 +3,7 @@
 import torch
 from typing_extensions import override
 
-from attention_limits.checks import check_count
+from attention_limits.checks import check_count, check_number
 from attention_limits.models.encodings.encoding import Encoding, Sizes, Where, check_even
 from attention_limits.models.layers import Initializer
 from attention_limits.positions import learned, lstm_generated, options, sinusoidal
@@ -28,16 +28,19 @@ class Sinusoidal(Encoding):
 
 
 class Learned(Encoding):
-    """Option: ``n_max``, the length of its table."""
+    """Options: ``n_max``, the length of its table; ``deviation``, of its first entries."""
 
-    def __init__(self, initializer: Initializer, sizes: Sizes, *, n_max: int = 256):
+    def __init__(
+        self, initializer: Initializer, sizes: Sizes, *, n_max: int = 256, deviation: float = 1.0
+    ):
         super().__init__(initializer, sizes)
-        self.table = initializer.normal(1, n_max, sizes.d_model, deviation=1.0)
+        self.table = initializer.normal(1, n_max, sizes.d_model, deviation=deviation)
 
     @staticmethod
     @override
-    def check(sizes: Sizes, *, n_max: int) -> None:
+    def check(sizes: Sizes, *, n_max: int, deviation: float) -> None:
         check_count("n_max", n_max, least=1)
+        check_number("deviation", deviation, least=0)
 
     @override
     def at_inputs(self, x: torch.Tensor, where: Where) -> torch.Tensor:

@@ -63,8 +63,6 @@ class RelativeBias(Encoding):
 class Shaw(Encoding):
     """Option: ``max_distance``, the distance from which on all are alike."""
 
-    takes_positions = False  # it knows how many tokens lie between two, and no more
-
     def __init__(self, initializer: Initializer, sizes: Sizes, *, max_distance: int = 16):
         super().__init__(initializer, sizes)
         d = sizes.d_model // sizes.heads
@@ -78,10 +76,11 @@ class Shaw(Encoding):
     def check(sizes: Sizes, *, max_distance: int) -> None:
         check_count("max_distance", max_distance)
 
-    def bias_of(self, q: torch.Tensor, layer: int) -> torch.Tensor:
+    def bias_of(self, q: torch.Tensor, layer: int, where: Where) -> torch.Tensor:
         """What goes on top of the scores of a layer's queries."""
         table = self.tables[layer].to(q.dtype)  # lower than its own under autocast
-        return shaw.bias(q, table, q.shape[-2])
+        p = None if where.positions is None else for_all_heads(where.positions)
+        return shaw.bias(q, table, q.shape[-2], positions_q=p, positions_k=p)
 
 
 class TimeAware(Encoding):

@@ -1,0 +1,308 @@
+r"""Rotary models beyond their training: cured afterwards, or trained with other frequencies.
+
+Models train on 8 to 32 tokens, at 0, 1, 2, …, and are asked on up to eight times as many, without
+another step of training. A model is one whose pairs turned, in training, by frequencies θ; when it
+is asked, they turn by θ'.  What should come of it follows from θ and θ' alone (``expected``), with
+no number that is fitted:
+
+- A pair was *seen whole* if it completed a turn within the trained length. No angle is new to it,
+  at any length. It tells an offset, but no order: it comes round again.
+- Any other pair was seen up to some angle. If it is turned further than that, its angle is
+  *strange*, and what the model makes of it was not trained. If none is strange, these pairs, which
+  never come round, keep the order.
+- An offset of k is kept if a query whose pairs have all learned to look k back still looks there
+  first, with those that are not strange:
+
+.. math::
+
+    k = \arg\max_{0 \le \Delta < n} \sum_{i \text{ not strange}}
+    \cos(k \theta_i - \Delta \theta_i')
+
+So recency is carried if there is a pair that was not seen whole and none is strange; the first
+token, which the causal mask shows to who knows no positions, also if some pairs do not turn at all
+and none is strange; and an offset, if it is kept and none is strange.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from attention_limits import models
+from attention_limits.experiments import conditions, grid, search
+from attention_limits.experiments.conditions import SETTINGS, TRAINED
+from attention_limits.experiments.search import Budget, finite, held_out
+from attention_limits.models import Architecture
+from attention_limits.positions import rotary
+from attention_limits.progress import Progress
+from attention_limits.runs.records import Run
+from attention_limits.runs.table import Table, spread
+from attention_limits.tasks.lookup import TokenBack
+from attention_limits.training import Trained
+
+COLUMNS = (
+    "task",
+    "trained",
+    "seed",
+    "rate",
+    "steps",
+    "ended",
+    "at_edge",
+    "loss",
+    "cure",
+    "n",
+    "whole",
+    "strange",
+    "peak",
+    "accuracy",
+)
+WIDTH = Architecture().d_model // Architecture().heads
+BASE = 10000.0
+SHORT = TRAINED[1]
+
+
+def _partial(share: float) -> tuple[float, ...]:
+    """Only some of the pairs turn, and share the whole range of frequencies."""
+    turning = round(share * WIDTH / 2)
+    return (*_list(rotary.frequencies(2 * turning, base=BASE)), *[0.0] * (WIDTH // 2 - turning))
+
+
+def _p_rope(share: float) -> tuple[float, ...]:
+    """The fastest of the pairs turn, as ever; the slowest do not (:cite:t:`barbero2025round`)."""
+    turning = round(share * WIDTH / 2)
+    every = _list(rotary.frequencies(WIDTH, base=BASE))
+    return (*every[:turning], *[0.0] * (WIDTH // 2 - turning))
+
+
+def _list(theta: Any) -> tuple[float, ...]:
+    return tuple(theta.double().tolist())
+
+
+# What pairs turn by in training.
+FREQUENCIES: dict[str, tuple[float, ...]] = {
+    **{
+        f"base {base:g}": _list(rotary.frequencies(WIDTH, base=base))
+        for base in (BASE, 6.0, 16.0, 50.0, 1e6)
+    },
+    "p-RoPE 0.25": _p_rope(0.25),
+    "p-RoPE 0.75": _p_rope(0.75),
+    "partial 0.5": _partial(0.5),
+}
+RAMPS = ((0.25, 0.5), (0.75, 1.5), (1.0, 2.0), (1.0, 4.0), (2.0, 8.0), (1.0, 32.0))
+NOTHING, INTERPOLATED, NTK, SHARPENED = (
+    "nothing",
+    "interpolated",
+    "NTK-aware",
+    "YaRN 1-4, sharpened",
+)
+CURES = (NOTHING, INTERPOLATED, NTK, *(f"YaRN {low:g}-{high:g}" for low, high in RAMPS), SHARPENED)
+CURED = "base 10000"  # the others are asked as they are
+
+
+def cured(cure: str, n: int) -> tuple[float, ...]:
+    """θ', what the pairs of ``CURED`` turn by, on n tokens."""
+    theta, factor = rotary.frequencies(WIDTH, base=BASE), max(1.0, n / SHORT)
+    if cure == NOTHING:
+        return _list(theta)
+    if cure == INTERPOLATED:
+        return _list(rotary.interpolated(theta, factor))
+    if cure == NTK:
+        return _list(rotary.ntk_aware(WIDTH, BASE, factor))
+    low, high = map(float, cure.removeprefix("YaRN ").partition(",")[0].split("-"))
+    return _list(rotary.yarn(WIDTH, BASE, factor, SHORT, low, high))
+
+
+# --- what theory expects ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What follows from the frequencies in training and those when asked.
+
+    Attributes:
+        whole: how many pairs completed a turn within the trained length.
+        slow: how many others there are that turn at all.
+        still: how many pairs do not turn.
+        strange: how many of these reach an angle that they had not in training.
+        peak: how far back pairs that are not strange look that have learned to look ``k`` back.
+        k: the offset of the task.
+    """
+
+    whole: int
+    slow: int
+    still: int
+    strange: int
+    peak: int
+    k: int
+
+    @property
+    def carried(self) -> dict[str, bool]:
+        """Whether each task of ``conditions.SETTINGS`` should be."""
+        familiar = not self.strange
+        return {
+            "most recent": familiar and self.slow > 0,
+            "token 3 back": familiar and self.whole > 0 and self.peak == self.k,
+            "first token": familiar and self.slow + self.still > 0,
+        }
+
+
+def expected(
+    before: Sequence[float], after: Sequence[float], n: int, k: int = TokenBack().k
+) -> Expected:
+    """What to expect of models whose pairs turned by ``before`` when they are asked on n tokens."""
+    pairs = [(a, b) for a, b in zip(before, after, strict=True) if a]
+    whole = [(a, b) for a, b in pairs if a * SHORT >= 2 * math.pi]
+    slow = [pair for pair in pairs if pair not in whole]
+    strange = [(a, b) for a, b in slow if b * n > a * SHORT * (1 + 1e-9)]
+    known = [pair for pair in pairs if pair not in strange]
+
+    def answer(distance: int) -> float:
+        return sum(math.cos(k * a - distance * b) for a, b in known)
+
+    still = len(before) - len(pairs)
+    return Expected(len(whole), len(slow), still, len(strange), max(range(n), key=answer), k)
+
+
+# --- cells --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(grid.Config):
+    """What a run depends on, the machine aside: as ``grid.Config``, of ``conditions.SETTINGS``, and
+
+    Args:
+        trained: names of ``FREQUENCIES``.
+        cures: of ``CURES``.
+        budget: of the search.
+        lengths: of the sequences that are asked.
+    """
+
+    CHOICES: ClassVar = {"settings": SETTINGS, "trained": FREQUENCIES, "cures": CURES}
+
+    settings: tuple[str, ...] = tuple(SETTINGS)
+    trained: tuple[str, ...] = tuple(FREQUENCIES)
+    cures: tuple[str, ...] = CURES
+    budget: Budget = field(default_factory=lambda: Budget(rates=(1e-3, 3e-3, 1e-2)))
+    lengths: tuple[int, ...] = (32, 64, 128, 256)
+    count: int = 300
+
+
+PRESETS = {
+    "smoke": Config(
+        settings=("first token",),
+        trained=(CURED, "base 6"),
+        cures=(NOTHING, INTERPOLATED),
+        seeds=(0, 1),
+        budget=Budget(rates=(3e-3,), patience=(1,)),
+        steps=10,
+        lengths=(32, 64),
+        count=20,
+    ),
+    "book": Config(
+        settings=("token 3 back",),
+        trained=(CURED,),
+        seeds=(0, 1),
+        budget=Budget(rates=(3e-3,), patience=(1,)),
+        count=100,
+    ),
+    "full": Config(),
+}
+DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about an hour"}
+
+
+@dataclass(frozen=True)
+class Cell(grid.Cell):
+    """One task, and what pairs turn by in training."""
+
+    setting: str
+    trained: str
+
+
+def cells(config: Config) -> Iterator[Cell]:
+    """All tasks with the frequencies of each kind, in turn."""
+    for trained in config.trained:
+        for setting in config.settings:
+            yield Cell(setting, trained)
+
+
+def architecture(frequencies: Sequence[float], *, sharper: float = 1.0) -> Architecture:
+    """A rotary model of these frequencies, whose scores are multiplied by a number."""
+    options = {} if sharper == 1 else {"scale": sharper / math.sqrt(WIDTH)}
+    return Architecture(
+        position="rotary",
+        position_options={"frequencies": tuple(frequencies)},
+        options=options,
+    )
+
+
+def turned_by(trained: Trained, changed: Architecture, setting: str) -> Trained:
+    """The same weights in another architecture, which has as many."""
+    task = SETTINGS[setting].make()
+    model = models.build(
+        changed, vocabulary=task.vocabulary, classes=task.classes, seeds=trained.seeds
+    )
+    model.load_state_dict(trained.model.state_dict())
+    device = next(trained.model.parameters()).device
+    return replace(trained, model=model.to(device))
+
+
+def run_cell(
+    cell: Cell, config: Config, checkpoints: Path | None, progress: Progress
+) -> list[dict]:
+    """A row for each cure, length and seed."""
+    before = FREQUENCIES[cell.trained]
+    task = SETTINGS[cell.setting].make()
+    recipe = conditions.recipe(cell.setting, "plain", config.steps)
+    choice, trained = search.train(
+        architecture(before),
+        task,
+        recipe,
+        config.budget,
+        seeds=config.seeds,
+        device=config.device,
+        checkpoints=checkpoints,
+        progress=progress,
+    )
+    losses, _ = held_out(trained, task, recipe, config.budget.count)
+    same = {"task": cell.setting, "trained": cell.trained, "at_edge": choice.at_edge}
+    rows = []
+    for cure in config.cures if cell.trained == CURED else (NOTHING,):
+        for n in config.lengths:
+            if n == SHORT and cure != NOTHING:
+                continue
+            after = cured(cure, n) if cell.trained == CURED else before
+            sharper = rotary.yarn_temperature(n / SHORT) ** 2 if cure == SHARPENED else 1.0
+            asked = turned_by(trained, architecture(after, sharper=sharper), cell.setting)
+            theory = expected(before, after, n)
+            found = {"cure": cure, "whole": theory.whole, "strange": theory.strange}
+            for judged in grid.judge(asked, task, n, count=config.count):
+                own = {"loss": finite(losses[judged["model"]]), "accuracy": judged["last"]}
+                rows.append(grid.row(COLUMNS, judged, **same, **found, **own, peak=theory.peak))
+    return rows
+
+
+# --- what was found -----------------------------------------------------------------------------
+
+
+def accuracies(run: Run, task: str, trained: str, cure: str, n: int) -> list[float]:
+    """How often the last answer of a sequence is right, one number a seed."""
+    return run.values("accuracy", task=task, trained=trained, cure=cure, n=n)
+
+
+def table(run: Run, n: int | None = None) -> Table:
+    """What theory expects, and what was found, at one length; the longest if none is given."""
+    n = n or max(run.config["lengths"])
+    rows = []
+    for trained in run.config["trained"]:
+        for cure in run.config["cures"] if trained == CURED else (NOTHING,):
+            before = FREQUENCIES[trained]
+            theory = expected(before, cured(cure, n) if trained == CURED else before, n)
+            shown = [f"{trained}, {cure}", f"{theory.whole}", f"{theory.strange}"]
+            for task in run.config["settings"]:
+                found = accuracies(run, task, trained, cure, n)
+                shown.append("yes" if theory.carried[task] else "no")
+                shown.append(spread(found) if found else "–")
+            rows.append(shown)
+    tasks = [word for task in run.config["settings"] for word in ("expected", task)]
+    return Table(["trained with, cured by", "seen whole", "strange", *tasks], rows)

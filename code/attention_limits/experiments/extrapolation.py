@@ -1,0 +1,242 @@
+"""How far beyond its training a model carries one task: each encoding, condition and way to ask.
+
+``conditions`` says what differs between them, and ``search`` how each finds its rate and its steps.
+Every task is an experiment of its own (``most_recent``, ``three_back``, ``first_token``), which
+gives its name to what is here. A cell is an encoding under a condition. Its rows are of
+
+- "trial" models, at all rates and steps of the search: at the trained length, and at the longest;
+- "test" models, on seeds of their own, at what was chosen: everything that can be asked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+from attention_limits.experiments import conditions, grid, search
+from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED, Question
+from attention_limits.experiments.search import Budget, Choice, finite, held_out
+from attention_limits.progress import Progress
+from attention_limits.runs.records import Run
+from attention_limits.runs.table import Table, spread
+from attention_limits.tasks import Task
+from attention_limits.training import Recipe, Trained
+
+COLUMNS = (
+    "encoding",
+    "condition",
+    "role",
+    "seed",
+    "rate",
+    "steps",
+    "ended",
+    "at_edge",
+    "loss",
+    "asked",
+    "n",
+    "end",
+    "gap",
+    "accuracy",
+)
+# Reach and first weights are swept under two conditions; the others are for one of each kind.
+ONCE = ("learned 1", "relative_bias 128", "shaw 16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(grid.Config):
+    """What a run depends on, the machine aside: as ``grid.Config``, with one setting, and
+
+    Args:
+        encodings: names of ``conditions.ENCODINGS``.
+        conditions: of ``conditions.CONDITIONS``; an encoding trains under those that it hears.
+        budget: of the search.
+        lengths: of the sequences that are asked.
+        gaps: between positions that are asked evenly.
+    """
+
+    CHOICES: ClassVar = {
+        "settings": SETTINGS,
+        "encodings": ENCODINGS,
+        "conditions": conditions.CONDITIONS,
+    }
+
+    encodings: tuple[str, ...] = tuple(ENCODINGS)
+    conditions: tuple[str, ...] = conditions.CONDITIONS
+    budget: Budget = field(default_factory=Budget)
+    lengths: tuple[int, ...] = (32, 64, 128, 256)
+    gaps: tuple[int, ...] = (8, 4, 2, 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(TRAINED[0] <= n <= LONGEST for n in self.lengths):
+            raise ValueError(f"lengths must be {TRAINED[0]} to {LONGEST}, got {self.lengths}")
+        if not all(1 <= gap <= (LONGEST - 1) // (TRAINED[1] - 1) for gap in self.gaps):
+            raise ValueError(f"gaps must leave room for {TRAINED[1]} tokens, got {self.gaps}")
+        if shared := set(self.seeds) & set(self.budget.seeds):
+            raise ValueError(f"seeds must be others than those of the search, got {shared}")
+
+
+def presets(setting: str, under: tuple[str, ...] = conditions.CONDITIONS) -> dict[str, Config]:
+    """Those of an experiment on one task, under these conditions."""
+    return {
+        "smoke": Config(
+            settings=(setting,),
+            encodings=("none", "rotary"),
+            conditions=("random positions", "plain"),
+            seeds=(0, 1),
+            budget=Budget(rates=(1e-3, 3e-3), patience=(1,), seeds=(1000,), count=20),
+            steps=10,
+            lengths=(32, 64),
+            gaps=(8, 1),
+            count=20,
+        ),
+        "book": Config(
+            settings=(setting,),
+            encodings=("none", "rotary"),
+            conditions=("plain",),
+            seeds=(0, 1),
+            budget=Budget(rates=(3e-3,), patience=(1,)),
+            count=200,
+        ),
+        "full": Config(settings=(setting,), conditions=under),
+    }
+
+
+@dataclass(frozen=True)
+class Cell(grid.Cell):
+    """One encoding under one condition."""
+
+    encoding: str
+    condition: str
+
+
+def cells(config: Config) -> Iterator[Cell]:
+    """Condition by condition, every encoding that hears it."""
+    [setting] = config.settings
+    for condition in config.conditions:
+        for encoding in config.encodings:
+            hears = condition in conditions.mean_something(setting, encoding)
+            if hears and (encoding not in ONCE or condition in ("plain", "random positions")):
+                yield Cell(encoding, condition)
+
+
+def run_cell(
+    cell: Cell, config: Config, checkpoints: Path | None, progress: Progress
+) -> list[dict]:
+    """Rows of the trials, and then of the models that are tested."""
+    [name] = config.settings
+    setting, architecture = SETTINGS[name], ENCODINGS[cell.encoding]
+    task = setting.under(cell.condition, cell.encoding)
+    recipe = conditions.recipe(name, cell.condition, config.steps)
+    rows: list[dict] = []
+    longest = replace(config, lengths=(TRAINED[1], max(config.lengths)), gaps=())
+
+    def look(trained: Trained) -> None:
+        rows.extend(_asked(cell, "trial", longest, trained, task, recipe, None))
+
+    choice, trained = search.train(
+        architecture,
+        task,
+        recipe,
+        config.budget,
+        seeds=config.seeds,
+        device=config.device,
+        checkpoints=checkpoints,
+        progress=progress,
+        look=look,
+    )
+    return rows + list(_asked(cell, "test", config, trained, task, recipe, choice))
+
+
+def _asked(
+    cell: Cell,
+    role: str,
+    config: Config,
+    trained: Trained,
+    task: Task,
+    recipe: Recipe,
+    choice: Choice | None,
+) -> Iterator[dict]:
+    """A row for each question and model."""
+    losses, _ = held_out(trained, task, recipe, config.budget.count)
+    same = {
+        "encoding": cell.encoding,
+        "condition": cell.condition,
+        "role": role,
+        "at_edge": None if choice is None else choice.at_edge,
+    }
+    asked = conditions.questions(cell.condition, cell.encoding, config.lengths, config.gaps)
+    for question in asked:
+        if role == "trial" and question.asked != "longer":
+            continue
+        for judged in grid.judge(
+            trained,
+            task,
+            question.n,
+            count=config.count,
+            max_position=question.max_position,
+            positions=question.positions(config.count),
+        ):
+            found = {
+                "asked": question.asked,
+                "end": question.end,
+                "gap": question.gap,
+                "loss": finite(losses[judged["model"]]),
+                "accuracy": judged["last"],
+            }
+            yield grid.row(COLUMNS, judged, **same, **found)
+
+
+# --- what was found -----------------------------------------------------------------------------
+
+
+def accuracies(run: Run, encoding: str, condition: str, question: Question) -> list[float]:
+    """How often the last answer of a sequence is right, one number a tested seed."""
+    return run.values(
+        "accuracy",
+        encoding=encoding,
+        condition=condition,
+        role="test",
+        asked=question.asked,
+        n=question.n,
+        end=question.end,
+        gap=question.gap,
+    )
+
+
+def chosen(run: Run, encoding: str, condition: str) -> tuple[float, int, bool]:
+    """The rate and the steps that an encoding found under a condition; whether at the edge."""
+    [found] = {
+        (row["rate"], row["steps"], row["at_edge"])
+        for row in run.records
+        if (row["encoding"], row["condition"], row["role"]) == (encoding, condition, "test")
+    }
+    return found
+
+
+def table(run: Run, condition: str) -> Table:
+    """Means over seeds, and the least and most, of everything that was asked."""
+    lengths, gaps = tuple(run.config["lengths"]), tuple(run.config["gaps"])
+    told = next(name for name in ENCODINGS if name not in conditions.NOT_TOLD)
+    asked = list(conditions.questions(condition, told, lengths, gaps))
+    rows = []
+    for encoding in run.config["encodings"]:
+        found = [accuracies(run, encoding, condition, question) for question in asked]
+        if not any(found):
+            continue
+        rate, steps, at_edge = chosen(run, encoding, condition)
+        how = [f"{rate:g}{' (edge)' if at_edge else ''}", str(steps)]
+        rows.append([encoding, *how, *(spread(x) if x else "–" for x in found)])
+    return Table(["encoding", "rate", "steps", *map(_words, asked)], rows)
+
+
+def _words(question: Question) -> str:
+    match question.asked:
+        case "longer":
+            return f"{question.n} tokens"
+        case "stretched":
+            return f"{question.n} of {question.end}"
+        case "shifted":
+            return f"{question.n} from {question.end - question.n}"
+        case _:
+            return f"{question.n}, gap {question.gap:g}"

@@ -1,0 +1,13 @@
+"""Which symbol was marked last, on longer sequences: recency.
+
+Encodings, conditions and questions are those of ``conditions``; how it is done says
+``extrapolation``.
+"""
+
+from attention_limits.experiments.extrapolation import COLUMNS, Config, cells, presets, run_cell
+
+__all__ = ["COLUMNS", "DURATIONS", "PRESETS", "SETTING", "Config", "cells", "run_cell"]
+
+SETTING = "most recent"
+PRESETS = presets(SETTING)
+DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about an hour and a half"}
