@@ -12,9 +12,6 @@ FITS = 76  # characters in the box of a cell, in a window of 1280 pixels, as Chr
 FOLDED = ("hide-cell", "hide-input", "remove-cell", "remove-input")
 PAGES = {"index": ROOT / "index.md", **pages("chapters", "library")}
 
-# Pages that are being rewritten. The list only shrinks.
-STILL_BEING_WRITTEN = {"chapters/positional-encodings"}
-
 
 class Cell(NamedTuple):
     """One code cell: what it is tagged, its lines, and what is between it and the last one."""
@@ -58,21 +55,16 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", sorted(PAGES.keys() - STILL_BEING_WRITTEN))
+@pytest.mark.parametrize("name", PAGES)
 def test_code_fits_its_box(name):
     """A reader at 1280 pixels saw code cut at the right, with the end of a comment missing."""
     assert not too_wide(text_of(PAGES[name]))
 
 
-@pytest.mark.parametrize("name", sorted(PAGES.keys() - STILL_BEING_WRITTEN))
+@pytest.mark.parametrize("name", PAGES)
 def test_no_two_folds_follow_each_other(name):
     """ "Show code cell content" stood there twice, with nothing in between."""
     assert not folds_in_a_row(text_of(PAGES[name]))
-
-
-def test_pages_that_are_still_being_written_are_there():
-    """A page was renamed, and its code was never looked at again."""
-    assert PAGES.keys() >= STILL_BEING_WRITTEN
 
 
 def cell(code, tags=""):
