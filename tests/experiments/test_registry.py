@@ -51,7 +51,7 @@ UNDER_WAY = {
 }
 
 
-@pytest.mark.parametrize("name", UNDER_WAY)
+@pytest.mark.parametrize("name", sorted(UNDER_WAY))
 def test_what_is_under_way_has_no_record_yet(name):
     with pytest.raises(ValueError, match="there is no such run"):
         records.load(registry.find(name))
