@@ -30,7 +30,7 @@ def chance(distance, back, n, N):
     return 0.0
 
 
-# %% wrong: given that some token lies there -> that supposes that some token lies there
+# %% wrong: given that some token lies there -> that supposes a token there
 def chance(distance, back, n, N):
     def at(r):
         if r < 1 or r > n - 1 or distance < r:
