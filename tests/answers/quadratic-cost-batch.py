@@ -30,7 +30,7 @@ def turning_batch(n, kappa, weights, r, peak, bandwidth):
     return weights / bandwidth / (computing - 2 * kappa * n / bandwidth)
 
 
-# %% wrong: one cache for the whole batch -> each sequence reads a cache of its own
+# %% wrong: one cache for the whole batch -> each reads a cache of its own
 def turning_batch(n, kappa, weights, r, peak, bandwidth):
     reading = (weights + 2 * kappa * n) / bandwidth
     return reading / ((2 * weights + 2 * r * kappa * n) / peak)
