@@ -19,7 +19,9 @@ from attention_limits.runs import records
 
 pytestmark = pytest.mark.slow  # each trains, or starts processes
 
-CONTROLS = "input, select, button, textarea, output, a, script, [onclick], [tabindex]"
+CONTROLS = (
+    "input, select, button, textarea, output, a, script, [onclick], [tabindex]:not([role=img])"
+)
 
 
 @pytest.fixture(scope="module")

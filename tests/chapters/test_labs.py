@@ -21,4 +21,6 @@ def test_on_a_page_it_is_a_figure_with_a_date_and_no_control(make, monkeypatch):
     page = BeautifulSoup(make()._repr_mimebundle_()["text/html"], "html.parser")
     assert page.select_one('figure.plot [role="img"]')["aria-label"]
     assert "recorded on" in page.figcaption.get_text()
-    assert page.select("input, select, button, textarea, [onclick], [tabindex]") == []
+    assert (
+        page.select("input, select, button, textarea, [onclick], [tabindex]:not([role=img])") == []
+    )

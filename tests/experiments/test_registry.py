@@ -5,6 +5,7 @@ import pkgutil
 
 import pytest
 from helpers.tables import assert_rows_for
+from helpers.under_way import UNDER_WAY
 
 from attention_limits import experiments
 from attention_limits.experiments import registry
@@ -34,21 +35,6 @@ def test_an_unknown_experiment_is_refused(name):
     """A name led out of the folder, or to a module that is no experiment."""
     with pytest.raises(ValueError, match=r"^name must be one of 'scaling', 'roofline'"):
         registry.find(name)
-
-
-# Experiments whose records are still being measured. It only gets shorter.
-UNDER_WAY = {
-    "most_recent",
-    "three_back",
-    "first_token",
-    "cures",
-    "fine_tuning",
-    "log_n",
-    "without_positions",
-    "score_frequencies",
-    "relative_share",
-    "encoding_time",
-}
 
 
 @pytest.mark.parametrize("name", sorted(UNDER_WAY))

@@ -571,6 +571,9 @@ def scores_at(module, where):
             return module.apply(q, positions=where) @ module.apply(k, positions=where).mT
         case "alibi":
             return module.bias(6, 6, slopes, **both)
+        case "shaw":
+            vectors = torch.randn(9, 8, generator=torch.manual_seed(1)).double()
+            return module.bias(q, vectors, 6, **both)
         case "relative_bias":
             sizes = {"causal": False, "buckets": BUCKETS, "max_distance": 300}
             return module.bias(6, 6, table, **sizes, **both)

@@ -122,7 +122,8 @@ def test_every_task_is_listed_and_tested():
         found = waiting.pop().__subclasses__()
         written |= set(found)
         waiting += found
-    assert written == {tasks.find(name) for name in TASKS}
+    ours = {task for task in written if task.__module__.startswith(tasks.__name__)}
+    assert ours == {tasks.find(name) for name in TASKS}
 
 
 def test_tasks_load_when_named_and_without_torch():

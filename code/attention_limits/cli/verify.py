@@ -17,11 +17,12 @@ from attention_limits.cli.reporting import filled, refuse
 TYPICAL = 0.6
 STARTING = 4.0  # until each process has imported what it needs
 SLOW = {
-    "alibi_nearest": 2.0,
-    "commutant": 3.0,
-    "commutant.slow_training_finds_the_offset": 12.0,
-    "frequencies_do_not_mix": 6.0,
-    "rotary_score_is_relative": 3.0,
+    "commutant.slow_training_does_without": 20.0,
+    "commutant.the_share_buys_no_length": 20.0,
+    "encodings.alibi_nearest": 2.0,
+    "rotary.commutant": 3.0,
+    "rotary.frequencies_do_not_mix": 6.0,
+    "rotary.rotary_score_is_relative": 3.0,
 }
 
 

@@ -99,7 +99,9 @@ def test_a_page_is_given_no_control_and_no_widget_is_made(monkeypatch):
     bundle = labs.train_it()._repr_mimebundle_()
     assert bundle.keys() == {"text/html", "text/plain"}
     face = BeautifulSoup(bundle["text/html"], "html.parser")
-    assert not face.select("input, select, button, a, script, [onclick], [tabindex]")
+    assert not face.select(
+        "input, select, button, a, script, [onclick], [tabindex]:not([role=img])"
+    )
     assert face.select_one('figure.plot [role="img"]')["aria-label"]
 
 

@@ -1,21 +1,19 @@
-"""How far beyond its training a model carries what it learned, and which of the new things fails.
+"""How far beyond its training a model carries what it learned.
 
-Both figures take the recorded run, or one of the reader's own that may still be going on: what was
+The figure takes the recorded run, or one of the reader's own that may still be going on: what was
 not measured yet is left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from attention_limits import labels, style
 from attention_limits.experiments import length
-from attention_limits.experiments.length import SETTINGS, TAKE_POSITIONS, TRAINED
+from attention_limits.experiments.length import SETTINGS, TRAINED
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
 
@@ -32,28 +30,6 @@ NAMES = {
 }
 COLOURS = len(style.PALETTE)
 APART = 0.05  # octaves from one encoding's mark to the next, so that ranges do not hide each other
-LEARNED = 0.9  # who is right less often at the trained length has little to carry
-
-MORE, PLACES, CROWD = NEW = ("more tokens", "new positions", "more distractors")
-
-
-class Way(NamedTuple):
-    """A way to ask on long sequences: heading, how models trained and are asked, what is new."""
-
-    heading: str
-    condition: str
-    asked: str
-    new: tuple[str, ...]
-
-
-WAYS = (
-    Way("plain", "plain", "longer", NEW),
-    Way("log n", "log n", "longer", NEW),
-    Way("blanks", "blanks", "longer", (MORE, PLACES)),
-    Way("random\npositions", "random positions", "longer", (MORE, CROWD)),
-    Way("blanks,\nrandom", "blanks, random positions", "longer", (MORE,)),
-    Way("stretched", "plain", "stretched", (PLACES,)),
-)
 
 
 # --- over the length ----------------------------------------------------------------------------
@@ -212,131 +188,3 @@ def _conventions(run: Run) -> str:
     seeds = len(run.config["seeds"])
     over = f"Means over {seeds} seeds, bars from the least to the most" if seeds > 1 else "One seed"
     return f"{over}; {run.stamp}."
-
-
-# --- at the longest -----------------------------------------------------------------------------
-
-BRACKETS = f" In brackets: less than {LEARNED} already at {TRAINED[1]} tokens."
-AXIS_SHARE = 0.8  # of a cell's width is the axis from 0 to 1 on which its range is drawn
-
-
-def controls(run: Run | None = None) -> style.Figure:
-    """Accuracy at the longest sequences, a row an encoding and a column a way to ask them.
-
-    Args:
-        run: what to draw; None for the recorded run.
-
-    Raises:
-        ValueError: if the ``run`` has nothing yet at its longest sequences.
-    """
-    run = run or records.load(length)
-    cells = {name: _cells(run, name) for name in run.config["settings"]}
-    cells = {name: found for name, found in cells.items() if found}
-    if not cells:
-        raise ValueError(
-            f"run must hold an accuracy at the longest of its texts, got {len(run.records)} rows"
-        )
-    rows = [len(found) for found in cells.values()]
-    canvas = Canvas(figsize=(5.6, 1.3 + 0.37 * sum(rows) + 0.35 * len(rows)))
-    heights = [1.2 * len(NEW) / 2, *rows]
-    head, *panels = canvas.subplots(len(heights), sharex=True, height_ratios=heights)
-    _head(head)
-    for axes, (name, found) in zip(panels, cells.items(), strict=True):
-        _table(axes, name, found)
-    longest = max(run.config["lengths"])
-    chances = {f"{SETTINGS[name].make().chance:.2f}" for name in cells}
-    every = [cell for found in cells.values() for row in found.values() for cell in row.values()]
-    failed = "" if all(cell.learned for cell in every) else BRACKETS
-    return style.Figure(
-        canvas,
-        alt=f"A table a task of accuracies at {longest}, encodings in rows and ways to ask in "
-        "columns; above, dots say what is new to a model that is asked so. "
-        + " ".join(_said_of_cells(name, found) for name, found in cells.items()),
-        caption=f"How often the last answer of a text of {longest} tokens is right, or (stretched) "
-        f"of {TRAINED[1]} tokens at positions drawn from {longest}; chance is "
-        f"{' or '.join(sorted(chances))}. Dots above: what is new to a model.{failed} Below each "
-        f"number, on an axis from 0 to 1, mean and range. {_conventions(run)}",
-    )
-
-
-class _Cell(NamedTuple):
-    """Accuracies of all seeds asked one way, and whether they could do it at the trained length."""
-
-    values: list[float]
-    learned: bool
-
-
-def _cells(run: Run, setting: str) -> dict[str, dict[Way, _Cell]]:
-    """What was measured at the longest sequences, by encoding and way to ask."""
-    found: dict[str, dict[Way, _Cell]] = {}
-    longest = max(run.config["lengths"])
-    # On stretched texts, what is so many tokens back has no distance of its own.
-    by_content = bool(SETTINGS[setting].blanks)
-    for encoding in ("none", *TAKE_POSITIONS):
-        for way in (way for way in WAYS if by_content or way.asked != "stretched"):
-            where = {"task": setting, "encoding": encoding, "condition": way.condition}
-            if values := length.accuracies(run, longest, asked=way.asked, **where):
-                trained = length.accuracies(run, TRAINED[1], **where)
-                learned = not trained or np.mean(trained) >= LEARNED
-                found.setdefault(encoding, {})[way] = _Cell(values, bool(learned))
-    return found
-
-
-def _head(axes: Axes) -> None:
-    """What is new, in rows, to whom is asked how, in columns."""
-    for row, what in enumerate(NEW):
-        for column, way in enumerate(WAYS):
-            fill: dict[str, Any] = {} if what in way.new else {"mfc": "none"}
-            axes.plot(column, row, "o", color=style.GREY, ms=7, **fill)
-    axes.set(ylim=(len(NEW) - 0.5, -0.5), xlim=(-0.5, len(WAYS) - 0.5))
-    axes.set_yticks(range(len(NEW)), NEW)
-    axes.set_xticks(range(len(WAYS)), [way.heading for way in WAYS], size=9)
-    axes.tick_params(labeltop=True, labelbottom=False, length=0)
-    _bare(axes)
-
-
-def _table(axes: Axes, setting: str, found: Mapping[str, Mapping[Way, _Cell]]) -> None:
-    """Shades, see-through where there is nothing, with numbers and ranges in them."""
-    shades = np.zeros((len(found), len(WAYS), 4))
-    for row, cells in enumerate(found.values()):
-        for column, way in enumerate(WAYS):
-            if way in cells:
-                mean = float(np.mean(cells[way].values))
-                # No darker than leaves the numbers legible, on light pages and on dark ones.
-                shades[row, column] = to_rgba(style.BLUE, 0.5 * mean)
-                _write_cell(axes, row, column, cells[way])
-    axes.imshow(shades, interpolation="none", aspect="auto")
-    axes.set_yticks(range(len(found)), [NAMES[name] for name in found])
-    axes.set_title(setting, loc="left", size=11)
-    axes.tick_params(labelbottom=False, length=0)
-    _bare(axes)
-
-
-def _write_cell(axes: Axes, row: int, column: int, cell: _Cell) -> None:
-    """The mean in digits, and below it with its range on an axis of the cell's own."""
-    mean = np.mean(cell.values)
-    least, middle, most = (
-        column + AXIS_SHARE * (x - 0.5) for x in (min(cell.values), mean, max(cell.values))
-    )
-    text = f"{mean:.2f}" if cell.learned else f"({mean:.2f})"
-    axes.text(column, row - 0.1, text, ha="center", va="center", size=10.5)
-    axes.hlines(row + 0.32, least, most, color=style.VERMILLION, lw=1.5)
-    axes.plot(middle, row + 0.32, "o", color=style.VERMILLION, ms=3.5)
-
-
-def _bare(axes: Axes) -> None:
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-
-
-def _said_of_cells(setting: str, found: Mapping[str, Mapping[Way, _Cell]]) -> str:
-    """The least and the most of each column, and whose they are."""
-    parts = []
-    for way in WAYS:
-        means = {name: np.mean(row[way].values) for name, row in found.items() if way in row}
-        if means:
-            low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-            said = f"{NAMES[low]} {means[low]:.2f}"
-            said += f" to {NAMES[high]} {means[high]:.2f}" if low != high else ""
-            parts.append(f"{way.heading.replace(chr(10), ' ')}, {said}")
-    return f"{setting.capitalize()}: {'; '.join(parts)}."
