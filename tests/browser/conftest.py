@@ -44,12 +44,16 @@ class Tab:
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.noise.append(f"exception: {error}"))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("requestfailed", lambda r: self.noise.append(f"failed: {r.url} {r.failure}"))
+        self.page.on("requestfailed", self._miss)
         self.page.on("response", self._check)
 
     def _hear(self, message) -> None:
         if message.type in ("error", "warning"):
             self.noise.append(f"console {message.type}: {message.text}")
+
+    def _miss(self, request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # by the browser, which leaves the page
+            self.noise.append(f"failed: {request.url} {request.failure}")
 
     def _check(self, response) -> None:
         if response.status >= 400:

@@ -9,11 +9,10 @@ from matplotlib.colors import to_hex
 
 from attention_limits import style
 from attention_limits.chapters.positional_encodings.figures import length as figures
-from attention_limits.chapters.positional_encodings.figures.length import NAMES, NEW, WAYS
+from attention_limits.chapters.positional_encodings.figures.length import NAMES
 from attention_limits.experiments import length
 from attention_limits.experiments.length import (
     ENCODINGS,
-    LONGEST,
     SETTINGS,
     TAKE_POSITIONS,
     TRAINED,
@@ -33,13 +32,8 @@ def plain(run):
     return figures.curves(run)
 
 
-@pytest.fixture(scope="module")
-def table(run):
-    return figures.controls(run)
-
-
 def panels(figure):
-    """By title; beside the table, its head has none."""
+    """By title."""
     return {axes.get_title(loc="left"): axes for axes in figure.figure.axes}
 
 
@@ -179,8 +173,6 @@ def test_nothing_to_draw_is_said(run):
     nothing = dataclasses.replace(run, records=[])
     with pytest.raises(ValueError, match="condition must be one that was measured, got 'plain'"):
         figures.curves(nothing)
-    with pytest.raises(ValueError, match="run must hold an accuracy at the longest"):
-        figures.controls(nothing)
 
 
 def test_words_hold_the_numbers_that_are_drawn():
@@ -206,142 +198,5 @@ def test_every_condition_has_its_words(run):
     assert len(captions) == len(length.CONDITIONS)
 
 
-# --- at the longest -----------------------------------------------------------------------------
-
-
-def cells(axes):
-    """What is written in a table, by (encoding, way)."""
-    rows = [label.get_text() for label in axes.get_yticklabels()]
-    names = {words: name for name, words in NAMES.items()}
-    found = {}
-    for text in axes.texts:
-        column, row = text.get_position()
-        found[names[rows[round(row)]], WAYS[column]] = text.get_text()
-    return found
-
-
-def test_a_cell_is_the_mean_at_the_longest_under_its_condition(run, table):
-    """A column under another's heading, or a row under another's name."""
-    for setting, axes in panels(table).items():
-        if not setting:
-            continue  # the head
-        wanted = {}
-        for name in ("none", *TAKE_POSITIONS):
-            for way in WAYS:
-                if way.asked == "stretched" and setting == "token 3 back":
-                    continue  # nothing is three positions back for long
-                where = {"task": setting, "encoding": name, "condition": way.condition}
-                if values := length.accuracies(run, 256, asked=way.asked, **where):
-                    wanted[name, way] = f"{np.mean(values):.2f}"
-        assert cells(axes) == wanted
-        assert len(wanted) == (11 if setting == "token 3 back" else 33)
-
-
-def what_is_new(setting, way):
-    """What a model has not met in training, looked up in the texts themselves."""
-    task, trained = SETTINGS[setting].under(way.condition), TRAINED[1]
-    drawn = LONGEST if "random" in way.condition else None
-    seen = task.sample(0, 500, trained, max_position=drawn)
-    n, drawn = (trained, LONGEST) if way.asked == "stretched" else (LONGEST, drawn)
-    asked = task.sample(1, 500, n, max_position=drawn)
-    blank = task.vocabulary - 2
-    new = {
-        "more tokens": n > trained,
-        "new positions": bool(set(asked.positions.flat) - set(seen.positions.flat)),
-        "more distractors": (asked.inputs != blank).sum(1).max()
-        > (seen.inputs != blank).sum(1).max(),
-    }
-    return tuple(what for what, is_new in new.items() if is_new)
-
-
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.condition + "-" + way.asked)
-@pytest.mark.parametrize("setting", ["most recent", "first token"])
-def test_what_is_called_new_is_new(setting, way):
-    """The head of the table blamed positions for what distractors do."""
-    assert way.new == what_is_new(setting, way)
-
-
-def test_the_head_shows_what_is_new(table):
-    """Full dots where nothing is new, or in another's column."""
-    head = table.figure.axes[0]
-    dots = {
-        (what, way): head.lines[row * len(WAYS) + column]
-        for row, what in enumerate(NEW)
-        for column, way in enumerate(WAYS)
-    }
-    for (what, way), dot in dots.items():
-        assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (WAYS.index(way), NEW.index(what))
-        assert (dot.get_markerfacecolor() != "none") == (what in way.new)
-    assert [label.get_text() for label in head.get_yticklabels()] == list(NEW)
-    assert [label.get_text() for label in head.get_xticklabels()] == [way.heading for way in WAYS]
-
-
-def test_every_condition_that_takes_something_away_has_a_column():
-    assert {way.condition for way in WAYS} == set(length.CONDITIONS)
-
-
-def test_a_range_is_drawn_below_its_mean_in_its_cell(run, table):
-    """Bars that all had one length, or ran into the next cell."""
-    axes = panels(table)["first token"]
-    bars = {(round(x0), round(y - 0.32)): (x0, x1) for (x0, y), (x1, _) in ranges(axes)}
-    where = {"task": "first token", "condition": "plain"}
-    for row, name in enumerate(("none", *TAKE_POSITIONS)):
-        values = length.accuracies(run, 256, encoding=name, **where)
-        ends = [0.8 * (x - 0.5) for x in (min(values), max(values))]
-        assert bars[0, row] == pytest.approx(ends)
-    assert all(round(x0) == round(x1) for x0, x1 in bars.values())
-
-
-def test_what_was_never_learned_is_in_brackets():
-    """A failure at 256 was laid to the length, and the model had failed at 32."""
-    run = made_run(TWO)
-    assert "brackets" not in figures.controls(run).caption
-    for row in run.records:
-        if (row["encoding"], row["condition"], row["n"]) == ("rotary", "log n", 32):
-            row["accuracy"] = 0.5
-    figure = figures.controls(run)
-    found = cells(panels(figure)["first token"])
-    marked = {way.heading for (name, way), text in found.items() if text.startswith("(")}
-    assert marked == {"log n"}
-    assert "In brackets: less than 0.9 already at 32 tokens." in figure.caption
-
-
-def test_of_a_run_that_goes_on_the_table_shows_what_is_there():
-    """An empty row, or a mean of nothing."""
-    some = made_run(
-        Config(), lambda row: row["encoding"] == "alibi" and row["task"] == "first token"
-    )
-    figure = figures.controls(some)
-    assert set(panels(figure)) == {"", "first token"}
-    assert {name for name, _ in cells(panels(figure)["first token"])} == {"alibi"}
-    shades = panels(figure)["first token"].images[0].get_array()
-    assert shades.shape[:2] == (1, len(WAYS))
-
-
-def test_shades_are_as_dark_as_means_are_high(table):
-    """The darkest cell was the worst."""
-    axes = panels(table)["most recent"]
-    shades = axes.images[0].get_array()[..., 3]
-    rows = ("none", *TAKE_POSITIONS)
-    for (name, way), text in cells(axes).items():
-        shade = shades[rows.index(name), WAYS.index(way)]
-        assert shade == pytest.approx(float(text) / 2, abs=0.004)
-    assert shades[rows.index("none"), 3] == 0  # it has no positions to be drawn at random
-
-
-def test_the_alt_text_names_who_is_best_and_worst(run, table):
-    """The least was called the most."""
-    means = {
-        name: np.mean(
-            length.accuracies(run, 256, task="most recent", encoding=name, condition="log n")
-        )
-        for name in ("none", *TAKE_POSITIONS)
-    }
-    low, high = min(means, key=means.get), max(means, key=means.get)
-    said = f"log n, {NAMES[low]} {means[low]:.2f} to {NAMES[high]} {means[high]:.2f}"
-    assert said in table.alt
-
-
-@pytest.mark.parametrize("draw", [figures.curves, figures.controls])
-def test_drawn_twice_it_is_the_same(run, draw):
-    assert draw(run)._repr_html_() == draw(run)._repr_html_()
+def test_drawn_twice_it_is_the_same(run):
+    assert figures.curves(run)._repr_html_() == figures.curves(run)._repr_html_()

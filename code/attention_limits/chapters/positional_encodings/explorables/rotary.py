@@ -160,7 +160,9 @@ def turns_in_training() -> Explorable:
     rows = pairs(IN_A_HEAD[frequencies])
     for trace in (turns, *ways):
         rows = with_transforms(rows, trace.transforms(sliders))
-    across = alt.X("i:Q", title=TITLE).axis(grid=False, format="d").scale(nice=False)
+    last = IN_A_HEAD[frequencies] - 1
+    ends = alt.Scale(domainMin=0, domainMax=alt.ExprRef(str(last)), clamp=True, nice=False)
+    across = alt.X("i:Q", title=TITLE, scale=ends).axis(grid=False, format="d")
     ticks = alt.Axis(values=[1, 2, 4, 8, 16, 32], format="d")
 
     def up(field: str) -> alt.Y:
@@ -168,8 +170,7 @@ def turns_in_training() -> Explorable:
         scale = alt.Scale(type="log", domain=[0.7, 60], nice=False)
         return alt.Y(f"{field}:Q", title=title, axis=ticks, scale=scale)
 
-    last = IN_A_HEAD[frequencies] - 1
-    layers = [_turn_ends(one, sliders, last)]
+    layers = [_turn_ends(one, sliders, last, ends)]
     for trace, dash in zip(ways, style.DASHES, strict=False):
         height = up(trace.field)
         line = rows.mark_line(color=style.GREEN, strokeWidth=1.5, strokeDash=list(dash))
@@ -215,11 +216,15 @@ def turns_in_training() -> Explorable:
     )
 
 
-def _turn_ends(one: Trace, sliders: Sequence[Slider], last: sp.Expr) -> Chart:
-    """A vertical line where frequencies complete one turn in training, with its name."""
+def _turn_ends(one: Trace, sliders: Sequence[Slider], last: sp.Expr, ends: alt.Scale) -> Chart:
+    """A vertical line where frequencies complete one turn in training, with its name.
+
+    It is not seen where all complete one, or none does.
+    """
     mark = with_transforms(alt.Chart(alt.sequence(0, 1, as_="step")), one.transforms(sliders))
-    inside = mark.transform_filter(f"datum.{one.field} >= 0 && datum.{one.field} < {last} + 1")
-    mark = inside.encode(alt.X(f"{one.field}:Q", title=TITLE))
+    inside = f"datum.{one.field} >= 0 && datum.{one.field} < {last} + 1"
+    seen = alt.when(inside).then(alt.value(1)).otherwise(alt.value(0))
+    mark = mark.encode(alt.X(f"{one.field}:Q", title=TITLE, scale=ends), opacity=seen)
     rule = mark.mark_rule(strokeDash=[4, 4], color=style.GREY)
     name = mark.mark_text(text="one turn", align="left", baseline="top", dx=5)
     return alt.layer(rule, name.encode(y=alt.value(2)))

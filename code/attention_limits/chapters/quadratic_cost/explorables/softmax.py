@@ -106,7 +106,6 @@ def tiles_step_by_step() -> Explorable:
             Readout("traffic of plain kernels", MOVED_PLAINLY.subs(DRAWN)),
         ],
         presets={
-            "Nothing moved": {step: 0},
             "First tile": {step: BLOCKS + 2},
             "The end": {step: STEPS},
         },
