@@ -121,18 +121,24 @@ def test_no_control_without_a_figure(tab):
 
 def test_scrolls_one_way(tab):
     """The whole page scrolls sideways, or a formula ends where nothing scrolls to its end."""
-    overhang = "document.documentElement.scrollWidth - innerWidth"
-    opened = tab.page.viewport_size["width"]
-    assert tab.page.evaluate(overhang) <= 0
+    assert tab.page.evaluate(OVERHANG) <= 0
     assert not tab.page.evaluate(CUT)
+
+
+def test_fits_a_phone(tab):
+    """There it scrolled sideways, or the words of a still figure shrank with it, to 9 pixels."""
+    opened = tab.page.viewport_size["width"]
     if opened > 390:
         tab.resize(390)
-        assert tab.page.evaluate(overhang) <= 0, "on a phone"
-        cut = tab.page.evaluate(CUT)
+    overhang, cut, small = (tab.page.evaluate(script) for script in (OVERHANG, CUT, SMALL))
+    if opened > 390:
         tab.resize(opened)
-        assert not cut, "on a phone"
+    assert overhang <= 0
+    assert not cut
+    assert not small
 
 
+OVERHANG = "document.documentElement.scrollWidth - innerWidth"
 # Formulas that leave the box that clips them, or the window, and the box does not scroll.
 CUT = """() => {
     const clips = (e) => e.nodeName === "BODY" || getComputedStyle(e).overflowX !== "visible";
@@ -146,17 +152,6 @@ CUT = """() => {
         return right > end + 1 && !(scrolls && box.scrollWidth > box.clientWidth);
     }).map((formula) => formula.closest("p, li, td, dd, div").textContent.slice(0, 80));
 }"""
-
-
-def test_figures_are_readable(tab):
-    """The words of a still figure shrank with the page, to 9 pixels on a phone."""
-    opened = tab.page.viewport_size["width"]
-    tab.resize(390)
-    small = tab.page.evaluate(SMALL)
-    tab.resize(opened)
-    assert not small
-
-
 # Words in still figures that are set smaller than 11 pixels; an exponent may be.
 SMALL = """() => [...document.querySelectorAll("figure.plot svg text")].filter((text) => {
     const svg = text.ownerSVGElement;
