@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 # Of 15 000 modules that are installed, a sixth is ever imported: each is compiled when it first is,
 # and kept. All of them at once would take pip a minute.
 unexport PYTHONDONTWRITEBYTECODE
-# One process a core, each a file of tests at a time, in their order: the long ones are not last.
+# A process a core and one more (tests/conftest.py), each a file of tests at a time, in their order:
+# the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: book test unit deep lint serve results bench clean

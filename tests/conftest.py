@@ -50,6 +50,12 @@ def checkout(tracked):
     return copy
 
 
+@pytest.hookimpl(optionalhook=True)  # there without pytest-xdist, too
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: at any time, one waits for a browser or a child."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """What is collected stays, a million objects: nothing looks for garbage among them again."""
