@@ -217,6 +217,49 @@ def test_the_defaults_of_yarn_are_the_paper_s():
     assert torch.equal(defaults, rotary.yarn(128, 10000.0, 16.0, 4096, 1.0, 32.0))
 
 
+PUBLISHED = {  # d, base, factor, context, low, high: configurations that models were released with
+    "Llama 2 times 8": (128, 10_000.0, 8.0, 4096, 1.0, 32.0),
+    "DeepSeek-V3": (64, 10_000.0, 40.0, 4096, 1.0, 32.0),
+    "Qwen3 times 4": (128, 1_000_000.0, 4.0, 32_768, 1.0, 32.0),
+    "narrow": (16, 10_000.0, 2.0, 64, 1.0, 4.0),
+}
+
+
+def published(kind, d, base, factor, context, low, high):
+    """What transformers makes of the same configuration."""
+    models = pytest.importorskip("transformers.models.llama.modeling_llama")
+    told = dict(rope_type=kind, rope_theta=base, factor=factor)
+    told |= dict(original_max_position_embeddings=context)
+    of_kind = {
+        "yarn": dict(beta_fast=high, beta_slow=low),
+        "llama3": dict(low_freq_factor=low, high_freq_factor=high),
+        "linear": {},
+    }
+    config = models.LlamaConfig(
+        hidden_size=d,
+        num_attention_heads=1,
+        max_position_embeddings=int(factor * context),
+        rope_parameters=told | of_kind[kind],
+    )
+    return models.LlamaRotaryEmbedding(config).inv_freq.double()
+
+
+@pytest.mark.parametrize("settings", PUBLISHED.values(), ids=PUBLISHED)
+def test_frequencies_of_released_models(settings):
+    """A checkpoint with our frequencies instead of its own gives other scores, and no error."""
+    d, base, factor, context, low, high = settings
+    close = dict(rtol=1e-5, atol=0)
+    own = rotary.yarn(*settings, ramp="pairs")
+    torch.testing.assert_close(own, published("yarn", *settings), **close)
+    paper = rotary.yarn(*settings)
+    assert (paper / own - 1).abs().max() > 0.1, "the two ramps are alike: nothing is tested"
+    torch.testing.assert_close(paper, published("llama3", *settings), **close)
+    plain = rotary.frequencies(d, base=base)
+    torch.testing.assert_close(
+        rotary.interpolated(plain, factor), published("linear", *settings), **close
+    )
+
+
 @shapes
 def test_a_factor_of_one_changes_nothing(d, base, factor, context):
     plain = rotary.frequencies(d, base=base)
@@ -325,6 +368,15 @@ def test_a_factor_that_does_not_lengthen_is_refused(factor):
 def test_a_ramp_that_goes_nowhere_is_refused(low, high):
     with pytest.raises(ValueError, match=r"^low must be at least 0 and less than high"):
         rotary.yarn(8, 10000.0, 4.0, 2048, low, high)
+
+
+def test_a_ramp_of_pairs_that_has_no_ends_is_refused():
+    with pytest.raises(ValueError, match=r'^low must be more than 0 for ramp="pairs", got 0'):
+        rotary.yarn(8, 10000.0, 4.0, 2048, 0, 4, ramp="pairs")
+    with pytest.raises(ValueError, match=r'^base must be more than 1 for ramp="pairs", got 1'):
+        rotary.yarn(8, 1.0, 4.0, 2048, ramp="pairs")
+    with pytest.raises(ValueError, match=r"^ramp must be"):
+        rotary.yarn(8, 10000.0, 4.0, 2048, ramp="linear")
 
 
 @pytest.mark.parametrize("context", [0, -1, 2048.0])

@@ -21,8 +21,8 @@ def resolve(
 
     Args:
         x: tokens (..., n, d).
-        positions: (..., n), with leading axes that broadcast to those of ``x``, on its device;
-            None means ``start``, ``start`` + 1, and so on.
+        positions: (..., n), with leading axes that broadcast to those of ``x``, on its device:
+            (B, 1, n) where ``x`` is (B, h, n, d) and each sequence has its own; None means ``start``, ``start`` + 1, and so on.
         start: how many tokens of a stream came before these; 0 where there are ``positions``.
         real: whether positions may be floating-point numbers, such as times.
 
@@ -33,6 +33,11 @@ def resolve(
         ValueError: naming the argument, if one of them does not fit.
     """
     check_tensor("x", x)
+    if isinstance(start, torch.Tensor) and start.ndim:
+        raise ValueError(
+            f"start must be one integer, got {shape_of(start)}: where sequences differ, give "
+            "positions instead"
+        )
     start = check_count("start", start, most=FARTHEST)
     if positions is None:
         return torch.arange(start, start + x.shape[-2], device=x.device)
@@ -50,9 +55,14 @@ def resolve(
     except RuntimeError:
         fits = False
     if not fits:
+        a_sequence = positions.ndim == 2 < len(wanted) and positions.shape == (
+            wanted[0],
+            wanted[-1],
+        )
+        hint = "; for the same in all heads, positions[:, None]" if a_sequence else ""
         raise ValueError(
             f"positions must have one number a token and broadcast to {tuple(wanted)}, "
-            f"got {shape_of(positions)}"
+            f"got {shape_of(positions)}{hint}"
         )
     return positions
 

@@ -33,7 +33,12 @@ most do; to go beyond the trained length, use it with ``frequencies`` that are s
 
 Models differ in which entries form a pair: (2i, 2i + 1), ``layout="interleaved"``, or (i, i + d/2),
 ``layout="half"``.  One is the other with the columns of W_q and W_k permuted, by ``to_half`` or
-``to_interleaved``; the scores are the same.
+``to_interleaved``; the scores are the same.  Weights of one layout under the other raise no error
+and give other scores.
+
+Frequencies are to be float32 at the least, too: those that a model rounds to bfloat16, along with
+its weights, still give scores that depend on the distance alone, but of another encoding.  Keys in a
+cache are rotated already; after a change of frequencies they have to be rotated anew.
 
 Sources: :cite:t:`su2024roformer`; :cite:t:`chen2023extending` for ``interpolated``,
 :cite:t:`peng2024yarn` for the others, :cite:t:`barbero2025round` on what the frequencies are used
@@ -56,6 +61,7 @@ from attention_limits.tensors import REALS, check_kind, own_precision, shape_of
 
 PLACE = "queries and keys"
 LAYOUTS = ("interleaved", "half")
+RAMPS = ("turns", "pairs")
 
 frequencies = sinusoidal.frequencies  # θ are the ω of the sinusoids, which turn here instead
 
@@ -194,6 +200,7 @@ def yarn(
     low: float = 1.0,
     high: float = 32.0,
     *,
+    ramp: str = "turns",
     device: torch.device | str | None = None,
 ) -> torch.Tensor:
     r"""NTK-by-parts: a frequency is divided by ``factor`` the more, the less it turns.
@@ -204,16 +211,18 @@ def yarn(
         \gamma_i = \min\left( 1, \max\left( 0, \frac{r_i - r_\text{low}}{r_\text{high} -
         r_\text{low}} \right) \right), \qquad r_i = \frac{n_\text{max} \theta_i}{2 \pi}
 
-    This is the paper's ramp, linear in the number of turns.  The code published with it, which many
-    models run, has a ramp that is linear in i, between the same ends rounded to whole pairs.
+    That ramp is the paper's, linear in the number of turns.  The code published with it, which many
+    released models run, has a ramp that is linear in i, between the same ends rounded outwards to
+    whole pairs: ``ramp="pairs"``.  In the middle the two differ by up to several times.
 
     Args:
         d: width of a head.
-        base: b, as for ``frequencies``.
+        base: b, as for ``frequencies``; more than 1 for ``ramp="pairs"``.
         factor: s, the new length over the trained one.
-        context: n_max, the trained length.
+        context: n_max, the trained length, not the new one.
         low: turns within ``context`` below which a frequency is divided by the whole factor.
         high: turns above which it stays.
+        ramp: what the ramp is linear in, "turns" or "pairs".
         device: where to make them.
 
     Returns:
@@ -228,10 +237,31 @@ def yarn(
     check_number("high", high)
     if not 0 <= low < high:
         raise ValueError(f"low must be at least 0 and less than high = {high}, got {low}")
+    check_choice("ramp", ramp, RAMPS)
     theta = frequencies(d, base=base, device=device)
-    turns = context * theta / (2 * math.pi)
-    gamma = ((turns - low) / (high - low)).clamp(0, 1)
+    if ramp == "turns":
+        turns = context * theta / (2 * math.pi)
+        gamma = ((turns - low) / (high - low)).clamp(0, 1)
+    else:
+        gamma = _ramp_of_pairs(theta, base, context, low, high)
     return gamma * theta + (1 - gamma) * theta / factor
+
+
+def _ramp_of_pairs(
+    theta: torch.Tensor, base: float, context: int, low: float, high: float
+) -> torch.Tensor:
+    """γ as in the published code: 1 up to a whole pair, 0 from another on, linear in i between."""
+    for name, value, least in (("low", low, 0), ("base", base, 1)):
+        if value <= least:
+            raise ValueError(f'{name} must be more than {least} for ramp="pairs", got {value}')
+    half = len(theta)
+    # The i, in general no integer, whose frequency turns ``high`` times, and ``low`` times.
+    first, last = (
+        half * math.log(context / (2 * math.pi * turns)) / math.log(base) for turns in (high, low)
+    )
+    first, last = max(math.floor(first), 0), min(math.ceil(last), 2 * half - 1)
+    i = torch.arange(half, dtype=theta.dtype, device=theta.device)
+    return 1 - ((i - first) / max(last - first, 0.001)).clamp(0, 1)
 
 
 def yarn_temperature(factor: float) -> float:
