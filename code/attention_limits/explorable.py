@@ -330,35 +330,18 @@ def explore(
         ValueError: naming ``over``, ``sliders`` or ``log`` where they do not fit the formulas.
     """
     formulas = [formulas] if isinstance(formulas, Formula) else list(formulas)
-    low, high = over
-    if not low < high or ("x" in log and low <= 0):
-        raise ValueError(f"over must ascend, and be positive on a logarithmic axis, got {over}")
-    if set(log) - {"x", "y"}:
-        raise ValueError(f"log must be '', 'x', 'y' or 'xy', got {log!r}")
-    free = set().union(*(formula.symbols for formula in formulas)) - {x}
-    if free != {slider.symbol for slider in sliders}:
-        wanted, given = (sorted(map(str, s)) for s in (free, {s.symbol for s in sliders}))
-        raise ValueError(f"sliders must set {wanted} and nothing else, got {given}")
-
+    _check_axes(over, log)
+    _check_sliders(formulas, x, sliders)
     traces = [Trace(f"y_{k}", formula, {x: "x"}) for k, formula in enumerate(formulas)]
-    axis = alt.X("x:Q", title=_axis_title(x)).axis(grid=False, **_labels("x" in log, "~s"))
-    kind: Any = "log" if "x" in log else alt.Undefined
-    axis = axis.scale(domain=list(over), nice=False, type=kind)
-    scale = alt.Scale(type="log") if "y" in log else alt.Scale(zero=True)
+    across = _across(x, over, "x" in log)
+    rows = _along(x, over, "x" in log)
     layers = []
     for number, trace in enumerate(traces):
-        labels = _labels("y" in log, y_format)
-        height = alt.Y(f"{trace.field}:Q", title=y_title).axis(**labels).scale(scale)
-        chart = _along(x, over, "x" in log).encode(axis, height)
-        lines = len(traces)
-        place = _name_place(number, lines, names_at) if lines > 1 else None
-        look = {
-            "color": colours[number % len(colours)],
-            "strokeDash": style.DASHES[number % len(style.DASHES)],
-        }
-        layers += _labelled_line(chart, trace, look, sliders, place)
+        chart = rows.encode(across, _upwards(trace, y_title, y_format, "y" in log))
+        place = _name_place(number, len(traces), names_at) if len(traces) > 1 else None
+        layers += _labelled_line(chart, trace, _look(number, colours), sliders, place)
     if rule is not None:
-        layers += _rule(rule, over, axis, sliders, rule_label)
+        layers += _rule(rule, over, across, sliders, rule_label)
     return Explorable(
         name=name,
         title=title,
@@ -371,6 +354,40 @@ def explore(
         readouts=readouts,
         presets=presets or {},
     )
+
+
+def _check_axes(over: tuple[float, float], log: str) -> None:
+    low, high = over
+    if not low < high or ("x" in log and low <= 0):
+        raise ValueError(f"over must ascend, and be positive on a logarithmic axis, got {over}")
+    if set(log) - {"x", "y"}:
+        raise ValueError(f"log must be '', 'x', 'y' or 'xy', got {log!r}")
+
+
+def _check_sliders(formulas: Sequence[Formula], x: sp.Symbol, sliders: Sequence[Slider]) -> None:
+    free = set().union(*(formula.symbols for formula in formulas)) - {x}
+    if free != {slider.symbol for slider in sliders}:
+        wanted, given = (sorted(map(str, s)) for s in (free, {s.symbol for s in sliders}))
+        raise ValueError(f"sliders must set {wanted} and nothing else, got {given}")
+
+
+def _across(x: sp.Symbol, over: tuple[float, float], log: bool) -> alt.X:
+    kind: Any = "log" if log else alt.Undefined
+    axis = alt.X("x:Q", title=_axis_title(x)).axis(grid=False, **_labels(log, "~s"))
+    return axis.scale(domain=list(over), nice=False, type=kind)
+
+
+def _upwards(trace: Trace, title: str, spec: str, log: bool) -> alt.Y:
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=True)
+    return alt.Y(f"{trace.field}:Q", title=title, axis=alt.Axis(**_labels(log, spec)), scale=scale)
+
+
+def _look(number: int, colours: Sequence[str]) -> dict[str, Any]:
+    """The colour and the dashes of a line: after the last, the first again."""
+    return {
+        "color": colours[number % len(colours)],
+        "strokeDash": style.DASHES[number % len(style.DASHES)],
+    }
 
 
 def _labels(log: bool, spec: str) -> dict[str, Any]:

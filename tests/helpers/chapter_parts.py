@@ -4,10 +4,11 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 
 from attention_limits import chapters, claims
+from attention_limits.evidence import Evidence
 
 
 def functions(part: str, returns: type) -> dict[str, Callable]:
@@ -25,16 +26,42 @@ def functions_of(package: ModuleType, returns: type) -> dict[str, Callable]:
     found = {}
     for module in _modules(package):
         place = module.__name__.removeprefix(f"{package.__name__}.")
-        for name, function in vars(module).items():
-            local = inspect.isfunction(function) and function.__module__ == module.__name__
-            if local and inspect.signature(function).return_annotation is returns:
-                found[f"{place}.{name}"] = function
+        found |= {f"{place}.{name}": f for name, f in _functions_in(module, returns).items()}
+    return found
+
+
+def _functions_in(module: ModuleType, returns: type) -> dict[str, Callable]:
+    found = {}
+    for name, function in vars(module).items():
+        local = inspect.isfunction(function) and function.__module__ == module.__name__
+        if local and inspect.signature(function).return_annotation is returns:
+            found[name] = function
     return found
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
     for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         yield importlib.import_module(info.name)
+
+
+def pieces_in(module: ModuleType) -> list[Callable]:
+    """A module's pieces of evidence, those that no claim names among them, by name."""
+    found = _functions_in(module, Evidence)
+    return [found[name] for name in sorted(found) if not name.startswith("_")]
+
+
+def assert_all_found(pieces: Collection[Callable], module: str) -> None:
+    """No claim names a piece from a module of that name that is not among these."""
+    missing = evidence_of(module) - {piece.__name__ for piece in pieces}
+    assert not missing, f"not found in {module}: {sorted(missing)}"
+
+
+def assert_holds_by_no_accident(piece: Callable[[], Evidence]) -> None:
+    """It holds, a second run finds the same, and its bound is not so wide that nothing crosses."""
+    found = piece()
+    assert found.holds, str(found)
+    assert found == piece()
+    assert found.slack is None or found.slack > 0.1
 
 
 def evidence_of(module: str) -> set[str]:

@@ -1,19 +1,13 @@
 """The evidence on the commutant: that it reads the record right, and that models bear it."""
 
-import inspect
-
 import pytest
-from helpers.chapter_parts import evidence_of
+from helpers.chapter_parts import assert_all_found, pieces_in
 
 from attention_limits.chapters.positional_encodings.evidence import commutant
-from attention_limits.evidence import Evidence, rivals
+from attention_limits.evidence import rivals
 from attention_limits.runs import records
 
-PIECES = [
-    piece
-    for name, piece in inspect.getmembers(commutant, inspect.isfunction)
-    if inspect.signature(piece).return_annotation is Evidence and not name.startswith("_")
-]
+PIECES = pieces_in(commutant)
 PROVENANCE = {"date": "2000-01-01T00:00:00", "threads": 1, "device": "an abacus", "torch": "0"}
 
 
@@ -37,7 +31,7 @@ def recorded(monkeypatch):
 
 def test_all_pieces_are_found():
     """One that a claim names was not among those that are tried below."""
-    assert {piece.__name__ for piece in PIECES} >= evidence_of("commutant")
+    assert_all_found(PIECES, "commutant")
 
 
 def test_it_holds_of_what_was_recorded():

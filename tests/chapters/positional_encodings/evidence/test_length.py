@@ -1,20 +1,13 @@
 """The evidence on length: that the record bears it, and another record would not."""
 
-import inspect
-
 import pytest
-from helpers.chapter_parts import evidence_of
+from helpers.chapter_parts import assert_all_found, pieces_in
 
 from attention_limits.chapters.positional_encodings.evidence import length
-from attention_limits.evidence import Evidence
 from attention_limits.experiments import length as experiment
 from attention_limits.runs import records
 
-PIECES = [
-    piece
-    for name, piece in inspect.getmembers(length, inspect.isfunction)
-    if inspect.signature(piece).return_annotation is Evidence and not name.startswith("_")
-]
+PIECES = pieces_in(length)
 PROVENANCE = {"date": "2000-01-01T00:00:00", "threads": 1, "device": "an abacus", "torch": "0"}
 
 
@@ -70,7 +63,7 @@ def recorded(monkeypatch):
 
 def test_all_pieces_are_found():
     """One that a claim names was not among those that are tried below."""
-    assert {piece.__name__ for piece in PIECES} >= evidence_of("length")
+    assert_all_found(PIECES, "length")
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)

@@ -1,36 +1,27 @@
 """The evidence on rotations: that it holds, and that rivals are as right as their words say."""
 
-import inspect
 import math
 
 import pytest
 import torch
-from helpers.chapter_parts import evidence_of
+from helpers.chapter_parts import assert_all_found, assert_holds_by_no_accident, pieces_in
 
 from attention_limits.chapters.positional_encodings.evidence import encodings
 from attention_limits.chapters.positional_encodings.evidence import rotary as evidence
-from attention_limits.evidence import Evidence
 from attention_limits.positions import rotary
 
-PIECES = [
-    piece
-    for name, piece in inspect.getmembers(evidence, inspect.isfunction)
-    if inspect.signature(piece).return_annotation is Evidence and not name.startswith("_")
-]
+PIECES = pieces_in(evidence)
 
 
 def test_all_pieces_are_found():
     """One that a claim names was not among those that are tried below."""
-    assert {piece.__name__ for piece in PIECES} >= evidence_of("rotary")
+    assert_all_found(PIECES, "rotary")
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
 def test_it_holds_and_is_no_accident(piece):
     """A second run found another number; or a bound is so wide that nothing would cross it."""
-    found = piece()
-    assert found.holds, str(found)
-    assert found == piece()
-    assert found.slack is None or found.slack > 0.1
+    assert_holds_by_no_accident(piece)
 
 
 def test_a_frequency_of_a_fraction_is_nearly_that_of_one():

@@ -1,6 +1,7 @@
 """The sliders of the page on inference of "Quadratic cost"."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -14,6 +15,7 @@ from attention_limits.chapters.quadratic_cost.derivations.flops import in_ratios
 from attention_limits.chapters.quadratic_cost.explorables.flops import CLASSIC
 from attention_limits.explorable import (
     FOUR,
+    Chart,
     Explorable,
     Readout,
     Slider,
@@ -170,50 +172,8 @@ BARS = {
 
 def seconds() -> Explorable:
     """Prefill and decoding of four models on up to 16 accelerators: seconds, what binds."""
-    facts = {"prefill": served(decoded=False), "decoding": served(decoded=True)}
-
-    def formula(expr: sp.Expr, unit: str = "", name: str = "decoding") -> Formula:
-        return Formula(expr, unit, name).subs(facts[name.split(",")[0]])
-
-    times = {bar: formula(whole.expr / rate, "s", bar) for bar, (_, whole, rate) in BARS.items()}
-    rests = {
-        bar: formula((whole.expr - part.expr) / rate, "s", bar)
-        for bar, (part, whole, rate) in BARS.items()
-    }
-    compute, memory = (times[f"decoding, {what}"].expr for what in ("compute", "memory"))
-    first = sp.Max(times["prefill, compute"].expr, times["prefill, memory"].expr)
-    steps, decoding_time = ANSWER - 1, sp.Max(compute, memory)
-    capacity = _rates("capacity")
-    resident = formula(derivations.RESIDENT.expr)
-    traces = []
-    for number, bar in enumerate(BARS):
-        traces += [
-            Trace(f"rest_{number}", rests[bar], {}),
-            Trace(f"time_{number}", times[bar], {}),
-        ]
-    traces += [
-        Trace("needed", Formula(resident.expr / 10**9, "GB"), {}),
-        Trace("capacity", Formula(capacity / 10**9, "GB"), {}),
-    ]
-    # Beyond the longest bar there is room for its words, on a phone as on a desk.
-    signals = {symbol: symbol.name for symbol in SETTING}
-    longest = Formula(sp.Max(first, decoding_time)).vega(signals)
-    scale = alt.Scale(domainMin=0, domainMax=alt.ExprRef(f"{longest} / (1 - {WORDS} / width)"))
-    layers = [part for number, bar in enumerate(BARS) for part in _bar(number, bar, scale)]
-    layers.append(_fits())
-    servers = tuple(f"{count} × {name}" for name, count in SERVERS)
-    sliders = [
-        Slider(model, tuple(range(1, len(SERVED) + 1)), 1, names=SERVED),
-        Slider(weight_bytes, (1, 2), 2),
-        Slider(accelerator, tuple(range(1, len(servers) + 1)), server("H100", 1), names=servers),
-        Slider(prompt, tuple(2**power for power in range(7, 18)), 131072),
-        Slider(batch, tuple(2**power for power in range(14)), 1),
-    ]
-    base = alt.Chart(alt.sequence(0, 1, as_="step"))
-    for trace in traces:
-        base = with_transforms(base, trace.transforms(sliders))
-    chart = alt.layer(*layers, data=base.data).properties(width="container", height=210)
-    chart.transform = base.transform
+    times, sliders = _times(), _server_sliders()
+    traces = [*_bar_traces(times), *_memory_traces()]
     return Explorable(
         name="inference-seconds",
         title="Prefill and decoding: how long, at least, and what binds?",
@@ -228,42 +188,110 @@ def seconds() -> Explorable:
         "marked, and a fifth row says whether weights and cache fit in memory. At the start, "
         "prefill is bound by its FLOPs, mostly attention's, and decoding by memory traffic, half "
         "of it the cache's.",
-        chart=chart,
+        chart=_bars(times, traces, sliders),
         sliders=sliders,
         traces=traces,
         table=_table(times, sliders),
-        readouts=[
-            Readout("prefill of the whole batch, at least", Formula(first, "s"), FOUR),
-            Readout("time per output token", Formula(1000 * decoding_time / steps, "ms"), FOUR),
-            Readout("decoding", Formula(batch * steps / decoding_time, "tokens/s")),
-            Readout(
-                "arithmetic intensity of decoding",
-                formula(
-                    derivations.DECODING_FLOPS.expr / devices / derivations.DECODING_BYTES.expr,
-                    "FLOPs/B",
-                ),
-                ",.1f",
-            ),
-            Readout("balance of an accelerator", formula(peak / bandwidth, "FLOPs/B"), ",.0f"),
-            Readout(
-                "without caches, decoding is compute-bound from",
-                formula(derivations.TURNING_BATCH_EXPERTS.expr, "sequences"),
-            ),
-            Readout(
-                "share of its weights that a step reads",
-                formula(derivations.WEIGHTS_READ.expr / derivations.WEIGHTS_HELD.expr),
-                ".0%",
-            ),
-            Readout(
-                "the cache's share of what decoding reads",
-                formula(derivations.CACHE_READ.expr / derivations.DECODING_BYTES.expr),
-                ".0%",
-            ),
-        ],
+        readouts=[*_time_readouts(times), *_decoding_readouts()],
         presets={
             label: dict(zip(SETTING, values, strict=True)) for label, values in PRESETS.items()
         },
     )
+
+
+def _server_sliders() -> list[Slider]:
+    servers = tuple(f"{count} × {name}" for name, count in SERVERS)
+    return [
+        Slider(model, tuple(range(1, len(SERVED) + 1)), 1, names=SERVED),
+        Slider(weight_bytes, (1, 2), 2),
+        Slider(accelerator, tuple(range(1, len(servers) + 1)), server("H100", 1), names=servers),
+        Slider(prompt, tuple(2**power for power in range(7, 18)), 131072),
+        Slider(batch, tuple(2**power for power in range(14)), 1),
+    ]
+
+
+@functools.cache
+def _facts_in(phase: str) -> Mapping[sp.Symbol, sp.Expr]:
+    return served(decoded=phase == "decoding")
+
+
+def _in_bar(bar: str, expr: sp.Expr, unit: str) -> Formula:
+    """A formula in the sliders' symbols, named after its bar, which begins with its phase."""
+    return Formula(expr, unit, bar).subs(_facts_in(bar.split(",")[0]))
+
+
+def _times() -> dict[str, Formula]:
+    """The seconds of each bar."""
+    return {bar: _in_bar(bar, whole.expr / rate, "s") for bar, (_, whole, rate) in BARS.items()}
+
+
+def _at_least(phase: str, times: Mapping[str, Formula]) -> sp.Expr:
+    """The seconds of a phase: those of the longer of its two bars."""
+    return sp.Max(times[f"{phase}, compute"].expr, times[f"{phase}, memory"].expr)
+
+
+def _bar_traces(times: Mapping[str, Formula]) -> Iterator[Trace]:
+    """Two columns a bar: where its grey part ends, and where it ends itself."""
+    for number, (bar, (part, whole, rate)) in enumerate(BARS.items()):
+        rest = _in_bar(bar, (whole.expr - part.expr) / rate, "s")
+        yield Trace(f"rest_{number}", rest, {})
+        yield Trace(f"time_{number}", times[bar], {})
+
+
+def _memory_traces() -> list[Trace]:
+    """What each accelerator has to hold, and what it can."""
+    resident = _in_bar("decoding", derivations.RESIDENT.expr, "")
+    return [
+        Trace("needed", Formula(resident.expr / 10**9, "GB"), {}),
+        Trace("capacity", Formula(_rates("capacity") / 10**9, "GB"), {}),
+    ]
+
+
+def _bars(
+    times: Mapping[str, Formula], traces: Sequence[Trace], sliders: Sequence[Slider]
+) -> Chart:
+    # Beyond the longest bar there is room for its words, on a phone as on a desk.
+    signals = {symbol: symbol.name for symbol in SETTING}
+    phases = (_at_least(phase, times) for phase in ("prefill", "decoding"))
+    longest = Formula(sp.Max(*phases)).vega(signals)
+    scale = alt.Scale(domainMin=0, domainMax=alt.ExprRef(f"{longest} / (1 - {WORDS} / width)"))
+    layers = [part for number, bar in enumerate(BARS) for part in _bar(number, bar, scale)]
+    base = alt.Chart(alt.sequence(0, 1, as_="step"))
+    for trace in traces:
+        base = with_transforms(base, trace.transforms(sliders))
+    chart = alt.layer(*layers, _fits(), data=base.data).properties(width="container", height=210)
+    chart.transform = base.transform
+    return chart
+
+
+def _time_readouts(times: Mapping[str, Formula]) -> list[Readout]:
+    """How long, at least, and how fast."""
+    first, decoding_time = (_at_least(phase, times) for phase in ("prefill", "decoding"))
+    steps = ANSWER - 1
+    return [
+        Readout("prefill of the whole batch, at least", Formula(first, "s"), FOUR),
+        Readout("time per output token", Formula(1000 * decoding_time / steps, "ms"), FOUR),
+        Readout("decoding", Formula(batch * steps / decoding_time, "tokens/s")),
+    ]
+
+
+def _decoding_readouts() -> list[Readout]:
+    """What binds decoding, and what its memory traffic is made of."""
+
+    def read(label: str, expr: sp.Expr, unit: str, spec: str) -> Readout:
+        return Readout(label, _in_bar("decoding", expr, unit), spec)
+
+    flops, moved = derivations.DECODING_FLOPS.expr, derivations.DECODING_BYTES.expr
+    from_weights = derivations.WEIGHTS_READ.expr / derivations.WEIGHTS_HELD.expr
+    from_cache = derivations.CACHE_READ.expr / moved
+    turning = derivations.TURNING_BATCH_EXPERTS.expr
+    return [
+        read("arithmetic intensity of decoding", flops / devices / moved, "FLOPs/B", ",.1f"),
+        read("balance of an accelerator", peak / bandwidth, "FLOPs/B", ",.0f"),
+        read("without caches, decoding is compute-bound from", turning, "sequences", ",.0f"),
+        read("share of its weights that a step reads", from_weights, "", ".0%"),
+        read("the cache's share of what decoding reads", from_cache, "", ".0%"),
+    ]
 
 
 WORDS = 160  # pixels of what stands beside a bar
@@ -326,7 +354,7 @@ def _bar(number: int, label: str, scale: alt.Scale) -> list[alt.Chart]:
     ]
 
 
-def _table(times: dict[str, Formula], sliders: list[Slider]) -> dict[str, list[str]]:
+def _table(times: Mapping[str, Formula], sliders: Sequence[Slider]) -> dict[str, list[str]]:
     """The four times over the length of the prompt, with every other slider where it starts."""
     start = {slider.symbol.name: slider.start for slider in sliders}
     (lengths,) = (slider for slider in sliders if slider.symbol == prompt)
