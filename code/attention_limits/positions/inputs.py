@@ -22,7 +22,8 @@ def resolve(
     Args:
         x: tokens (..., n, d).
         positions: (..., n), with leading axes that broadcast to those of ``x``, on its device:
-            (B, 1, n) where ``x`` is (B, h, n, d) and each sequence has its own; None means ``start``, ``start`` + 1, and so on.
+            (B, 1, n) where ``x`` is (B, h, n, d) and each sequence has its own.  None means
+            ``start``, ``start`` + 1, and so on.
         start: how many tokens of a stream came before these; 0 where there are ``positions``.
         real: whether positions may be floating-point numbers, such as times.
 
@@ -55,10 +56,7 @@ def resolve(
     except RuntimeError:
         fits = False
     if not fits:
-        a_sequence = positions.ndim == 2 < len(wanted) and positions.shape == (
-            wanted[0],
-            wanted[-1],
-        )
+        a_sequence = len(wanted) > 2 and positions.shape == (wanted[0], wanted[-1])
         hint = "; for the same in all heads, positions[:, None]" if a_sequence else ""
         raise ValueError(
             f"positions must have one number a token and broadcast to {tuple(wanted)}, "

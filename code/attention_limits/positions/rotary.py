@@ -37,8 +37,8 @@ Models differ in which entries form a pair: (2i, 2i + 1), ``layout="interleaved"
 and give other scores.
 
 Frequencies are to be float32 at the least, too: those that a model rounds to bfloat16, along with
-its weights, still give scores that depend on the distance alone, but of another encoding.  Keys in a
-cache are rotated already; after a change of frequencies they have to be rotated anew.
+its weights, still give scores that depend on the distance alone, but of another encoding.  Keys in
+a cache are rotated already; after a change of frequencies they have to be rotated anew.
 
 Sources: :cite:t:`su2024roformer`; :cite:t:`chen2023extending` for ``interpolated``,
 :cite:t:`peng2024yarn` for the others, :cite:t:`barbero2025round` on what the frequencies are used
