@@ -71,6 +71,28 @@ def test_each_model_is_judged_under_its_own_seed_and_rate():
     assert [{key: row[key] for key in answers[0]} for row in judged] == answers
 
 
+def test_rows_hold_what_each_model_has_of_its_own_at_every_length():
+    """Six experiments wrote this loop, and each could have put a loss beside another model."""
+    task = tasks.make("parity")
+    trained = training.train(
+        grid.Architecture(kind="gru", d_model=8),
+        task,
+        Recipe(steps=2, lengths=(2, 4)),
+        seeds=(5, 7),
+        rates=3e-3,
+    )
+    columns = ("task", "n", "seed", "loss", "accuracy")
+    rows = grid.rows(columns, trained, task, (4, 8), 10, {"task": "parity"}, loss=(0.5, None))
+    last = {
+        n: [row["last"] for row in training.evaluate(trained, task, n, count=10)] for n in (4, 8)
+    }
+    assert [tuple(row.items()) for row in rows] == [
+        tuple(zip(columns, ("parity", n, seed, loss, last[n][number]), strict=True))
+        for n in (4, 8)
+        for number, (seed, loss) in enumerate([(5, 0.5), (7, None)])
+    ]
+
+
 def test_a_config_may_shorten_what_a_setting_says(monkeypatch):
     """`--preset smoke` trained for as long as the book does."""
     recipes = []

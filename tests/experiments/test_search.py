@@ -1,11 +1,12 @@
 """The search for rate and steps: that it spends what it says, and stops at no edge."""
 
 import math
+from dataclasses import fields, replace
 
 import pytest
 
 from attention_limits import tasks, training
-from attention_limits.experiments import search
+from attention_limits.experiments import registry, search
 from attention_limits.experiments.search import GRID, Budget
 from attention_limits.models import Architecture
 from attention_limits.training import Recipe
@@ -13,6 +14,11 @@ from attention_limits.training import Recipe
 TASK = tasks.make("token_back", k=1, symbols=4)
 TINY = Architecture(d_model=8, heads=2, layers=1, position="rotary")
 RECIPE = Recipe(steps=10, batch=4, lengths=(4, 8))
+SEARCHING = [
+    experiment
+    for experiment in map(registry.find, registry.EXPERIMENTS)
+    if "budget" in {field.name for field in fields(experiment.Config)}
+]
 
 
 @pytest.fixture
@@ -92,11 +98,20 @@ def test_rates_that_are_no_neighbours_are_refused(rates):
         Budget(rates=rates)
 
 
+@pytest.mark.parametrize("experiment", SEARCHING)
+def test_seeds_that_serve_to_choose_are_not_tested(experiment):
+    """All experiments but one made such a config, and refused it when the first cell was run."""
+    config = experiment.PRESETS["smoke"]
+    with pytest.raises(ValueError, match=r"seeds must be others .*, got \{1\}"):
+        replace(config, seeds=(0, 1), budget=Budget(seeds=(1, 2)))
+
+
 def test_what_diverged_is_never_the_best():
     budget = Budget(rates=(1e-3, 3e-3), patience=(1,), seeds=(1000,), count=20)
     trained = training.train(TINY, TASK, RECIPE, seeds=(0, 0), rates=(1e30, 1e-3))
     losses, accuracies = search.held_out(trained, TASK, RECIPE, budget.count)
     assert losses[0] == math.inf > losses[1]
+    assert search.losses(trained, TASK, RECIPE, budget.count) == [None, losses[1]]
     assert all(0 <= accuracy <= 1 for accuracy in accuracies)
 
 

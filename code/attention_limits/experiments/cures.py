@@ -25,14 +25,14 @@ and none is strange; and an offset, if it is kept and none is strange.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from attention_limits import models
 from attention_limits.experiments import conditions, grid, search
 from attention_limits.experiments.conditions import SETTINGS, TRAINED
-from attention_limits.experiments.search import Budget, finite, held_out
+from attention_limits.experiments.search import Budget
 from attention_limits.models import Architecture
 from attention_limits.positions import rotary
 from attention_limits.progress import Progress
@@ -168,8 +168,8 @@ def expected(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(grid.Config):
-    """What a run depends on, the machine aside: as ``grid.Config``, of ``conditions.SETTINGS``, and
+class Config(search.Config):
+    """What a run depends on, the machine aside: as ``search.Config``, of ``SETTINGS``, and
 
     Args:
         trained: names of ``FREQUENCIES``.
@@ -251,22 +251,14 @@ def run_cell(
     cell: Cell, config: Config, checkpoints: Path | None, progress: Progress
 ) -> list[dict]:
     """A row for each cure, length and seed."""
-    before = FREQUENCIES[cell.trained]
-    task = SETTINGS[cell.setting].make()
+    before, task = FREQUENCIES[cell.trained], SETTINGS[cell.setting].make()
     recipe = conditions.recipe(cell.setting, "plain", config.steps)
     choice, trained = search.train(
-        architecture(before),
-        task,
-        recipe,
-        config.budget,
-        seeds=config.seeds,
-        device=config.device,
-        checkpoints=checkpoints,
-        progress=progress,
+        architecture(before), task, recipe, config, checkpoints, progress
     )
-    losses, _ = held_out(trained, task, recipe, config.budget.count)
+    losses = search.losses(trained, task, recipe, config.budget.count)
     same = {"task": cell.setting, "trained": cell.trained, "at_edge": choice.at_edge}
-    rows = []
+    rows: list[dict] = []
     for cure in config.cures if cell.trained == CURED else (NOTHING,):
         for n in config.lengths:
             if n == SHORT and cure != NOTHING:
@@ -275,10 +267,8 @@ def run_cell(
             sharper = rotary.yarn_temperature(n / SHORT) ** 2 if cure == SHARPENED else 1.0
             asked = turned_by(trained, architecture(after, sharper=sharper), cell.setting)
             theory = expected(before, after, n)
-            found = {"cure": cure, "whole": theory.whole, "strange": theory.strange}
-            for judged in grid.judge(asked, task, n, count=config.count):
-                own = {"loss": finite(losses[judged["model"]]), "accuracy": judged["last"]}
-                rows.append(grid.row(COLUMNS, judged, **same, **found, **own, peak=theory.peak))
+            found = {**same, **asdict(theory), "cure": cure}
+            rows += grid.rows(COLUMNS, asked, task, [n], config.count, found, loss=losses)
     return rows
 
 

@@ -8,19 +8,18 @@ gives its name to what is here. A cell is an encoding under a condition. Its row
 - "test" models, on seeds of their own, at what was chosen: everything that can be asked.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from attention_limits.experiments import conditions, grid, search
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED, Question
-from attention_limits.experiments.search import Budget, Choice, finite, held_out
+from attention_limits.experiments.search import Budget
 from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
-from attention_limits.tasks import Task
-from attention_limits.training import Recipe, Trained
+from attention_limits.training import Trained
 
 COLUMNS = (
     "encoding",
@@ -43,8 +42,8 @@ ONCE = ("learned 1", "relative_bias 128", "shaw 16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(grid.Config):
-    """What a run depends on, the machine aside: as ``grid.Config``, with one setting, and
+class Config(search.Config):
+    """What a run depends on, the machine aside: as ``search.Config``, with one setting, and
 
     Args:
         encodings: names of ``conditions.ENCODINGS``.
@@ -72,8 +71,6 @@ class Config(grid.Config):
             raise ValueError(f"lengths must be {TRAINED[0]} to {LONGEST}, got {self.lengths}")
         if not all(1 <= gap <= (LONGEST - 1) // (TRAINED[1] - 1) for gap in self.gaps):
             raise ValueError(f"gaps must leave room for {TRAINED[1]} tokens, got {self.gaps}")
-        if shared := set(self.seeds) & set(self.budget.seeds):
-            raise ValueError(f"seeds must be others than those of the search, got {shared}")
 
 
 def presets(setting: str, under: tuple[str, ...] = conditions.CONDITIONS) -> dict[str, Config]:
@@ -124,67 +121,40 @@ def run_cell(
     cell: Cell, config: Config, checkpoints: Path | None, progress: Progress
 ) -> list[dict]:
     """Rows of the trials, and then of the models that are tested."""
-    [name] = config.settings
-    setting, architecture = SETTINGS[name], ENCODINGS[cell.encoding]
-    task = setting.under(cell.condition, cell.encoding)
-    recipe = conditions.recipe(name, cell.condition, config.steps)
+    [setting] = config.settings
+    task = SETTINGS[setting].under(cell.condition, cell.encoding)
+    recipe = conditions.recipe(setting, cell.condition, config.steps)
     rows: list[dict] = []
-    longest = replace(config, lengths=(TRAINED[1], max(config.lengths)), gaps=())
+
+    def ask(trained: Trained, questions: Iterable[Question], **same: object) -> None:
+        losses = search.losses(trained, task, recipe, config.budget.count)
+        for question in questions:
+            rows.extend(
+                grid.rows(
+                    COLUMNS,
+                    trained,
+                    task,
+                    [question.n],
+                    config.count,
+                    {**asdict(cell), **asdict(question), **same},
+                    max_position=question.max_position,
+                    positions=question.positions(config.count),
+                    loss=losses,
+                )
+            )
 
     def look(trained: Trained) -> None:
-        rows.extend(_asked(cell, "trial", longest, trained, task, recipe, None))
+        lengths = (TRAINED[1], max(config.lengths))
+        questions = conditions.questions(cell.condition, cell.encoding, lengths, ())
+        longer = (question for question in questions if question.asked == "longer")
+        ask(trained, longer, role="trial", at_edge=None)
 
     choice, trained = search.train(
-        architecture,
-        task,
-        recipe,
-        config.budget,
-        seeds=config.seeds,
-        device=config.device,
-        checkpoints=checkpoints,
-        progress=progress,
-        look=look,
+        ENCODINGS[cell.encoding], task, recipe, config, checkpoints, progress, look
     )
-    return rows + list(_asked(cell, "test", config, trained, task, recipe, choice))
-
-
-def _asked(
-    cell: Cell,
-    role: str,
-    config: Config,
-    trained: Trained,
-    task: Task,
-    recipe: Recipe,
-    choice: Choice | None,
-) -> Iterator[dict]:
-    """A row for each question and model."""
-    losses, _ = held_out(trained, task, recipe, config.budget.count)
-    same = {
-        "encoding": cell.encoding,
-        "condition": cell.condition,
-        "role": role,
-        "at_edge": None if choice is None else choice.at_edge,
-    }
     asked = conditions.questions(cell.condition, cell.encoding, config.lengths, config.gaps)
-    for question in asked:
-        if role == "trial" and question.asked != "longer":
-            continue
-        for judged in grid.judge(
-            trained,
-            task,
-            question.n,
-            count=config.count,
-            max_position=question.max_position,
-            positions=question.positions(config.count),
-        ):
-            found = {
-                "asked": question.asked,
-                "end": question.end,
-                "gap": question.gap,
-                "loss": finite(losses[judged["model"]]),
-                "accuracy": judged["last"],
-            }
-            yield grid.row(COLUMNS, judged, **same, **found)
+    ask(trained, asked, role="test", at_edge=choice.at_edge)
+    return rows
 
 
 # --- what was found -----------------------------------------------------------------------------

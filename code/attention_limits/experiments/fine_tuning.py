@@ -5,7 +5,7 @@ sequences of 256, as many tokens a step as before, with the frequencies of a cur
 at new weights. The rate is searched on two seeds that were trained along and are not tested.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product, starmap
 from pathlib import Path
@@ -17,7 +17,7 @@ from attention_limits import training
 from attention_limits.experiments import conditions, cures, grid, search
 from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
 from attention_limits.experiments.cures import CURED, CURES, FREQUENCIES, INTERPOLATED, NOTHING, NTK
-from attention_limits.experiments.search import Budget, finite, held_out
+from attention_limits.experiments.search import Budget
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress, part
 from attention_limits.runs.records import Run
@@ -41,8 +41,8 @@ STARTS = (NOTHING, INTERPOLATED, NTK, "YaRN 1-4", SCRATCH)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(grid.Config):
-    """What a run depends on, the machine aside: as ``grid.Config``, of ``conditions.SETTINGS``, and
+class Config(search.Config):
+    """What a run depends on, the machine aside: as ``search.Config``, of ``SETTINGS``, and
 
     Args:
         cures: of ``STARTS``.
@@ -133,9 +133,9 @@ def run_cell(
             found += search.compared(trained, task, recipe, count)
         return found
 
-    many = len(config.rates) > 1
-    choice = search.chosen((search.bracketed if many else _once)(config.rates, trials))
-    rows = []
+    rates, alone = config.rates, len(config.rates) == 1
+    choice = search.chosen(trials(rates) if alone else search.bracketed(rates, trials))
+    rows: list[dict] = []
     for number, more in enumerate(config.more):
         trained = training.train(
             turning,
@@ -147,19 +147,10 @@ def run_cell(
             device=config.device,
             progress=part(progress, len(config.more) + number, 2 * len(config.more), "longer, "),
         )
-        losses, _ = held_out(trained, task, recipe, count)
+        losses = search.losses(trained, task, recipe, count)
         same = {"task": cell.setting, "cure": cell.cure, "more": more, "at_edge": choice.at_edge}
-        for n in config.lengths:
-            for judged in grid.judge(trained, task, n, count=config.count):
-                own = {"loss": finite(losses[judged["model"]]), "accuracy": judged["last"]}
-                rows.append(grid.row(COLUMNS, judged, **same, **own))
+        rows += grid.rows(COLUMNS, trained, task, config.lengths, config.count, same, loss=losses)
     return rows
-
-
-def _once(
-    rates: Sequence[float], tried: Callable[[Sequence[float]], list[search.Trial]]
-) -> list[search.Trial]:
-    return tried(rates)
 
 
 def _starts(
@@ -174,16 +165,7 @@ def _starts(
         return None, None
     task, before = SETTINGS[cell.setting].make(), cures.architecture(FREQUENCIES[CURED])
     recipe = conditions.recipe(cell.setting, "plain", config.steps)
-    choice, tested = search.train(
-        before,
-        task,
-        recipe,
-        config.budget,
-        seeds=config.seeds,
-        device=config.device,
-        checkpoints=checkpoints,
-        progress=progress,
-    )
+    choice, tested = search.train(before, task, recipe, config, checkpoints, progress)
     tried = training.train_ensemble(
         before,
         task,

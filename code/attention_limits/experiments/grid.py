@@ -133,6 +133,36 @@ def judge(
         yield {**row, **trained.of(number), "steps": trained.steps[number]}
 
 
+def rows(
+    columns: Sequence[str],
+    trained: Trained,
+    task: Task,
+    lengths: Sequence[int],
+    count: int,
+    same: Mapping[str, object],
+    *,
+    max_position: int | None = None,
+    positions: np.ndarray | None = None,
+    **each: Sequence[object],
+) -> list[dict[str, object]]:
+    """Rows of models at each length, whose "accuracy" is that of the last answer in a sequence.
+
+    Args:
+        columns: of the record.
+        trained, task, lengths, count, max_position, positions: as for ``judge``.
+        same: what is the same in all rows.
+        each: by column, what each model has of its own.
+    """
+    found = []
+    for n in lengths:
+        for judged in judge(
+            trained, task, n, count=count, max_position=max_position, positions=positions
+        ):
+            own = {name: values[judged["model"]] for name, values in each.items()}
+            found.append(row(columns, judged, **same, **own, accuracy=judged["last"]))
+    return found
+
+
 def row(columns: Sequence[str], judged: Mapping[str, object], **more: object) -> dict[str, object]:
     """The columns of a record, from what is said of a model and what its experiment adds."""
     every = {**judged, **more}

@@ -22,7 +22,7 @@ import numpy as np
 
 from attention_limits.experiments import conditions, grid, search
 from attention_limits.experiments.conditions import ENCODINGS, SETTINGS, TRAINED
-from attention_limits.experiments.search import Budget, finite, held_out
+from attention_limits.experiments.search import Budget
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
@@ -47,8 +47,8 @@ FIRST = float(1 / np.log(TRAINED[1]))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(grid.Config):
-    """What a run depends on, the machine aside: as ``grid.Config``, and
+class Config(search.Config):
+    """What a run depends on, the machine aside: as ``search.Config``, and
 
     Args:
         encodings: names of ``conditions.ENCODINGS``.
@@ -130,24 +130,10 @@ def run_cell(
     """A row for each length and seed."""
     task = SETTINGS[SETTING].under("plain", cell.encoding)
     recipe = conditions.recipe(SETTING, "plain", config.steps)
-    choice, trained = search.train(
-        architecture(cell),
-        task,
-        recipe,
-        config.budget,
-        seeds=config.seeds,
-        device=config.device,
-        checkpoints=checkpoints,
-        progress=progress,
-    )
-    losses, _ = held_out(trained, task, recipe, config.budget.count)
+    choice, trained = search.train(architecture(cell), task, recipe, config, checkpoints, progress)
+    losses = search.losses(trained, task, recipe, config.budget.count)
     same = {"encoding": cell.encoding, "variant": cell.variant, "at_edge": choice.at_edge}
-    rows = []
-    for n in config.lengths:
-        for judged in grid.judge(trained, task, n, count=config.count):
-            found = {"loss": finite(losses[judged["model"]]), "accuracy": judged["last"]}
-            rows.append(grid.row(COLUMNS, judged, **same, **found))
-    return rows
+    return grid.rows(COLUMNS, trained, task, config.lengths, config.count, same, loss=losses)
 
 
 def accuracies(run: Run, encoding: str, variant: str, n: int) -> list[float]:

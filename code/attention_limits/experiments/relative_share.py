@@ -83,17 +83,10 @@ def run_cell(
         checkpoint=checkpoints and checkpoints / "models",
         progress=progress,
     )
-    M = between_positions(trained.model)
-    relative = share(M).max(-1)
-    seen = explained_by_distance(M, TRAINED[1], seen=True).max(-1)
-    rows = []
-    for n in config.lengths:
-        for judged in grid.judge(trained, task, n, count=config.count):
-            model = judged["model"]
-            found = {"share": float(relative[model]), "seen": float(seen[model])}
-            own = {"speed": cell.speed, "accuracy": judged["last"]}
-            rows.append(grid.row(COLUMNS, judged, **own, **found))
-    return rows
+    M, same = between_positions(trained.model), {"speed": cell.speed}
+    heads = {"share": share(M), "seen": explained_by_distance(M, TRAINED[1], seen=True)}
+    most = {name: of.max(-1).tolist() for name, of in heads.items()}
+    return grid.rows(COLUMNS, trained, task, config.lengths, config.count, same, **most)
 
 
 # --- what was found -----------------------------------------------------------------------------

@@ -56,8 +56,8 @@ BANDS = ((0, 32), (32, 96), (96, 256), (256, math.inf))  # periods, in tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(grid.Config):
-    """What a run depends on, the machine aside: as ``grid.Config``, of ``conditions.SETTINGS``, and
+class Config(search.Config):
+    """What a run depends on, the machine aside: as ``search.Config``, of ``SETTINGS``, and
 
     Args:
         encodings: "sinusoidal", "rotary".
@@ -108,14 +108,7 @@ def run_cell(
     task = SETTINGS[cell.setting].make()
     recipe = conditions.recipe(cell.setting, "plain", config.steps)
     choice, trained = search.train(
-        ENCODINGS[cell.encoding],
-        task,
-        recipe,
-        config.budget,
-        seeds=config.seeds,
-        device=config.device,
-        checkpoints=checkpoints,
-        progress=progress,
+        ENCODINGS[cell.encoding], task, recipe, config, checkpoints, progress
     )
     model, n = trained.model, TRAINED[1]
     assert isinstance(model, Transformer)
@@ -128,18 +121,15 @@ def run_cell(
     same = {"task": cell.setting, "encoding": cell.encoding, "at_edge": choice.at_edge}
     rows = []
     for judged in grid.judge(trained, task, n, count=config.count):
-        seed = judged["model"]
-        for head, (period, share) in product(
-            range(variance.shape[1]), zip(periods, range(len(periods)), strict=True)
-        ):
+        number, accuracy = judged["model"], judged["last"]
+        for head, f in product(range(variance.shape[1]), range(len(periods))):
             found = {
-                "accuracy": judged["last"],
                 "head": head,
-                "variance": float(variance[seed, head]),
-                "period": float(period),
-                "share": float(each[seed, head, share]),
+                "variance": float(variance[number, head]),
+                "period": float(periods[f]),
+                "share": float(each[number, head, f]),
             }
-            rows.append(grid.row(COLUMNS, judged, **same, **found))
+            rows.append(grid.row(COLUMNS, judged, **same, **found, accuracy=accuracy))
     return rows
 
 

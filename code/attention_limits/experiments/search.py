@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import torch
 
 from attention_limits import training
 from attention_limits.checks import Plain
+from attention_limits.experiments import grid
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress, part, silent
 from attention_limits.tasks import Task
@@ -62,6 +62,23 @@ class Budget(Plain):
         together = all(b - a == 1 for a, b in pairwise(places))
         if len(places) != len(self.rates) or not places or not together:
             raise ValueError(f"rates must be neighbours among {GRID}, got {self.rates}")
+
+
+class Config(grid.Config):
+    """What a run depends on that searches: as ``grid.Config``, with a budget.
+
+    It is a field of each experiment and none of this class, since a record has the fields in order.
+
+    Raises:
+        ValueError: if one of the seeds serves to choose, too.
+    """
+
+    budget: Budget
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if shared := set(self.seeds) & set(self.budget.seeds):
+            raise ValueError(f"seeds must be others than those of the search, got {shared}")
 
 
 @dataclass(frozen=True)
@@ -178,33 +195,29 @@ def train(
     architecture: Architecture,
     task: Task,
     recipe: Recipe,
-    budget: Budget,
-    *,
-    seeds: Sequence[int],
-    device: str = "cpu",
-    checkpoints: Path | None = None,
-    progress: Progress | None = None,
+    config: Config,
+    checkpoints: Path | None,
+    progress: Progress,
     look: Callable[[Trained], None] | None = None,
 ) -> tuple[Choice, Trained]:
-    """What ``search`` chooses, and models of it on seeds of their own; all else as there.
-
-    Raises:
-        ValueError: if one of the seeds has already served to choose.
-    """
-    if shared := set(seeds) & set(budget.seeds):
-        raise ValueError(f"seeds must be others than those of the search, got {shared}")
-    progress = progress or silent
-    given: dict[str, Any] = {"device": device, "checkpoints": checkpoints}
+    """What ``search`` chooses, and models of it on the config's seeds; all else as there."""
     choice = search(
-        architecture, task, recipe, budget, **given, progress=part(progress, 0, 2), look=look
+        architecture,
+        task,
+        recipe,
+        config.budget,
+        device=config.device,
+        checkpoints=checkpoints,
+        progress=part(progress, 0, 2),
+        look=look,
     )
     trained = training.train_ensemble(
         architecture,
         task,
         replace(recipe, steps=choice.steps),
-        seeds=seeds,
+        seeds=config.seeds,
         rates=choice.rate,
-        device=device,
+        device=config.device,
         checkpoint=checkpoints and checkpoints / "models",
         progress=part(progress, 1, 2, "tested, "),
     )
@@ -255,6 +268,6 @@ def _device_of(trained: Trained) -> torch.device:
     return next(trained.model.parameters()).device
 
 
-def finite(value: float) -> float | None:
-    """A loss as JSON takes it."""
-    return value if math.isfinite(value) else None
+def losses(trained: Trained, task: Task, recipe: Recipe, count: int) -> list[float | None]:
+    """Those of ``held_out``, as JSON takes them."""
+    return [x if math.isfinite(x) else None for x in held_out(trained, task, recipe, count)[0]]

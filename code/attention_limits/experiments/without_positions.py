@@ -15,12 +15,11 @@ from typing import ClassVar
 
 from attention_limits.experiments import conditions, grid, search
 from attention_limits.experiments.conditions import SETTINGS
-from attention_limits.experiments.search import Budget, finite, held_out
+from attention_limits.experiments.search import Budget
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
-from attention_limits.training import Recipe
 
 COLUMNS = (
     "task",
@@ -42,8 +41,8 @@ EVERY = 250  # steps of training, at which its accuracy is noted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(grid.Config):
-    """What a run depends on, the machine aside: as ``grid.Config``, of ``conditions.SETTINGS``, and
+class Config(search.Config):
+    """What a run depends on, the machine aside: as ``search.Config``, of ``SETTINGS``, and
 
     Args:
         layers: how many the models have.
@@ -106,32 +105,28 @@ def run_cell(
     """Rows of the training, as it went; then one for each length and seed."""
     layers = int(cell.layers.partition(" ")[0])
     task = SETTINGS[cell.setting].under("plain", cell.start)
-    recipe: Recipe = conditions.recipe(cell.setting, "plain", config.steps)
+    recipe = conditions.recipe(cell.setting, "plain", config.steps)
     choice, trained = search.train(
-        Architecture(layers=layers),
-        task,
-        recipe,
-        config.budget,
-        seeds=config.seeds,
-        device=config.device,
-        checkpoints=checkpoints,
-        progress=progress,
+        Architecture(layers=layers), task, recipe, config, checkpoints, progress
     )
-    losses, _ = held_out(trained, task, recipe, config.budget.count)
+    losses = search.losses(trained, task, recipe, config.budget.count)
     same = {"task": cell.setting, "layers": layers, "start": cell.start, "at_edge": choice.at_edge}
     rows = []
     for told in trained.history:
         number, step = told["model"], told["step"]
         if step % EVERY == 0 or step == choice.steps:
-            of_model = {**trained.of(number), "steps": trained.steps[number], "loss": told["loss"]}
-            now = {"asked": "in training", "step": step, "n": None, "accuracy": told["accuracy"]}
-            rows.append(grid.row(COLUMNS, of_model, **same, **now))
-    for n in config.lengths:
-        for judged in grid.judge(trained, task, n, count=config.count):
-            found = {"loss": finite(losses[judged["model"]]), "accuracy": judged["last"]}
-            end = {"asked": "new sequences", "step": judged["steps"]}
-            rows.append(grid.row(COLUMNS, judged, **same, **end, **found))
-    return rows
+            of_model = {**told, **trained.of(number), "steps": trained.steps[number]}
+            rows.append(grid.row(COLUMNS, of_model, **same, asked="in training", n=None))
+    return rows + grid.rows(
+        COLUMNS,
+        trained,
+        task,
+        config.lengths,
+        config.count,
+        {**same, "asked": "new sequences"},
+        loss=losses,
+        step=trained.steps,
+    )
 
 
 def accuracies(run: Run, task: str, layers: int, start: str, n: int) -> list[float]:
