@@ -8,6 +8,9 @@ import sympy as sp
 import torch
 
 from attention_limits.chapters.positional_encodings.derivations import encodings as derived
+from attention_limits.chapters.positional_encodings.derivations import (
+    longer_contexts as longer_derived,
+)
 from attention_limits.chapters.positional_encodings.derivations import rotary as rotary_derived
 from attention_limits.positions import alibi, rotary, sinusoidal
 from attention_limits.symbols import frequencies, omega
@@ -40,7 +43,7 @@ def test_kernel_and_distance_are_those_of_the_code(d, base):
 
 def test_the_new_base_is_that_of_the_code():
     d, base, factor = 16, 100.0, 4.0
-    scaled = rotary_derived.NTK_BASE(F=d // 2, base=base, factor=factor)
+    scaled = longer_derived.NTK_BASE(F=d // 2, base=base, factor=factor)
     expected = rotary.ntk_aware(d, base, factor)
     torch.testing.assert_close(rotary.frequencies(d, base=scaled), expected)
 
@@ -88,12 +91,12 @@ def test_longer_sequences_ask_what_the_code_does():
     d, base, factor, context = 128, 10000.0, 8.0, 4096
     at = {"F": d // 2, "base": base, "i": np.arange(d // 2)}
     theta = rotary.frequencies(d, base=base)
-    turns = rotary_derived.TURNS.numpy(**at, context=context)
+    turns = longer_derived.TURNS.numpy(**at, context=context)
     np.testing.assert_allclose(turns, context * theta.numpy() / (2 * np.pi))
-    by_base = rotary_derived.NTK_AWARE.numpy(F=d // 2, i=at["i"], factor=factor)
+    by_base = longer_derived.NTK_AWARE.numpy(F=d // 2, i=at["i"], factor=factor)
     expected = factor * rotary.ntk_aware(d, base, factor) / theta
     np.testing.assert_allclose(by_base, expected.numpy())
-    by_turns = rotary_derived.YARN.numpy(**at, context=context, factor=factor, low=1, high=32)
+    by_turns = longer_derived.YARN.numpy(**at, context=context, factor=factor, low=1, high=32)
     expected = factor * rotary.yarn(d, base, factor, context) / theta
     np.testing.assert_allclose(by_turns, expected.numpy())
 

@@ -13,8 +13,14 @@ import vl_convert
 
 from attention_limits import style
 from attention_limits.chapters.positional_encodings.derivations import encodings as derived
+from attention_limits.chapters.positional_encodings.derivations import (
+    longer_contexts as longer_derived,
+)
 from attention_limits.chapters.positional_encodings.derivations import rotary as rotary_derived
 from attention_limits.chapters.positional_encodings.explorables import encodings as charts
+from attention_limits.chapters.positional_encodings.explorables import (
+    longer_contexts as longer_charts,
+)
 from attention_limits.chapters.positional_encodings.explorables import rotary as rotary_charts
 from attention_limits.positions import alibi, rotary, sinusoidal
 from attention_limits.shapes import ROTARY
@@ -152,7 +158,7 @@ def unfinished(d, base, context):
 
 def test_unfinished_turns_are_counted():
     """The frequency that just completes a turn was counted, or the first one forgotten."""
-    chart = rotary_charts.turns_in_training()
+    chart = longer_charts.turns_in_training()
     for at in stops(chart):
         if at["factor"] == 8:  # which does not matter to it
             count = said(chart, "less than one turn in training", **at)
@@ -162,7 +168,7 @@ def test_unfinished_turns_are_counted():
 @pytest.mark.parametrize("context", [64, 4096, 131_072])
 def test_another_base_leaves_all_but_the_last_new(context):
     """The count was negative, or the last frequency, which is right, was among them."""
-    chart, d, base = rotary_charts.turns_in_training(), 128, 10_000
+    chart, d, base = longer_charts.turns_in_training(), 128, 10_000
     at = {"d": d, "base": base, "context": context, "factor": 8}
     theta, changed = sinusoidal.frequencies(d, base=base), rotary.ntk_aware(d, base, 8.0)
     new = (theta * context < 2 * math.pi) & (8 * changed > 1.0001 * theta)
@@ -171,7 +177,7 @@ def test_another_base_leaves_all_but_the_last_new(context):
 
 def test_the_ramp_is_that_of_the_package():
     """YaRN's usual ends are 1 and 32 turns; the chart has its own numbers for them."""
-    yarn = next(t.formula for t in rotary_charts.turns_in_training().traces if t.field == "yarn")
+    yarn = next(t.formula for t in longer_charts.turns_in_training().traces if t.field == "yarn")
     drawn = yarn.numpy(i=np.arange(64), d=128, base=10_000, context=4096, factor=8)
     theta = sinusoidal.frequencies(128, base=10_000)
     np.testing.assert_allclose(drawn, 8 * rotary.yarn(128, 10_000, 8, 4096) / theta)
@@ -179,15 +185,15 @@ def test_the_ramp_is_that_of_the_package():
 
 def test_diamonds_are_the_angles_that_are_new():
     """A dot beyond the line was green, or one before it a diamond."""
-    svg = drawn(rotary_charts.turns_in_training())
+    svg = drawn(longer_charts.turns_in_training())
     new = [node for node in svg.iter() if node.get("fill") == style.VERMILLION]
     assert len(new) == 18 + 17  # unchanged, and with another base all but the last
 
 
 def test_all_turns_and_no_turns_are_counted():
     """The count was negative, or more than there are frequencies."""
-    assert rotary_derived.UNFINISHED(F=64, base=10_000, context=1) == 64
-    assert rotary_derived.UNFINISHED(F=64, base=10_000, context=10**6) == 0
+    assert longer_derived.UNFINISHED(F=64, base=10_000, context=1) == 64
+    assert longer_derived.UNFINISHED(F=64, base=10_000, context=10**6) == 0
 
 
 @pytest.mark.parametrize(
@@ -197,7 +203,7 @@ def test_published_models_do_not_finish_their_turns(name, count):
     """What the caption's question comes to."""
     model = ROTARY[name]
     assert unfinished(model.d, model.base, model.trained) == count
-    preset = rotary_charts.turns_in_training().presets[name]
+    preset = longer_charts.turns_in_training().presets[name]
     at = {symbol.name: value for symbol, value in preset.items()}
     assert at == {"base": model.base, "d": model.d, "context": model.trained, "factor": 8}
 

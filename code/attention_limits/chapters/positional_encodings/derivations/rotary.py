@@ -22,14 +22,11 @@ from attention_limits.symbols import (
     delta,
     error,
     exponent,
-    factor,
     frequencies,
     growth,
     here,
-    high,
     i,
     k,
-    low,
     m,
     mu,
     nu,
@@ -38,7 +35,6 @@ from attention_limits.symbols import (
     other_turn,
     period,
     q,
-    slowest,
     there,
     theta,
     theta_other,
@@ -51,29 +47,12 @@ APART = Formula(
     "distance between encodings",
 )
 RESOLUTION = Formula(APART.expr.subs(delta, 1), "", "distance between neighbours")
-# One frequency alone: how far it parts two neighbours, and how many frequencies of an encoding
-# make no full turn in the context that training showed, which begin at a number that need not be
-# whole.
+# One frequency alone; and from which on, of an encoding, none makes a full turn in the context that
+# training showed. That number need not be whole.
 ALONE = Formula(2 * sp.sin(sp.pi / period), "", "distance of one frequency")
 ONE_TURN = Formula(
     frequencies * sp.log(context / (2 * sp.pi)) / sp.log(base), "", "number of one full turn"
 )
-UNFINISHED = Formula(
-    sp.Max(0, sp.Min(frequencies, frequencies - 1 - sp.floor(ONE_TURN.expr))),
-    "frequencies",
-    "less than one turn",
-)
-# Turns of a frequency in training, and by how much its largest angle in a sequence s times as long
-# exceeds that: unchanged, interpolated, with another base, and by YaRN, which goes by the turns.
-TURNS = Formula(context * FREQUENCY.expr / (2 * sp.pi), "turns", "turns in training")
-UNCHANGED = Formula(factor, "", "unchanged")
-INTERPOLATED = Formula(1, "", "interpolation")
-NTK_AWARE = Formula(factor ** (1 - i / (frequencies - 1)), "", "NTK-aware")
-_KEPT = sp.Max(0, sp.Min(1, (TURNS.expr - low) / (high - low)))
-YARN = Formula(factor * _KEPT + 1 - _KEPT, "", "YaRN")
-
-# The base that leaves the first frequency and divides the last by a factor.
-NTK_BASE = Formula(base * factor ** (frequencies / (frequencies - 1)), "", "NTK-aware base")
 # How wrong an angle may be, in a format of so many significant bits, and the least angle that may
 # be wrong by more than so much.
 BINADE = Formula(sp.floor(sp.log(sp.Abs(theta), 2)), "", "exponent of an angle")
@@ -248,8 +227,8 @@ def rotary_from_three_wishes() -> Derivation:
             "Without constant length",
             Product(grown.T, turns.T, other_turns, shrunk),
             growth ** (here - there) * Product(query.T, rotation((there - here) * turn), key),
-            "If queries grow by $\\gamma$ a token and keys shrink by it, scores are relative too. "
-            "For $\\gamma < 1$ they fall with distance: this is xPos.",
+            "If queries are multiplied by $\\gamma$ a token and keys divided by it, scores are "
+            "relative too. For $\\gamma < 1$ they fall with distance: this is xPos.",
         ),
         Step(
             "Or a slope",
@@ -405,45 +384,4 @@ def angles_are_rounded() -> Derivation:
             2 ** (exponent + 1),
             "The largest error exceeds that of an exponent $e$ from the next power of two on.",
         ),
-    )
-
-
-def stretched_frequencies() -> Derivation:
-    """Two ways to read a text s times as long: longer periods for all, or for the slow ones.
-
-    The second takes at least two frequencies: the fastest is not to be the slowest.
-    """
-    by_base = FREQUENCY.expr.subs(base, NTK_BASE.expr) / FREQUENCY.expr
-    return Derivation(
-        Step(
-            "A period",
-            sp.cos(FREQUENCY.expr * (delta + PERIOD.expr)),
-            sp.cos(FREQUENCY.expr * delta),
-            "So many tokens make a turn, at $b^{-i/F}$ a token.",
-        ),
-        Step(
-            "Interpolated",
-            sp.cos(FREQUENCY.expr / factor * (delta + factor * PERIOD.expr)),
-            sp.cos(FREQUENCY.expr / factor * delta),
-            "Positions are divided by $s$: all periods grow alike, and neighbours move together.",
-        ),
-        Step(
-            "Another base",
-            by_base,
-            factor ** (-i / slowest),
-            "With $b\\,s^{F/(F-1)}$ for $b$, a frequency is divided by the more, the slower it is.",
-        ),
-        Step(
-            "The fastest",
-            sp.Subs(by_base, i, 0),
-            sp.Integer(1),
-            "It stays, and neighbours remain as far apart in it.",
-        ),
-        Step(
-            "The slowest",
-            sp.Subs(by_base, i, slowest),
-            1 / factor,
-            "It is divided by $s$, exactly: its last angle is one that training has shown.",
-        ),
-        where={frequencies: slowest + 1},
     )

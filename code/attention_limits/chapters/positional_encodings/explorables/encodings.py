@@ -118,9 +118,9 @@ def kernel() -> Explorable:
         name="kernel",
         title="Is an inner product a measure of distance?",
         caption="If it were, the line would fall all the way: the further apart, the less alike. "
-        "The diamond marks the first token at which it rises instead. Look for a width and a base "
-        "that keep the diamond off the chart. What does a wider encoding buy, and what does it "
-        "not?",
+        "The diamond marks the first token at which it rises instead. How far away can you "
+        "move it? No width and base keep it off the chart. What does a wider encoding buy, and "
+        "what does it not?",
         alt="A line that starts at one, falls over the first few distances and then goes up and "
         "down, the less so the more frequencies there are. A diamond marks the first distance at "
         "which it rises, in the first quarter of the axis.",
@@ -147,8 +147,8 @@ def alibi_window() -> Explorable:
         name="alibi-window",
         title="How far does each head see?",
         caption="A window holds all of a head's weight among equal keys but for the share on the "
-        "slider. Lengthen the sequence until no head sees all of it. More heads do not help: which "
-        "slider does, and by how much?",
+        "slider. Lengthen the sequence until no head sees all of it. Do more heads help? The "
+        "share is only what one calls a window: what does it change?",
         alt="Dots, one a head, that rise along a straight line on a logarithmic axis, from a few "
         "tokens to about a thousand. A dashed line marks the length of the sequence; only the last "
         "few heads, drawn as diamonds, lie above it.",
