@@ -43,11 +43,13 @@ SCRIPT = """
     };
     const slider = (id, name) => document.getElementById(`${id}-${name}`);
     window.test = {
-        move: async (id, name, value) => {
-            slider(id, name).value = value;
-            slider(id, name).dispatchEvent(new Event("input", { bubbles: true }));
-            slider(id, name).dispatchEvent(new Event("change", { bubbles: true }));
-            await settled(id);
+        move: async (id, stops) => {
+            for (const [name, value] of Object.entries(stops)) {
+                slider(id, name).value = value;
+                slider(id, name).dispatchEvent(new Event("input", { bubbles: true }));
+                slider(id, name).dispatchEvent(new Event("change", { bubbles: true }));
+                await settled(id);
+            }
         },
         click: async (id, selector) => {
             document.getElementById(id).querySelector(selector).click();
@@ -82,6 +84,11 @@ SCRIPT = """
             await turned; // ours is the last to hear: the book has begun to follow, and ends soon
             await new Promise((resolve) => setTimeout(resolve));
             await settled(id);
+        },
+        everything: async (id, fields) => {
+            const state = await window.test.state(id);
+            const rows = fields.map(([field, columns]) => window.test.rows(id, field, columns));
+            return [state, rows];
         },
         drawing: (id) => document.querySelector(`#${id} .explorable-view svg`).innerHTML,
     };
@@ -118,8 +125,7 @@ class Live:
         )
 
     def move(self, stops: dict[str, int]) -> None:
-        for name, stop in stops.items():
-            self.call("move", name, stop)
+        self.call("move", stops)
 
     def far(self) -> dict[str, int]:
         """Move each slider to an end where it did not start, and wait for the address to say so."""
@@ -148,7 +154,9 @@ class Live:
 
     def check(self) -> None:
         """All that it computes and says, for where its sliders are now."""
-        state, values = self.state(), self.values()
+        fields = [[trace.field, list(trace.columns.values())] for trace in self.source.traces]
+        state, rows = self.call("everything", fields)
+        values = {name: self.sliders[name].values[at] for name, at in state["at"].items()}
         assert state["signals"] == pytest.approx(values, rel=1e-15), (
             "a slider and its signal differ"
         )
@@ -156,17 +164,16 @@ class Live:
             label = self.payload(name)["labels"][state["at"][name]]
             unit = singular(slider.unit) if label == "1" else slider.unit
             assert state["said"][name] == state["shown"][name] == f"{label} {unit}".strip()
-        self.check_traces(values)
+        self.check_traces(rows, values)
         self.check_readouts(state, values)
 
     def payload(self, name: str) -> dict:
         return next(s for s in self.source.payload()["sliders"] if s["name"] == name)
 
-    def check_traces(self, values: dict[str, float]) -> None:
+    def check_traces(self, found: list[list], values: dict[str, float]) -> None:
         drawn, true = {}, {}
-        for trace in self.source.traces:
+        for trace, rows in zip(self.source.traces, found, strict=True):
             columns = {symbol.name: column for symbol, column in trace.columns.items()}
-            rows = self.call("rows", trace.field, list(columns.values()))
             assert rows, f"no row of {self.id} has {trace.field} beside {columns}"
             drawn[trace.field], *given = np.array(rows, dtype=float).T
             given = dict(zip(columns, given, strict=True))
@@ -240,9 +247,9 @@ def live(request, book, opened):
 
 
 def stops(live: Live) -> list[dict[str, int]]:
-    """Each slider at both ends and in the middle, alone and all together."""
+    """Each slider at both ends and in the middle, the others where they start; and all together."""
     places = [lambda s: 0, lambda s: len(s.values) // 2, lambda s: len(s.values) - 1]
-    alone = [{n: place(s)} for n, s in live.sliders.items() for place in places]
+    alone = [{**live.start, n: place(s)} for n, s in live.sliders.items() for place in places]
     return [*alone, *({n: place(s) for n, s in live.sliders.items()} for place in places)]
 
 
@@ -258,7 +265,6 @@ def test_shows_what_the_formulas_say(live):
     """The browser's numbers are not NumPy's: a chart or a readout that lies."""
     live.check()
     for stop in stops(live):
-        live.call("click", ".explorable-reset")
         live.move(stop)
         live.check()
 
@@ -280,7 +286,7 @@ def test_keyboard_moves_sliders(live):
         for key, by in KEYS.items():
             live.tab.page.keyboard.press(key)
             at = min(max(at + by, 0), last)
-            assert live.state()["at"][name] == at, f"{key} on {name}"
+            assert live.input(name).input_value() == str(at), f"{key} on {name}"
         live.check()
 
 
@@ -322,7 +328,7 @@ def test_no_control_is_dead(live):
             if signal := control.get_attribute("data-signal"):
                 last = len(live.sliders[signal].values) - 1
                 # Of two stops, it may stand at the last already.
-                live.call("move", signal, last if far[signal] != last else 0)
+                live.move({signal: last if far[signal] != last else 0})
             else:
                 control.click()
             assert everything() != before, control.evaluate("e => e.outerHTML")
