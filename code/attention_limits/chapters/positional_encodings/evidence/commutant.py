@@ -44,9 +44,7 @@ def slow_training_does_without(speed: str = "slow") -> Evidence:
     run = records.load(relative_share)
     own, fast = (run.values("share", speed=which, n=LENGTH) for which in (speed, FAST))
     right = run.values("accuracy", speed=speed, n=LENGTH)
-    most = max(
-        share if learned > RIGHT else 1.0 for share, learned in zip(own, right, strict=True)
-    )
+    most = max(share if learned > RIGHT else 1.0 for share, learned in zip(own, right, strict=True))
     return Evidence(
         value=most / min(fast),
         expected=1 / 5,
