@@ -119,7 +119,7 @@ def interpolation_keeps_order_and_loses_offsets(cure: str = cures.INTERPOLATED) 
         unit=UNIT,
         how=f"{run.stamp}: {cures.CURED}, {cure}, n = {LONGEST}, means of {len(order)} seeds and "
         f"their ranges: “{RECENCY}” {_said(order)} less “{OFFSET}” {_said(offset)}; margin: half "
-        "of both means' 95 % intervals",
+        "of each mean's 95 % interval, added",
         relation=">",
     )
 
