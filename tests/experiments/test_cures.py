@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.cure_runs import as_theory_says, made_run
 
 from attention_limits import training
 from attention_limits.experiments import cures
@@ -150,3 +151,30 @@ def test_a_cure_changes_angles_and_no_weights():
         for layer in before.model.layers:
             layer.attention.project.weight[:, : cures.Architecture().d_model] *= 2
     torch.testing.assert_close(before.model(tokens), sharper.model(tokens), atol=1e-4, rtol=1e-4)
+
+
+# --- what was found -----------------------------------------------------------------------------
+
+
+def test_what_is_carried_is_more_than_half_of_what_was_above_a_guess():
+    """Half of the accuracy itself, or of the best model, or of the cured one at 32 tokens."""
+    half = (0.9 + 1 / 16) / 2
+    for above in (0.001, -0.001):
+        run = made_run(lambda *case, above=above: 0.9 if case[-1] == 32 else half + above)
+        left = cures.left(run, "most recent", CURED, INTERPOLATED, 256)
+        np.testing.assert_allclose(left, [above, above + 0.005])
+        lower = made_run(
+            lambda *case, above=above: 0.9 if case[-1] == 32 else half + above - 0.0025
+        )
+        assert cures.carried(lower, "most recent", CURED, INTERPOLATED, 256) == (above > 0)
+
+
+def test_only_one_base_is_cured_and_the_others_are_asked_as_they_are():
+    config = made_run(as_theory_says).config
+    kinds = list(cures.pairs(config))
+    assert [cure for trained, cure in kinds if trained == CURED] == list(CURES)
+    others = [kind for kind in kinds if kind[0] != CURED]
+    assert others == [(name, NOTHING) for name in FREQUENCIES if name != CURED]
+    before, after = cures.turned("base 6", NOTHING, 256)
+    assert before == after == FREQUENCIES["base 6"]
+    np.testing.assert_allclose(cures.turned(CURED, INTERPOLATED, 256)[1], THETA / 8)

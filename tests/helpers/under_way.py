@@ -5,11 +5,8 @@ UNDER_WAY = {
     "most_recent",
     "three_back",
     "first_token",
-    "cures",
     "fine_tuning",
     "log_n",
     "without_positions",
-    "score_frequencies",
-    "relative_share",
     "encoding_time",
 }

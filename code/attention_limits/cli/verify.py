@@ -17,8 +17,6 @@ from attention_limits.cli.reporting import filled, refuse
 TYPICAL = 0.6
 STARTING = 4.0  # until each process has imported what it needs
 SLOW = {
-    "commutant.slow_training_does_without": 20.0,
-    "commutant.the_share_buys_no_length": 20.0,
     "encodings.alibi_nearest": 2.0,
     "rotary.commutant": 3.0,
     "rotary.frequencies_do_not_mix": 6.0,

@@ -24,10 +24,12 @@ and none is strange; and an offset, if it is kept and none is strange.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
 
 from attention_limits import models
 from attention_limits.experiments import conditions, grid, search
@@ -275,24 +277,50 @@ def run_cell(
 # --- what was found -----------------------------------------------------------------------------
 
 
+def pairs(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """All that a run trained, each with all that cures it."""
+    for trained in config["trained"]:
+        for cure in config["cures"] if trained == CURED else (NOTHING,):
+            yield trained, cure
+
+
+def turned(trained: str, cure: str, n: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """θ and θ', what pairs turned by in training and turn by on n tokens."""
+    before = FREQUENCIES[trained]
+    return before, cured(cure, n) if trained == CURED else before
+
+
 def accuracies(run: Run, task: str, trained: str, cure: str, n: int) -> list[float]:
     """How often the last answer of a sequence is right, one number a seed."""
     return run.values("accuracy", task=task, trained=trained, cure=cure, n=n)
+
+
+def carried(run: Run, task: str, trained: str, cure: str, n: int) -> bool:
+    """Whether more than half is left on n tokens of what these models had learned, above a guess.
+
+    That is on average over seeds.
+    """
+    return bool(np.mean(left(run, task, trained, cure, n)) > 0)
+
+
+def left(run: Run, task: str, trained: str, cure: str, n: int) -> np.ndarray:
+    """How far each seed's accuracy lies above half of what it was, of which a guess is no part."""
+    before = np.array(accuracies(run, task, trained, NOTHING, SHORT))
+    half = (before + SETTINGS[task].make().chance) / 2
+    return np.array(accuracies(run, task, trained, cure, n)) - half
 
 
 def table(run: Run, n: int | None = None) -> Table:
     """What theory expects, and what was found, at one length; the longest if none is given."""
     n = n or max(run.config["lengths"])
     rows = []
-    for trained in run.config["trained"]:
-        for cure in run.config["cures"] if trained == CURED else (NOTHING,):
-            before = FREQUENCIES[trained]
-            theory = expected(before, cured(cure, n) if trained == CURED else before, n)
-            shown = [f"{trained}, {cure}", f"{theory.whole}", f"{theory.strange}"]
-            for task in run.config["settings"]:
-                found = accuracies(run, task, trained, cure, n)
-                shown.append("yes" if theory.carried[task] else "no")
-                shown.append(spread(found) if found else "–")
-            rows.append(shown)
+    for trained, cure in pairs(run.config):
+        theory = expected(*turned(trained, cure, n), n)
+        shown = [f"{trained}, {cure}", f"{theory.whole}", f"{theory.strange}"]
+        for task in run.config["settings"]:
+            found = accuracies(run, task, trained, cure, n)
+            shown.append("yes" if theory.carried[task] else "no")
+            shown.append(spread(found) if found else "–")
+        rows.append(shown)
     tasks = [word for task in run.config["settings"] for word in ("expected", task)]
     return Table(["trained with, cured by", "seen whole", "strange", *tasks], rows)

@@ -52,7 +52,7 @@ PRESETS = {
     "book": Config(seeds=(0, 1), speeds=("fast",), count=100),
     "full": Config(),
 }
-DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about six minutes"}
+DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about four minutes"}
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,19 @@ def run_cell(
 # --- what was found -----------------------------------------------------------------------------
 
 
-def pairs(run: Run, n: int) -> list[tuple[float, float]]:
-    """Share and accuracy at a length, of each model of each speed."""
-    return [(row["share"], row["accuracy"]) for row in run.records if row["n"] == n]
+def pairs(run: Run, n: int, speed: str | None = None) -> list[tuple[float, float]]:
+    """Share and accuracy at a length, of each model; of one speed, or of each."""
+    speeds = (speed,) if speed else run.config["speeds"]
+    return [
+        (row["share"], row["accuracy"])
+        for row in run.records
+        if row["n"] == n and row["speed"] in speeds
+    ]
 
 
-def correlation(run: Run, n: int) -> float:
-    """Pearson's, of share and accuracy over all models."""
-    return float(np.corrcoef(np.array(pairs(run, n)).T)[0, 1])
+def correlation(run: Run, n: int, speed: str | None = None) -> float:
+    """Pearson's, of share and accuracy over all models, or those of one speed."""
+    return float(np.corrcoef(np.array(pairs(run, n, speed)).T)[0, 1])
 
 
 def table(run: Run) -> Table:

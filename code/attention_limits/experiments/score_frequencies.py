@@ -85,7 +85,7 @@ PRESETS = {
     ),
     "full": Config(),
 }
-DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about ten minutes"}
+DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about four minutes"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,177 @@
+"""Evidence on cures of rotary models, and on the frequencies of scores, from recorded runs."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from attention_limits.evidence import Evidence, evidence
+from attention_limits.experiments import cures, score_frequencies
+from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
+from attention_limits.runs import records
+from attention_limits.runs.records import Run
+from attention_limits.runs.statistics import interval
+
+RECENCY, OFFSET = "most recent", "token 3 back"
+NEAR_TURN = "YaRN 1-4"  # interpolates what has not turned once, and little of what has
+PREDICTED = 0.85  # of the cases, before any was measured: more than that
+SHORT = TRAINED[1]
+UNIT = "of the last answers right"
+
+# --- what theory foretells ----------------------------------------------------------------------
+
+# Which tasks are carried to n tokens, of what pairs turned by in training and turn by now.
+Theory = Callable[[Sequence[float], Sequence[float], int], Mapping[str, bool]]
+
+
+def turns(before: Sequence[float], after: Sequence[float], n: int) -> dict[str, bool]:
+    """Who has no new angle, order from pairs without a full turn, and an offset that stays."""
+    return cures.expected(before, after, n).carried
+
+
+def no_new_angle(before: Sequence[float], after: Sequence[float], n: int) -> dict[str, bool]:
+    """All tasks alike are carried by who meets no angle that training had not."""
+    return dict.fromkeys(SETTINGS, not cures.expected(before, after, n).strange)
+
+
+def fast_as_before(before: Sequence[float], after: Sequence[float], n: int) -> dict[str, bool]:
+    """All tasks alike are carried by who turns the pairs as before that completed a turn."""
+    fast = [k for k, theta in enumerate(before) if theta * SHORT >= 2 * math.pi]
+    return dict.fromkeys(SETTINGS, all(math.isclose(before[k], after[k]) for k in fast))
+
+
+SIMPLER: dict[str, Theory] = {
+    "a theory that asks only whether an angle is new": no_new_angle,
+    "a theory that asks only whether fast pairs turn as before": fast_as_before,
+}
+
+
+def outcomes(run: Run, n: int) -> np.ndarray:
+    """How far above the half what is left lies: (kind, task, seed), as ``cures`` orders them."""
+    tasks = run.config["settings"]
+    return np.array(
+        [[cures.left(run, task, *kind, n) for task in tasks] for kind in cures.pairs(run.config)]
+    )
+
+
+def foretold(run: Run, theory: Theory, n: int) -> np.ndarray:
+    """Whether a theory expects tasks to be carried: (kind, task)."""
+    each = [theory(*cures.turned(*kind, n), n) for kind in cures.pairs(run.config)]
+    return np.array([[carried[task] for task in run.config["settings"]] for carried in each])
+
+
+@evidence(rivals={words: dict(theory=theory) for words, theory in SIMPLER.items()})
+def turns_foretell_what_a_cure_keeps(theory: Theory = turns, n: int = LONGEST) -> Evidence:
+    """In how many cases theory says rightly what is carried, against the best of simpler ones."""
+    run = records.load(cures)
+    left = outcomes(run, n)
+    cases, seeds = left[..., 0].size, left.shape[-1]
+
+    def agree(theory: Theory) -> tuple[int, list[int]]:
+        """In how many cases, of the means and of each seed."""
+        says = foretold(run, theory, n)
+        of_each = (says[..., None] == (left > 0)).sum((0, 1))
+        return int((says == (left.mean(-1) > 0)).sum()), of_each.tolist()
+
+    found, each = agree(theory)
+    best, best_each = max(map(agree, SIMPLER.values()))
+    before = "met" if found / cases > PREDICTED else "missed"
+    return Evidence(
+        value=found / cases,
+        expected=best / cases,
+        tolerance=0,
+        unit="of the cases",
+        how=f"{run.stamp}: n = {n}, {cases} cases: what was trained, a cure and a task, carried if "
+        f"the mean of {seeds} seeds keeps more than half of its accuracy above a guess; {found} "
+        f"agree, {best} with the best of {len(SIMPLER)} simpler theories; of one seed "
+        f"{min(each)} to {max(each)}, against {min(best_each)} to {max(best_each)}"
+        + (f"; more than {PREDICTED} was predicted before the run: {before}" * (n == LONGEST)),
+        relation=">",
+    )
+
+
+# --- cures --------------------------------------------------------------------------------------
+
+
+def _cured(run: Run, task: str, cure: str) -> list[float]:
+    return cures.accuracies(run, task, cures.CURED, cure, LONGEST)
+
+
+def _half(values: Sequence[float]) -> float:
+    """Half of the interval in which the mean of all seeds lies."""
+    found = interval(values)
+    return (found.high - found.low) / 2
+
+
+def _said(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+@evidence(rivals={"a ramp from one turn to four": dict(cure=NEAR_TURN)})
+def interpolation_keeps_order_and_loses_offsets(cure: str = cures.INTERPOLATED) -> Evidence:
+    """By how much recency is right more often than the offset, after a cure."""
+    run = records.load(cures)
+    order, offset = (_cured(run, task, cure) for task in (RECENCY, OFFSET))
+    return Evidence(
+        value=float(np.mean(order) - np.mean(offset)),
+        expected=0.5,
+        tolerance=_half(order) + _half(offset),
+        unit=UNIT,
+        how=f"{run.stamp}: {cures.CURED}, {cure}, n = {LONGEST}, means of {len(order)} seeds and "
+        f"their ranges: “{RECENCY}” {_said(order)} less “{OFFSET}” {_said(offset)}; margin: half "
+        "of each mean's 95 % interval, added",
+        relation=">",
+    )
+
+
+@evidence(
+    rivals={
+        "a ramp from one turn to 32": dict(cure="YaRN 1-32"),
+        "interpolation of all pairs": dict(cure=cures.INTERPOLATED),
+        "a larger base, as NTK-aware scaling has": dict(cure=cures.NTK),
+        "no cure": dict(cure=cures.NOTHING),
+    }
+)
+def a_ramp_that_begins_at_a_turn_keeps_both(cure: str = NEAR_TURN) -> Evidence:
+    """How often the worse of recency and the offset is right, after a cure."""
+    run = records.load(cures)
+    both = {task: _cured(run, task, cure) for task in (RECENCY, OFFSET)}
+    worse = min(both.values(), key=np.mean)
+    words = " and ".join(f"“{task}” {_said(values)}" for task, values in both.items())
+    return Evidence(
+        value=float(np.mean(worse)),
+        expected=0.5,
+        tolerance=_half(worse),
+        unit=UNIT,
+        how=f"{run.stamp}: {cures.CURED}, {cure}, n = {LONGEST}, the worse of two means of "
+        f"{len(worse)} seeds, with their ranges: {words}; margin: half of its 95 % interval",
+        relation=">",
+    )
+
+
+# --- frequencies of scores ----------------------------------------------------------------------
+
+
+@evidence(
+    rivals={
+        "models of the offset, in the same record": dict(task=OFFSET),
+        "periods of 256 tokens and more": dict(band=score_frequencies.BANDS[-1]),
+    }
+)
+def recency_is_carried_by_periods_of_one_to_three_lengths(
+    task: str = RECENCY, band: tuple[float, float] = (SHORT, 3 * SHORT)
+) -> Evidence:
+    """How much of the variance of a query's scores, by position, a band of frequencies carries."""
+    run = records.load(score_frequencies)
+    shares = score_frequencies.by_band(run, task, "sinusoidal")[band]
+    low, high = band
+    return Evidence(
+        value=min(shares),
+        expected=0.5,
+        tolerance=0,
+        unit="of the variance within a query",
+        how=f"{run.stamp}: sinusoids, “{task}”, periods from {low:g} to {high:g} tokens, the "
+        f"strongest head of the first layer at the {SHORT} positions of training; the least of "
+        f"{len(shares)} seeds, the most being {max(shares):.2f}",
+        relation=">",
+    )

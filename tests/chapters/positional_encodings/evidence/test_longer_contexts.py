@@ -1,0 +1,159 @@
+"""The evidence on longer contexts: that it reads the records right, and refuses its rivals."""
+
+import pytest
+from helpers.chapter_parts import assert_all_found, pieces_in
+from helpers.cure_runs import PROVENANCE, as_theory_says, made_run
+
+from attention_limits.chapters.positional_encodings.evidence import longer_contexts
+from attention_limits.chapters.positional_encodings.evidence.longer_contexts import (
+    OFFSET,
+    PREDICTED,
+    RECENCY,
+    SIMPLER,
+)
+from attention_limits.evidence import rivals
+from attention_limits.experiments import cures
+from attention_limits.runs import records
+
+PIECES = pieces_in(longer_contexts)
+CASES = 17 * 3  # eight trained models, one of them with nine cures beside none
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """What was recorded is what a test says."""
+    return lambda run: monkeypatch.setattr(records, "load", lambda name: run)
+
+
+def test_all_pieces_are_found():
+    """One that a claim names was not among those that are tried below."""
+    assert_all_found(PIECES, "longer_contexts")
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
+def test_it_holds_of_what_was_recorded_and_refuses_its_rivals(piece):
+    found = piece()
+    assert found.holds, str(found)
+    assert found.how.startswith("recorded on")
+    assert rivals(piece)
+    for words, read in rivals(piece).items():
+        assert not read().holds, words
+
+
+# --- what theory foretells ----------------------------------------------------------------------
+
+
+def test_theory_agrees_with_what_follows_it(recorded):
+    recorded(made_run(as_theory_says))
+    found = longer_contexts.turns_foretell_what_a_cure_keeps()
+    assert found.value == 1
+    assert f"{CASES} cases" in found.how
+    assert f"of one seed {CASES} to {CASES}" in found.how
+    assert f"more than {PREDICTED} was predicted before the run: met" in found.how
+
+
+@pytest.mark.parametrize("theory", SIMPLER.values(), ids=lambda theory: theory.__name__)
+def test_who_follows_a_simpler_theory_is_not_taken_for_ours(recorded, theory):
+    """A record that bears a rival out was evidence for us."""
+
+    def accuracy(task, trained, cure, n):
+        return 0.9 if n == 32 or theory(*cures.turned(trained, cure, n), n)[task] else 0.06
+
+    recorded(made_run(accuracy))
+    found = longer_contexts.turns_foretell_what_a_cure_keeps()
+    assert not found.holds
+    assert found.expected == 1
+    assert found.how.endswith("missed")
+
+
+def test_at_another_length_nothing_had_been_predicted(recorded):
+    recorded(made_run(as_theory_says))
+    found = longer_contexts.turns_foretell_what_a_cure_keeps(n=64)
+    assert found.value == 1
+    assert "n = 64" in found.how
+    assert "predicted" not in found.how
+
+
+def test_a_theory_is_that_of_its_words():
+    """Two had changed places, or one looked at slow pairs."""
+    fast, slow = 1.0, 0.01
+    twice = 64
+    for before, after, new, kept in [
+        ((fast, slow), (fast, slow), False, True),
+        ((fast, slow), (fast, slow / 2), True, True),
+        ((fast, slow), (fast / 2, slow / 2), True, False),
+        ((fast, slow), (fast / 2, slow), False, False),
+    ]:
+        assert set(longer_contexts.no_new_angle(before, after, twice).values()) == {new}
+        assert set(longer_contexts.fast_as_before(before, after, twice).values()) == {kept}
+    assert longer_contexts.turns(cures.FREQUENCIES["base 6"], cures.FREQUENCIES["base 6"], 256) == {
+        RECENCY: False,
+        OFFSET: True,
+        "first token": False,
+    }
+
+
+# --- cures --------------------------------------------------------------------------------------
+
+
+def after(**accuracy):
+    """At 256 tokens, whatever the cure: as accurate on a task as is said."""
+    each = {"most recent": "recency", "token 3 back": "offset", "first token": "first"}
+    return made_run(lambda task, *_: accuracy.get(each[task], 0.0))
+
+
+def test_order_less_offset_and_not_the_other_way_round(recorded):
+    recorded(after(recency=0.902, offset=0.102))
+    found = longer_contexts.interpolation_keeps_order_and_loses_offsets()
+    assert found.value == pytest.approx(0.8)
+    assert "“most recent” 0.91 (0.90 to 0.91) less “token 3 back” 0.11 (0.10 to 0.11)" in found.how
+    assert found.tolerance == pytest.approx(2 * 12.706 * 0.005, rel=1e-3)  # Student's, of two
+    assert found.holds
+    recorded(after(recency=0.1, offset=0.9))
+    assert not longer_contexts.interpolation_keeps_order_and_loses_offsets().holds
+
+
+@pytest.mark.parametrize("worse", ["recency", "offset"])
+def test_both_are_kept_only_if_the_worse_is(recorded, worse):
+    """The better stood for both, or their mean."""
+    recorded(after(recency=0.95, offset=0.95))
+    assert longer_contexts.a_ramp_that_begins_at_a_turn_keeps_both().holds
+    recorded(after(**({"recency": 1.0, "offset": 1.0} | {worse: 0.4})))
+    found = longer_contexts.a_ramp_that_begins_at_a_turn_keeps_both()
+    assert found.value == pytest.approx(0.405)
+    assert not found.holds
+
+
+# --- frequencies of scores ----------------------------------------------------------------------
+
+
+def frequencies(share):
+    """Two seeds, the first with less in the band; a second head that varies less has all there."""
+    rows = [
+        {
+            "task": RECENCY,
+            "encoding": "sinusoidal",
+            "seed": seed,
+            "head": head,
+            "variance": 2 - head,
+            "period": period,
+            "share": part,
+        }
+        for seed in (0, 1)
+        for head in (0, 1)
+        for period, part in [
+            (40, 1 if head else share + 0.1 * seed),
+            (400, 0 if head else 1 - share - 0.1 * seed),
+        ]
+    ]
+    return records.Run("score_frequencies", {"seeds": [0, 1]}, PROVENANCE, rows)
+
+
+def test_it_is_the_least_of_the_strongest_heads(recorded):
+    recorded(frequencies(0.6))
+    found = longer_contexts.recency_is_carried_by_periods_of_one_to_three_lengths()
+    assert found.value == pytest.approx(0.6)
+    assert "the most being 0.70" in found.how
+    assert found.holds
+    recorded(frequencies(0.45))
+    assert not longer_contexts.recency_is_carried_by_periods_of_one_to_three_lengths().holds
