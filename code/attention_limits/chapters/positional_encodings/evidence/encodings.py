@@ -4,6 +4,7 @@ Layers are random: W_q, W_k and W_v of independent normal entries with the stand
 one head, the output added to the input; tokens are independent standard normal.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -138,9 +139,22 @@ def in_float32(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
 
 
-@evidence(rivals={"sinusoids with angles in float32": dict(encoding=in_float32)})
+def one_pair(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
+    """Sinusoids of the first frequency, and nothing in all other entries."""
+    return sinusoidal.encoding(p, d, base=base) * (torch.arange(d) < 2)
+
+
+@evidence(
+    rivals={
+        "sinusoids with angles in float32": dict(encoding=in_float32),
+        "one frequency, and zeros": dict(encoding=one_pair),
+    }
+)
 def a_shift_is_a_rotation(encoding: Encoding = sinusoidal.encoding) -> Evidence:
-    """PE(p + Δ) against PE(p) with its pairs turned by ω Δ: the largest difference."""
+    """PE(p + Δ) against PE(p) with its pairs turned by ω Δ: the largest difference.
+
+    Relative to the length of the shortest pair, for an encoding of zeros is a rotation of itself.
+    """
     p = torch.arange(FAR + 1)
     pairs = encoding(p, WIDTH, base=BASE).unflatten(-1, (-1, 2))
     before = torch.view_as_complex(pairs)
@@ -152,10 +166,10 @@ def a_shift_is_a_rotation(encoding: Encoding = sinusoidal.encoding) -> Evidence:
         gap = encoding(p + shift, WIDTH, base=BASE) - torch.view_as_real(turned).flatten(-2)
         worst = max(worst, gap.abs().max().item())
     return Evidence(
-        value=worst,
+        value=worst / shortest if (shortest := before.abs().min().item()) else math.inf,
         expected=rounding_of_angles(2 * FAR),
         tolerance=0,
-        unit="in any entry",
+        unit="in any entry, over the length of a pair",
         how=f"every p up to {FAR}, Δ = 1, 7, 100, 1000 and {FAR}, d = {WIDTH}, float64; the bound "
         "is what rounding may do to the angles",
         relation="<",

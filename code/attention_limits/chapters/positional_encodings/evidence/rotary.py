@@ -77,25 +77,45 @@ def _scores(turn: Turn, q: torch.Tensor, k: torch.Tensor, **options: int) -> tor
     return q @ k.mT / q.shape[-1] ** 0.5
 
 
+def unturned(x: torch.Tensor, *, start: int = 0) -> torch.Tensor:
+    """Without positions, which change no score."""
+    return x
+
+
+def repeating(x: torch.Tensor, *, start: int = 0) -> torch.Tensor:
+    """Sinusoids that are added, all of whose periods divide a million: a round shift is none."""
+    periods = torch.tensor([2.0**i * 5**6 for i in range(-4, 7)], dtype=torch.float64)
+    p = torch.arange(start, start + x.shape[-2])
+    turns = sinusoidal.angles(p, 2 * math.pi / periods)
+    rows = torch.zeros(x.shape[-2], x.shape[-1], dtype=x.dtype)
+    rows[:, : 2 * len(periods)] = torch.cat([turns.sin(), turns.cos()], -1).to(x.dtype)
+    return x + rows
+
+
 @evidence(
     rivals={
         "angles in float32": dict(turn=turned_in_float32),
         "sinusoids added to queries and keys": dict(turn=sinusoidal.apply),
+        "no positions at all": dict(turn=unturned),
+        "sinusoids that are added, and repeat after a million tokens": dict(turn=repeating),
     }
 )
 def rotary_scores_depend_on_the_distance(turn: Turn = rotary.apply) -> Evidence:
-    """The change of any score when queries and keys both move on by a million."""
-    offset = 10**6
+    """The change of any score when both sides move, over what one side's move changes."""
+    shifts = (10, 999, 10**6)
     q, k = draw(0, 64, WIDTH), draw(1, 64, WIDTH)
-    gap = _scores(turn, q, k, start=offset) - _scores(turn, q, k)
+    here, queries, keys = _scores(turn, q, k), turn(q).double(), turn(k, start=shifts[0]).double()
+    both = max((_scores(turn, q, k, start=x) - here).abs().max().item() for x in shifts)
+    alone = (queries @ keys.mT / WIDTH**0.5 - here).abs().max().item()
     # Errors of d entries add up at random, to √d of one, by which a score is divided.
     return Evidence(
-        value=gap.abs().max().item(),
-        expected=rounding_of_angles(offset),
+        value=both / alone if alone else math.inf,
+        expected=rounding_of_angles(shifts[-1]),
         tolerance=0,
-        unit="in any score",
-        how=f"64 queries and keys of standard normal entries, d = {WIDTH}, moved by {offset}, "
-        "float64; the bound is what rounding may do to the angles",
+        unit="in any score, over its change if the keys alone move on",
+        how=f"64 queries and keys of standard normal entries, d = {WIDTH}, moved by "
+        f"{shifts[0]}, {shifts[1]} and {shifts[2]}, the keys alone by {shifts[0]}, float64; the "
+        "bound is what rounding may do to the angles",
         relation="<",
     )
 
