@@ -60,6 +60,13 @@ def foretold(run: Run, theory: Theory, n: int) -> np.ndarray:
     return np.array([[carried[task] for task in run.config["settings"]] for carried in each])
 
 
+def foretold_rightly(run: Run, n: int) -> tuple[list[bool], list[bool]]:
+    """Of each case whether ``turns`` is right: of models of ``cures.CURED``, and of all others."""
+    right = foretold(run, turns, n) == (outcomes(run, n).mean(-1) > 0)
+    of_cured = np.array([trained == cures.CURED for trained, _ in cures.pairs(run.config)])
+    return right[of_cured].ravel().tolist(), right[~of_cured].ravel().tolist()
+
+
 @evidence(rivals={words: dict(theory=theory) for words, theory in SIMPLER.items()})
 def turns_foretell_what_a_cure_keeps(theory: Theory = turns, n: int = LONGEST) -> Evidence:
     """In how many cases theory says rightly what is carried, against the best of simpler ones."""
