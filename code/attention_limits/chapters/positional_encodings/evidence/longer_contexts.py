@@ -60,9 +60,9 @@ def foretold(run: Run, theory: Theory, n: int) -> np.ndarray:
     return np.array([[carried[task] for task in run.config["settings"]] for carried in each])
 
 
-def foretold_rightly(run: Run, n: int) -> tuple[list[bool], list[bool]]:
-    """Of each case whether ``turns`` is right: of models of ``cures.CURED``, and of all others."""
-    right = foretold(run, turns, n) == (outcomes(run, n).mean(-1) > 0)
+def foretold_rightly(run: Run, theory: Theory, n: int) -> tuple[list[bool], list[bool]]:
+    """Of each case whether a theory is right: of models of ``cures.CURED``, and of all others."""
+    right = foretold(run, theory, n) == (outcomes(run, n).mean(-1) > 0)
     of_cured = np.array([trained == cures.CURED for trained, _ in cures.pairs(run.config)])
     return right[of_cured].ravel().tolist(), right[~of_cured].ravel().tolist()
 
