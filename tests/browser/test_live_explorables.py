@@ -32,6 +32,13 @@ TYPICAL = [
     page if page in {*kinds(), MOST} else pytest.param(page, marks=pytest.mark.deep)
     for page in PAGES
 ]
+TYPICAL_FIGURES = [
+    where if where[0] in TYPICAL else pytest.param(where, marks=pytest.mark.deep)
+    for where in figures()
+]
+by_script = pytest.mark.parametrize(
+    "live", TYPICAL_FIGURES, indirect=True, ids=[name for _, name in figures()]
+)
 TOLERANCE = 1e-9  # relative; sums are added in different orders
 KEYS = {"ArrowRight": 1, "ArrowUp": 1, "ArrowLeft": -1, "ArrowDown": -1, "Home": -999, "End": 999}
 
@@ -278,6 +285,7 @@ def test_sliders_have_names_and_say_their_value(live):
     live.check()  # among others, that what is said is the value
 
 
+@by_script
 def test_keyboard_moves_sliders(live):
     """A slider that only a mouse can move."""
     for name, slider in live.sliders.items():
@@ -290,6 +298,7 @@ def test_keyboard_moves_sliders(live):
         live.check()
 
 
+@by_script
 def test_reset_returns_to_the_start(live):
     """A reset that forgets a slider."""
     live.move({name: 0 if at else 1 for name, at in live.start.items()})
@@ -336,6 +345,7 @@ def test_no_control_is_dead(live):
                 assert live.call("drawing") != before[0], f"{signal} does not move the drawing"
 
 
+@by_script
 def test_link_brings_back_what_was_shown(live):
     """A teacher's link that shows the class something else than the teacher saw."""
     far = live.far()

@@ -4,7 +4,6 @@ Layers are random: W_q, W_k and W_v of independent normal entries with the stand
 one head, the output added to the input; tokens are independent standard normal.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -153,7 +152,7 @@ def one_pair(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
 def a_shift_is_a_rotation(encoding: Encoding = sinusoidal.encoding) -> Evidence:
     """PE(p + Δ) against PE(p) with its pairs turned by ω Δ: the largest difference.
 
-    Relative to the length of the shortest pair, for an encoding of zeros is a rotation of itself.
+    And whether pairs have the length 1, for an encoding of zeros is a rotation of itself.
     """
     p = torch.arange(FAR + 1)
     pairs = encoding(p, WIDTH, base=BASE).unflatten(-1, (-1, 2))
@@ -166,10 +165,10 @@ def a_shift_is_a_rotation(encoding: Encoding = sinusoidal.encoding) -> Evidence:
         gap = encoding(p + shift, WIDTH, base=BASE) - torch.view_as_real(turned).flatten(-2)
         worst = max(worst, gap.abs().max().item())
     return Evidence(
-        value=worst / shortest if (shortest := before.abs().min().item()) else math.inf,
+        value=max(worst, (before.abs() - 1).abs().max().item()),
         expected=rounding_of_angles(2 * FAR),
         tolerance=0,
-        unit="in any entry, over the length of a pair",
+        unit="in any entry, or off the length 1 of a pair",
         how=f"every p up to {FAR}, Δ = 1, 7, 100, 1000 and {FAR}, d = {WIDTH}, float64; the bound "
         "is what rounding may do to the angles",
         relation="<",

@@ -101,7 +101,10 @@ def repeating(x: torch.Tensor, *, start: int = 0) -> torch.Tensor:
     }
 )
 def rotary_scores_depend_on_the_distance(turn: Turn = rotary.apply) -> Evidence:
-    """The change of any score when both sides move, over what one side's move changes."""
+    """The change of any score when both sides move, over what one side's move changes.
+
+    It counts as 1 if that changes nothing: then scores do not depend on the distance either.
+    """
     shifts = (10, 999, 10**6)
     q, k = draw(0, 64, WIDTH), draw(1, 64, WIDTH)
     here, queries, keys = _scores(turn, q, k), turn(q).double(), turn(k, start=shifts[0]).double()
@@ -109,7 +112,7 @@ def rotary_scores_depend_on_the_distance(turn: Turn = rotary.apply) -> Evidence:
     alone = (queries @ keys.mT / WIDTH**0.5 - here).abs().max().item()
     # Errors of d entries add up at random, to √d of one, by which a score is divided.
     return Evidence(
-        value=both / alone if alone else math.inf,
+        value=both / alone if alone else 1.0,
         expected=rounding_of_angles(shifts[-1]),
         tolerance=0,
         unit="in any score, over its change if the keys alone move on",
