@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 
 from attention_limits import chapters, claims
-from attention_limits.evidence import Evidence
+from attention_limits.evidence import Evidence, rivals
 
 
 def functions(part: str, returns: type) -> dict[str, Callable]:
@@ -72,3 +72,13 @@ def evidence_of(module: str) -> set[str]:
 @functools.cache
 def _named() -> frozenset[str]:
     return frozenset(name for claim in claims.load().values() for name in claim.evidence)
+
+
+def assert_recorded_and_refuses_rivals(piece: Callable[..., Evidence]) -> None:
+    """It holds of what was recorded, and of no rival."""
+    found = piece()
+    assert found.holds, str(found)
+    assert found.how.startswith("recorded on")
+    assert rivals(piece)
+    for words, read in rivals(piece).items():
+        assert not read().holds, words

@@ -1,10 +1,13 @@
 """The evidence on the commutant: that it reads the records right, and refuses its rivals."""
 
 import pytest
-from helpers.chapter_parts import assert_all_found, pieces_in
+from helpers.chapter_parts import (
+    assert_all_found,
+    assert_recorded_and_refuses_rivals,
+    pieces_in,
+)
 
 from attention_limits.chapters.positional_encodings.evidence import commutant
-from attention_limits.evidence import rivals
 from attention_limits.runs import records
 
 PIECES = pieces_in(commutant)
@@ -36,12 +39,7 @@ def test_all_pieces_are_found():
 
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
 def test_it_holds_of_what_was_recorded_and_refuses_its_rivals(piece):
-    found = piece()
-    assert found.holds, str(found)
-    assert found.how.startswith("recorded on")
-    assert rivals(piece)
-    for words, read in rivals(piece).items():
-        assert not read().holds, words
+    assert_recorded_and_refuses_rivals(piece)
 
 
 def test_it_is_the_least_of_the_best_heads(recorded, monkeypatch):

@@ -1,7 +1,11 @@
 """The evidence on longer contexts: that it reads the records right, and refuses its rivals."""
 
 import pytest
-from helpers.chapter_parts import assert_all_found, pieces_in
+from helpers.chapter_parts import (
+    assert_all_found,
+    assert_recorded_and_refuses_rivals,
+    pieces_in,
+)
 from helpers.cure_runs import PROVENANCE, as_theory_says, made_run
 
 from attention_limits.chapters.positional_encodings.evidence import longer_contexts
@@ -11,7 +15,6 @@ from attention_limits.chapters.positional_encodings.evidence.longer_contexts imp
     RECENCY,
     SIMPLER,
 )
-from attention_limits.evidence import rivals
 from attention_limits.experiments import cures
 from attention_limits.runs import records
 
@@ -32,12 +35,7 @@ def test_all_pieces_are_found():
 
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
 def test_it_holds_of_what_was_recorded_and_refuses_its_rivals(piece):
-    found = piece()
-    assert found.holds, str(found)
-    assert found.how.startswith("recorded on")
-    assert rivals(piece)
-    for words, read in rivals(piece).items():
-        assert not read().holds, words
+    assert_recorded_and_refuses_rivals(piece)
 
 
 # --- what theory foretells ----------------------------------------------------------------------
