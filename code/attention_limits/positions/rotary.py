@@ -38,8 +38,8 @@ and give other scores.
 
 ``apply`` makes angles, sines and cosines anew at each call, in float64, which takes longer than the
 rotation unless there are many heads.  Queries and keys, in all layers, turn by the same ones: make
-them once, ``cos, sin = cos_sin(positions, frequencies)``, and hand them on, ``rotate(q, cos, sin)``,
-with the same results.
+them once, ``cos, sin = cos_sin(positions, frequencies)``, and hand them on, ``rotate(q, cos,
+sin)``, with the same results.
 
 Frequencies are to be float32 at the least, too: those that a model rounds to bfloat16, along with
 its weights, still give scores that depend on the distance alone, but of another encoding.  Keys in
