@@ -154,7 +154,7 @@ def evidence(
     return mark
 
 
-_WHOLE = {0: "none", 1: "all"}  # how a share reads that is no share
+_WHOLE: dict[float, str] = {0: "none", 1: "all"}  # how a share reads that is no share
 _RIVALS = "rivals"  # the attribute of a function that is evidence
 
 
