@@ -20,7 +20,7 @@ from attention_limits.positions import rotary, sinusoidal
 
 Turn = Callable[..., torch.Tensor]  # queries or keys (n, d) from position ``start`` on, as rotary's
 NEAR, FAR = 64, 2**16  # where sequences begin whose scores are compared
-FARTHEST = 5000  # tokens at which a key is looked for
+FARTHEST = 20_000  # tokens at which a key is looked for
 TOKENS = 50_000  # in which the slowest frequency makes more than a turn
 
 # --- periods ------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def the_best_distance_is_the_keys_choice(
 
     The key stands at position 0, the query at all distances from it.
     """
-    peaks = (0, 1, 3, 17, 40, 500, 4000)
+    peaks = (0, 1, 3, 17, 40, 500, 4000, 19_000)
     q = torch.stack([draw(seed, 1, WIDTH) for seed in SEEDS])
     keys = torch.cat([key(q, peak) for peak in peaks], -2)
     scores = turn(q.expand(-1, FARTHEST, -1)) @ keys.mT
