@@ -15,7 +15,7 @@ from helpers.kinds import LAYOUTS, UNFIT
 from helpers.mechanisms import MODULES, gates_of
 from helpers.mechanisms import gated as gated_inputs
 from helpers.tables import assert_rows_for
-from helpers.tensors import assert_close, draw_qkv, gradients, on_devices
+from helpers.tensors import assert_close, check_gradients, draw_qkv, gradients, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -484,7 +484,7 @@ def test_a_learned_scale_gets_its_gradient(module, options, scale):
     def attend(scale):
         return attended(module, inputs, **{**options, "scale": scale})
 
-    assert torch.autograd.gradcheck(attend, scale.clone().requires_grad_(), fast_mode=True)
+    check_gradients(attend, scale)
 
 
 def test_a_scale_in_the_queries_is_differentiated_twice():
@@ -528,12 +528,11 @@ def test_gradients_under_a_mask_are_those_of_the_output(module, options, shapes)
 @small_shapes
 @cases()
 def test_gradients_are_those_of_the_output(module, options, shapes):
-    inputs = [x.requires_grad_() for x in drawn(module, options, *shapes, 2)]
 
     def attend(*inputs):
         return attended(module, inputs, **options)
 
-    assert torch.autograd.gradcheck(attend, inputs, fast_mode=True)
+    check_gradients(attend, *drawn(module, options, *shapes, 2))
 
 
 @pytest.mark.parametrize("n_q", [33, 5])
