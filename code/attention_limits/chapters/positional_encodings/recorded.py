@@ -1,0 +1,91 @@
+"""What was recorded of three tasks beyond the trained length, and what was expected of it.
+
+Each task is an experiment of its own, so its record is found by the task.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from attention_limits.experiments import extrapolation, first_token, most_recent, three_back
+from attention_limits.experiments.conditions import LONGEST, TRAINED, Question
+from attention_limits.runs import records
+from attention_limits.runs.records import Run
+from attention_limits.runs.statistics import interval
+
+EXPERIMENTS = {module.SETTING: module for module in (most_recent, three_back, first_token)}
+RECENCY, OFFSET, FIRST = EXPERIMENTS
+SHORT = TRAINED[1]
+
+# Mean accuracies at 256 tokens, at the positions 0, 1, 2, …, as the authors wrote them down on 30
+# November 2026, before any of these models was trained. Of the others they expected no number.
+EXPECTED: Mapping[str, Mapping[str, float]] = {
+    RECENCY: {
+        "none": 0.4,
+        "sinusoidal": 0.25,
+        "alibi": 0.98,
+        "relative_bias 24": 0.6,
+        "relative_bias 128": 0.45,
+        "shaw 16": 0.99,
+        "shaw 48": 0.8,
+    },
+    OFFSET: {
+        "rotary": 0.4,
+        "alibi": 0.6,
+        "relative_bias 24": 0.9,
+        "relative_bias 128": 0.4,
+        "shaw 16": 1.0,
+        "shaw 48": 1.0,
+    },
+    FIRST: {
+        "none": 1.0,
+        "sinusoidal": 0.5,
+        "learned .02": 1.0,
+        "rotary": 0.3,
+        "relative_bias 24": 1.0,
+        "relative_bias 128": 1.0,
+        "shaw 16": 1.0,
+        "shaw 48": 1.0,
+    },
+}
+
+
+def run(task: str) -> Run:
+    """The record of a task."""
+    return records.load(EXPERIMENTS[task])
+
+
+def longer(n: int, condition: str = "plain") -> Question:
+    """A sequence of n tokens, under the condition that a model trained under."""
+    end = LONGEST if "random" in condition else n
+    return Question("longer", n, end, end / n)
+
+
+def evenly(gap: int) -> Question:
+    """As many tokens as in training, so far apart."""
+    return Question("evenly", SHORT, LONGEST, gap)
+
+
+SHIFTED = Question("shifted", SHORT, LONGEST, 1)
+STRETCHED = Question("stretched", SHORT, LONGEST, LONGEST / SHORT)
+
+
+def accuracies(
+    task: str, encoding: str, question: Question, condition: str = "plain"
+) -> list[float]:
+    """How often the last answer is right, one number a recorded seed."""
+    return extrapolation.accuracies(run(task), encoding, condition, question)
+
+
+# --- means over seeds ---------------------------------------------------------------------------
+
+
+def half(values: Sequence[float]) -> float:
+    """Half of the 95 % interval in which the mean of all seeds lies."""
+    found = interval(values)
+    return (found.high - found.low) / 2
+
+
+def said(values: Sequence[float]) -> str:
+    """A mean, and the least and the most."""
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
