@@ -10,7 +10,7 @@ from helpers.task_runs import loads, made_runs
 
 from attention_limits.chapters.positional_encodings.evidence import length
 from attention_limits.chapters.positional_encodings.recorded import FIRST, OFFSET, RECENCY
-from attention_limits.experiments import offsets
+from attention_limits.experiments import offsets, without_positions
 from attention_limits.runs import records
 
 PIECES = pieces_in(length)
@@ -48,9 +48,11 @@ def test_it_does_not_hold_where_all_are_alike(piece, recorded, monkeypatch):
                 {**row, "role": "trial", "steps": steps} for steps in (350, 1400)
             )
     load = records.load
-    monkeypatch.setattr(offsets, "accuracies", lambda *_: [0.7, 0.7])
+    others = (offsets, without_positions)
+    for module in others:
+        monkeypatch.setattr(module, "accuracies", lambda *_: [0.7, 0.7])
     monkeypatch.setattr(
-        records, "load", lambda module: runs[RECENCY] if module is offsets else load(module)
+        records, "load", lambda module: runs[RECENCY] if module in others else load(module)
     )
     assert not piece().holds
 

@@ -17,7 +17,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
     said,
 )
 from attention_limits.evidence import Evidence, evidence
-from attention_limits.experiments import extrapolation, offsets
+from attention_limits.experiments import extrapolation, offsets, without_positions
 from attention_limits.experiments.conditions import LONGEST
 from attention_limits.runs import records
 
@@ -43,6 +43,47 @@ def at_the_end(task: str, encoding: str) -> list[float]:
 def no_positions_find_the_first_token(encoding: str = "none") -> Evidence:
     """Models that are told no positions name the first token of a sequence eight times as long."""
     return _carried({FIRST: at_the_end(FIRST, encoding)}, encoding)
+
+
+@evidence(rivals={"sequences without a beginning of their own": dict(start="none")})
+def a_beginning_gives_places(start: str = "none + bos") -> Evidence:
+    """The token three back at the trained length, of models that are told no positions."""
+    found = _without_positions(start, SHORT)
+    return Evidence(
+        value=float(np.mean(found)),
+        expected=KEPT,
+        tolerance=half(found),
+        unit=UNIT,
+        how=_patiently(start, SHORT, found),
+        relation=">",
+    )
+
+
+@evidence(rivals={"sequences as long as in training": dict(n=SHORT)})
+def places_from_a_mask_end_with_training(n: int = 2 * SHORT) -> Evidence:
+    """The same on sequences of twice the length."""
+    found = _without_positions("none + bos", n)
+    return Evidence(
+        value=float(np.mean(found)),
+        expected=HALF,
+        tolerance=half(found),
+        unit=UNIT,
+        how=_patiently("none + bos", n, found),
+        relation="<",
+    )
+
+
+def _without_positions(start: str, n: int) -> list[float]:
+    """Two layers, 2000 steps."""
+    return without_positions.accuracies(records.load(without_positions), OFFSET, 2, start, n)
+
+
+def _patiently(start: str, n: int, found: Sequence[float]) -> str:
+    run = records.load(without_positions)
+    return (
+        f"{run.stamp}: {start}, “{OFFSET}”, two layers, {run.config['steps']} steps, n = {n}: "
+        f"{said(found)}; margin: half of the mean's 95 % interval"
+    )
 
 
 @evidence(
