@@ -169,6 +169,10 @@ def red(words):
         (found(2, unit=""), "✓ **2** (expected"),
         (found(25_769_803_776, unit="FLOPs"), red("25,769,803,776 FLOPs")),
         (found(4_102.4, unit="numbers"), red("4,102 numbers")),
+        (found(1, 0.9, relation=">", unit="of the answers right"), "**all of the answers right**"),
+        (found(0, 1, relation="<", unit="of the answers right"), "**none of the answers right**"),
+        (found(0.93, 0.9, relation=">", unit="of the answers right"), "**0.93 of the answers"),
+        (found(1, 1, unit="of 9 encodings"), "✓ **1 of 9 encodings**"),
         (found(3.14159e-7), red("3.142 · 10⁻⁷ × forward")),
     ],
 )

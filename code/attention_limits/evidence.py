@@ -103,8 +103,9 @@ class Evidence:
 
     @property
     def found(self) -> str:
-        """The number with its unit, as in "2 × forward"."""
-        return f"{numeral(self.value)} {self.unit}".strip()
+        """The number with its unit, as in "2 × forward"; all "of the answers" is no 1 of them."""
+        share = _WHOLE.get(self.value) if self.unit.startswith("of the ") else None
+        return f"{share or numeral(self.value)} {self.unit}".strip()
 
     @property
     def expectation(self) -> str:
@@ -153,6 +154,7 @@ def evidence(
     return mark
 
 
+_WHOLE: dict[float, str] = {0: "none", 1: "all"}  # how a share reads that is no share
 _RIVALS = "rivals"  # the attribute of a function that is evidence
 
 

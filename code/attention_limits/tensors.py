@@ -337,8 +337,10 @@ def check_same(name: str, x: torch.Tensor, name_of_other: str, other: torch.Tens
     for kind in ("dtype", "device"):
         ours, theirs = getattr(x, kind), getattr(other, kind)
         if ours != theirs:
+            # Under autocast inputs come in half precision, and parameters do not.
             raise ValueError(
-                f"{name} must have the {kind} of {name_of_other}, {theirs}, got {ours}"
+                f"{name} must have the {kind} of {name_of_other}, {theirs}, got {ours}; "
+                f"{name}.to({name_of_other}.{kind}) has it"
             )
 
 

@@ -818,6 +818,11 @@ def test_a_tensor_that_is_not_dense_or_has_no_such_numbers_is_refused_by_name(
 X, TIMES = torch.rand(3, 4), torch.arange(3)
 MORE_DOORS = {
     "frequencies": lambda bad: MODULES["rotary"].apply(X, frequencies=bad),
+    "positions of sines": lambda bad: MODULES["rotary"].cos_sin(bad, X[0]),
+    "frequencies of sines": lambda bad: MODULES["rotary"].cos_sin(TIMES, bad),
+    "x by sines": lambda bad: MODULES["rotary"].rotate(bad, X[:, :2], X[:, :2]),
+    "cos": lambda bad: MODULES["rotary"].rotate(X, bad, X[:, :2]),
+    "sin": lambda bad: MODULES["rotary"].rotate(X, X[:, :2], bad),
     "frequencies to interpolate": lambda bad: MODULES["rotary"].interpolated(bad, 2),
     "x in pairs": MODULES["rotary"].to_half,
     "x in halves": MODULES["rotary"].to_interleaved,

@@ -39,6 +39,17 @@ def test_a_position_that_the_table_lacks_is_refused(bad):
         learned.apply(x, table, positions=positions)
 
 
+def test_under_autocast_a_table_is_told_how_to_fit():
+    """Inputs come in bfloat16 then, and a parameter does not: who does not know sees a puzzle."""
+    w, table = torch.ones(4, 4), torch.ones(8, 4, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        x = torch.ones(3, 4) @ w
+        with pytest.raises(ValueError, match=r"got torch.float32; table\.to\(x\.dtype\) has it$"):
+            learned.apply(x, table)
+        learned.apply(x, table.to(x.dtype)).sum().backward()
+    assert table.grad[:, 0].tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
+
+
 def test_positions_on_meta_are_not_looked_at():
     x, table = torch.empty(2, 3, 4, device="meta"), torch.empty(8, 4, device="meta")
     positions = torch.zeros(2, 3, dtype=torch.int64, device="meta")

@@ -393,3 +393,95 @@ def test_what_has_no_pairs_is_refused():
         rotary.apply(normal(5, 0))
     with pytest.raises(ValueError, match=r"^layout must be one of 'interleaved', 'half'"):
         rotary.apply(normal(5, 8), layout="neox")
+
+
+# Sines and cosines that are made once
+
+
+@pytest.mark.parametrize("layout", rotary.LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_what_is_made_once_turns_by_the_same(dtype, layout, monkeypatch):
+    """A cache that is rounded, or of other positions, gives other scores and raises no error."""
+    x = normal(2, 3, 33, 8, dtype=dtype)
+    wide, theta = torch.promote_types(dtype, torch.float32), rotary.frequencies(8, base=20.0)
+    cos, sin = rotary.cos_sin(torch.arange(70_000), theta, dtype=wide)
+    each = torch.randint(70_000, (2, 1, 33), generator=torch.Generator().manual_seed(0))
+    options = dict(frequencies=theta, layout=layout)
+    expected = {
+        "from the first on": rotary.apply(x, **options),
+        "in a stream": rotary.apply(x, **options, start=65_536),
+        "each sequence": rotary.apply(x, **options, positions=each),
+    }
+    monkeypatch.setattr(rotary.sinusoidal, "angles", None)  # it is not to be made again
+    rows = {
+        "from the first on": slice(33),
+        "in a stream": slice(65_536, 65_536 + 33),
+        "each sequence": each,
+    }
+    for where, turned in expected.items():
+        found = rotary.rotate(x, cos[rows[where]], sin[rows[where]], layout=layout)
+        assert found.dtype == dtype
+        assert torch.equal(found, turned), where
+
+
+def test_a_wider_cache_serves_narrow_inputs():
+    """One in float64 is right for all; one in float32 is not right for what has more digits."""
+    x = normal(5, 8, dtype=torch.float32)
+    both = [
+        rotary.cos_sin(torch.arange(5), rotary.frequencies(8), dtype=dtype)
+        for dtype in (torch.float32, torch.float64)
+    ]
+    narrow, wide = (rotary.rotate(x, *made) for made in both)
+    assert narrow.dtype == wide.dtype == torch.float32
+    torch.testing.assert_close(narrow, wide)
+    with pytest.raises(ValueError, match=r"^cos must be torch.float64 where x is, got"):
+        rotary.rotate(x.double(), *both[0])
+
+
+def test_what_is_made_once_can_be_learned():
+    x, theta, times = normal(3, 4), rotary.frequencies(4, base=10.0), torch.tensor([0.0, 1.5, 1.7])
+
+    def turned(x, theta, times):
+        return rotary.rotate(x, *rotary.cos_sin(times, theta, dtype=torch.float64))
+
+    given = [t.double().requires_grad_() for t in (x, theta, times)]
+    assert torch.autograd.gradcheck(turned, given)
+
+
+@pytest.mark.parametrize("name", ["cos", "sin"])
+def test_sines_that_do_not_fit_are_refused_by_name(name):
+    x = normal(2, 3, 5, 8, dtype=torch.float32)
+    good = dict(
+        zip(("cos", "sin"), rotary.cos_sin(torch.arange(5), rotary.frequencies(8)), strict=True)
+    )
+    bad = {
+        "one a number": torch.ones(5, 8),
+        "one row for all": torch.ones(1, 4),
+        "of other tokens": torch.ones(6, 4),
+        "of another batch": torch.ones(3, 1, 5, 4),
+        "with more axes": torch.ones(1, 2, 3, 5, 4),
+        "bfloat16": torch.ones(5, 4, dtype=torch.bfloat16),
+        "elsewhere": torch.ones(5, 4, device="meta"),
+        "an array": np.ones((5, 4)),
+    }
+    for part in bad.values():
+        with pytest.raises(ValueError, match=rf"^{name} must .*, got "):
+            rotary.rotate(x, **{**good, name: part})
+    with pytest.raises(ValueError, match=rf"in all heads, {name}\[:, None\]"):
+        rotary.rotate(x, **{**good, name: torch.ones(2, 5, 4)})
+
+
+def test_what_no_sines_are_made_of_is_refused():
+    theta, p = rotary.frequencies(8), torch.arange(5)
+    for bad in (torch.ones(2, 4), torch.tensor(1.0), torch.ones(4, dtype=torch.bfloat16)):
+        with pytest.raises(ValueError, match=r"^frequencies must "):
+            rotary.cos_sin(p, bad)
+    with pytest.raises(ValueError, match=r"^frequencies must be on the device cpu, got meta"):
+        rotary.cos_sin(p, theta.to("meta"))
+    for bad in (p.bfloat16(), p.bool(), torch.tensor(3), [0, 1]):
+        with pytest.raises(ValueError, match=r"^positions must "):
+            rotary.cos_sin(bad, theta)
+    with pytest.raises(ValueError, match=r"^dtype must be one of torch.float32, torch.float64"):
+        rotary.cos_sin(p, theta, dtype=torch.bfloat16)
+    with pytest.raises(ValueError, match=r"^layout must be"):
+        rotary.rotate(normal(5, 8), *rotary.cos_sin(p, theta), layout="neox")

@@ -78,6 +78,12 @@ CASES = {
         lambda x, theta, p: rotary.apply(x, frequencies=theta, positions=p, layout="half"),
         drawn(x, (D // 2,), ("n",)),
     ),
+    "rotary cos_sin": Case(
+        lambda p, theta: rotary.cos_sin(p, theta, dtype=torch.float64)[1],
+        drawn(("n",), (D // 2,)),
+        compilers=(),
+    ),
+    "rotary rotate": Case(rotary.rotate, drawn(x, ("n", D // 2), ("n", D // 2))),
     "rotary to_half": Case(rotary.to_half, drawn(x), compilers=()),
     "rotary to_interleaved": Case(rotary.to_interleaved, drawn(x), compilers=()),
     "rotary interpolated": Case(

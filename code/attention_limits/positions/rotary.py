@@ -36,6 +36,11 @@ Models differ in which entries form a pair: (2i, 2i + 1), ``layout="interleaved"
 ``to_interleaved``; the scores are the same.  Weights of one layout under the other raise no error
 and give other scores.
 
+``apply`` makes angles, sines and cosines anew at each call, in float64, which takes longer than the
+rotation unless there are many heads.  Queries and keys, in all layers, turn by the same ones: make
+them once, ``cos, sin = cos_sin(positions, frequencies)``, and hand them on, ``rotate(q, cos,
+sin)``, with the same results.
+
 Frequencies are to be float32 at the least, too: those that a model rounds to bfloat16, along with
 its weights, still give scores that depend on the distance alone, but of another encoding.  Keys in
 a cache are rotated already; after a change of frequencies they have to be rotated anew.
@@ -55,13 +60,14 @@ from attention_limits.checks import check_choice, check_count, check_number
 from attention_limits.formula import Formula
 from attention_limits.positions import sinusoidal
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.positions.inputs import check_pairs, resolve
+from attention_limits.positions.inputs import check_device, check_pairs, check_positions, resolve
 from attention_limits.positions.options import check_factor
-from attention_limits.tensors import REALS, check_kind, own_precision, shape_of
+from attention_limits.tensors import REALS, check_kind, check_tensor, own_precision, shape_of
 
 PLACE = "queries and keys"
 LAYOUTS = ("interleaved", "half")
 RAMPS = ("turns", "pairs")
+DTYPES = (torch.float32, torch.float64)  # of sines and cosines
 
 frequencies = sinusoidal.frequencies  # θ are the ω of the sinusoids, which turn here instead
 
@@ -102,7 +108,8 @@ def apply(
 
     Angles are made in float64 where the device has it, less whole turns, which no position is too
     large for, and rounded no sooner than their sines and cosines; the rotation is done in float32
-    at the least.
+    at the least.  Where the same angles are needed again, ``cos_sin`` and ``rotate`` save making
+    them.
 
     Args:
         x: queries or keys (..., n, d), d even.
@@ -128,10 +135,64 @@ def apply(
     check_choice("layout", layout, LAYOUTS)
     if frequencies is None:
         frequencies = sinusoidal.frequencies(x.shape[-1], base=base, device=x.device)
-    _check_frequencies(frequencies, x)
+    _check_frequencies(frequencies, x.device, x.shape[-1] // 2)
     turns = sinusoidal.angles(where, frequencies, largest=largest)
     wide = torch.promote_types(x.dtype, torch.float32)
-    cos, sin = turns.cos().to(wide), turns.sin().to(wide)
+    return _rotated(x, turns.cos().to(wide), turns.sin().to(wide), layout)
+
+
+@own_precision
+def cos_sin(
+    positions: torch.Tensor, frequencies: torch.Tensor, *, dtype: torch.dtype = torch.float32
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What ``rotate`` turns by: made once, for all heads and layers of the same frequencies.
+
+    Args:
+        positions: (..., n), as for ``apply``.
+        frequencies: θ, (d/2,), on the device of ``positions``.
+        dtype: float32, or float64 for inputs in float64; rounded to it last of all.
+
+    Returns:
+        cos θp and sin θp, each (..., n, d/2).  Their rows can be cut out: a token at the position p
+        of a stream takes ``cos[p : p + 1]``.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit.
+    """
+    check_positions("positions", positions, real=True)
+    check_choice("dtype", dtype, DTYPES)
+    _check_frequencies(frequencies, positions.device)
+    turns = sinusoidal.angles(positions, frequencies)
+    return turns.cos().to(dtype), turns.sin().to(dtype)
+
+
+@own_precision
+def rotate(
+    x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, *, layout: str = "interleaved"
+) -> torch.Tensor:
+    """``apply`` for sines and cosines that are there already.
+
+    Args:
+        x: queries or keys (..., n, d), d even.
+        cos, sin: (..., n, d/2), as from ``cos_sin``, with leading axes that broadcast to those of
+            ``x``, on its device: float32, or float64, which they have to be for an ``x`` in it.
+        layout: which entries form a pair, "interleaved" or "half".
+
+    Returns:
+        (..., n, d), in the dtype of ``x``.
+
+    Raises:
+        ValueError: naming the argument, if it does not fit.
+    """
+    check_tensor("x", x)
+    check_pairs(x)
+    check_choice("layout", layout, LAYOUTS)
+    _check_part("cos", cos, x)
+    _check_part("sin", sin, x)
+    return _rotated(x, cos, sin, layout)
+
+
+def _rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, layout: str) -> torch.Tensor:
     if layout == "interleaved":
         one, other = x[..., 0::2], x[..., 1::2]
         y = torch.stack([cos * one - sin * other, sin * one + cos * other], dim=-1).flatten(-2)
@@ -277,13 +338,35 @@ def yarn_temperature(factor: float) -> float:
     return 0.1 * math.log(factor) + 1
 
 
-def _check_frequencies(frequencies: torch.Tensor, x: torch.Tensor) -> None:
+def _check_frequencies(
+    frequencies: torch.Tensor, device: torch.device, pairs: int | None = None
+) -> None:
+    """Refuse what is elsewhere than x, or the positions, or, if told, not one a pair."""
     check_kind("frequencies", frequencies, REALS)
-    if frequencies.device != x.device:
+    check_device("frequencies", frequencies, device)
+    if pairs is None:
+        if frequencies.ndim != 1:
+            raise ValueError(f"frequencies must be one a pair, (d/2,), got {shape_of(frequencies)}")
+    elif frequencies.shape != (pairs,):
+        raise ValueError(f"frequencies must be one a pair, ({pairs},), got {shape_of(frequencies)}")
+
+
+def _check_part(name: str, part: torch.Tensor, x: torch.Tensor) -> None:
+    """Refuse cosines, or sines, that are not those of x."""
+    check_kind(name, part, REALS)
+    check_device(name, part, x.device)
+    if x.dtype == torch.float64 != part.dtype:
+        raise ValueError(f"{name} must be torch.float64 where x is, got {part.dtype}")
+    wanted = (*x.shape[:-1], x.shape[-1] // 2)
+    try:
+        fits = part.shape[-2:] == wanted[-2:]
+        fits = fits and torch.broadcast_shapes(part.shape, wanted) == wanted
+    except RuntimeError:
+        fits = False
+    if not fits:
+        a_sequence = len(wanted) > 3 and part.shape == (wanted[0], *wanted[-2:])
+        hint = f"; for the same in all heads, {name}[:, None]" if a_sequence else ""
         raise ValueError(
-            f"frequencies must be on the device of x, {x.device}, got {frequencies.device}"
-        )
-    if frequencies.shape != (x.shape[-1] // 2,):
-        raise ValueError(
-            f"frequencies must be one a pair, ({x.shape[-1] // 2},), got {shape_of(frequencies)}"
+            f"{name} must have one number a token and pair and broadcast to {wanted}, "
+            f"got {shape_of(part)}{hint}"
         )

@@ -5,9 +5,16 @@ import torch
 from helpers.chapter_parts import assert_all_found, assert_holds_by_no_accident, pieces_in
 
 from attention_limits.chapters.positional_encodings.evidence import encodings
+from attention_limits.meters import Touched
 from attention_limits.positions import alibi, learned, sinusoidal
 
 PIECES = pieces_in(encodings)
+
+
+def touched(function, *given):
+    with Touched() as counter:
+        function(*given)
+    return counter.count
 
 
 def test_all_pieces_are_found():
@@ -47,6 +54,13 @@ def test_a_product_with_one_hot_rows_looks_up():
     """Right results, at another price."""
     x, table = encodings.draw(0, 5, 4), encodings.draw(1, 9, 4)
     torch.testing.assert_close(encodings.by_product(x, table), learned.apply(x, table))
+
+
+def test_a_table_that_is_never_read_touches_as_much():
+    """Else it would be refused for its price, and not for what it leaves out."""
+    x, table = encodings.draw(0, 5, 4), encodings.draw(1, 9, 4)
+    assert touched(encodings.unread, x, table) == touched(torch.add, x, x.clone())
+    assert not torch.allclose(encodings.unread(x, table), learned.apply(x, table))
 
 
 @pytest.mark.parametrize("n", [1, 2, 16, 256, 4096])

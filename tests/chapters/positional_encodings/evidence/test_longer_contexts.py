@@ -100,6 +100,16 @@ def test_order_less_offset_and_not_the_other_way_round(recorded):
     assert not longer_contexts.interpolation_keeps_order_and_loses_offsets().holds
 
 
+@pytest.mark.parametrize("cure", cures.CURES)
+def test_what_slows_the_fastest_frequency_keeps_order_alone(cure):
+    """The page names three such cures; another one that did the same would be a rival that passes.
+
+    Of those that leave the fastest frequency, none may be taken for interpolation.
+    """
+    slowed = cures.cured(cure, 256)[0] < cures.cured(cures.NOTHING, 256)[0]
+    assert longer_contexts.interpolation_keeps_order_and_loses_offsets(cure=cure).holds == slowed
+
+
 @pytest.mark.parametrize("worse", ["recency", "offset"])
 def test_both_are_kept_only_if_the_worse_is(recorded, worse):
     """The better stood for both, or their mean."""

@@ -102,9 +102,19 @@ def _cured(run: Run, task: str, cure: str) -> list[float]:
     return cures.accuracies(run, task, cures.CURED, cure, LONGEST)
 
 
-@evidence(rivals={"a ramp from one turn to four": dict(cure=NEAR_TURN)})
+@evidence(
+    rivals={
+        "a ramp from one turn to four": dict(cure=NEAR_TURN),
+        "a larger base, as NTK-aware scaling has": dict(cure=cures.NTK),
+        "no cure": dict(cure=cures.NOTHING),
+    }
+)
 def interpolation_keeps_order_and_loses_offsets(cure: str = cures.INTERPOLATED) -> Evidence:
-    """By how much recency is right more often than the offset, after a cure."""
+    """By how much recency is right more often than the offset, after a cure.
+
+    It holds of two ramps as well, from two turns to eight and from one to 32. These are no rivals:
+    they slow all frequencies, too, and like interpolation leave none that turns as in training.
+    """
     run = records.load(cures)
     order, offset = (_cured(run, task, cure) for task in (RECENCY, OFFSET))
     return Evidence(

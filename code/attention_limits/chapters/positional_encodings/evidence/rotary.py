@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 
 from attention_limits.chapters.positional_encodings.evidence.encodings import (
+    BASE,
     SEEDS,
     WIDTH,
+    Encoding,
     draw,
     rounding_of_angles,
 )
@@ -17,52 +20,83 @@ from attention_limits.positions import rotary, sinusoidal
 
 Turn = Callable[..., torch.Tensor]  # queries or keys (n, d) from position ``start`` on, as rotary's
 NEAR, FAR = 64, 2**16  # where sequences begin whose scores are compared
+FARTHEST = 20_000  # tokens at which a key is looked for
+TOKENS = 50_000  # in which the slowest frequency makes more than a turn
 
 # --- periods ------------------------------------------------------------------------------------
 
 
-def in_whole_tokens(p: torch.Tensor, d: int) -> torch.Tensor:
-    """A frequency whose 113 turns take 710 tokens exactly, as those of 1 nearly do."""
-    angles = sinusoidal.angles(p, torch.tensor([2 * math.pi * 113 / 710], dtype=torch.float64))
-    return torch.cat([angles.sin(), angles.cos()], -1)
+def of_frequencies(p: torch.Tensor, omega: torch.Tensor) -> torch.Tensor:
+    """Sinusoids of any frequencies, as those of ``sinusoidal.encoding`` otherwise."""
+    angles = sinusoidal.angles(p, omega, largest=len(p))
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
+def in_whole_tokens(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
+    """All periods rounded to whole numbers of tokens: 6, 8, 11, …, each of which comes back."""
+    periods = 2 * math.pi / sinusoidal.frequencies(d, base=base)
+    return of_frequencies(p, 2 * math.pi / periods.round())
+
+
+def one_in_whole_tokens(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
+    """The usual frequencies, but for the last, whose period is rounded to whole tokens."""
+    omega = sinusoidal.frequencies(d, base=base)
+    omega[-1] = 2 * math.pi / (2 * math.pi / omega[-1]).round()
+    return of_frequencies(p, omega)
+
+
+def back_after_710(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
+    """The usual frequencies, but for ω = 1, whose 113 turns take 710 tokens exactly."""
+    omega = sinusoidal.frequencies(d, base=base)
+    omega[0] = 2 * math.pi * 113 / 710
+    return of_frequencies(p, omega)
 
 
 @evidence(
     rivals={
-        "a frequency that is back after 710 tokens": dict(encoding=in_whole_tokens),
+        "periods rounded to whole numbers of tokens": dict(encoding=in_whole_tokens),
+        "a slowest period rounded to a whole number of tokens": dict(encoding=one_in_whole_tokens),
+        "a first frequency that is back after 710 tokens": dict(encoding=back_after_710),
     }
 )
-def one_frequency_comes_near_but_not_back(
-    encoding: Callable[..., torch.Tensor] = sinusoidal.encoding,
-) -> Evidence:
-    """How far ω = 1 is from where it was after 710 tokens, 113 turns, its nearest return by far."""
-    rows = encoding(torch.arange(100_000), 2)
-    apart = (rows - rows[0]).norm(dim=-1)
-    worst = max(abs(apart[710 * k].item() - 2 * abs(math.sin(355 * k))) for k in range(1, 141))
+def no_frequency_comes_back(encoding: Encoding = sinusoidal.encoding) -> Evidence:
+    """How near any frequency comes to where it was, of all those of an encoding.
+
+    In more tokens than the slowest takes for a turn, so that one whose period is a whole number of
+    tokens would have been back.
+    """
+    rows = encoding(torch.arange(TOKENS + 1), WIDTH, base=BASE).unflatten(-1, (-1, 2))
+    nearest, after = (rows[1:] - rows[0]).square().sum(-1).sqrt().min(0)
+    i = int(nearest.argmin())
     return Evidence(
-        value=worst,
-        expected=rounding_of_angles(100_000),
+        value=nearest[i].item(),
+        expected=rounding_of_angles(TOKENS),
         tolerance=0,
-        unit="off the distance 2|sin(355 k)| after 710 k tokens",
-        how=f"d = 2, k = 1 to 140, the first being {apart[710]:.1e} from where it was, float64; "
-        "the bound is what rounding may do to the angles",
-        relation="<",
+        unit="from where it was",
+        how=f"the nearest of {WIDTH // 2} frequencies, that of i = {i} after {after[i] + 1} of "
+        f"{TOKENS} tokens; on a circle of radius 1, d = {WIDTH}, b = {BASE:g}, float64; the bound "
+        "is what rounding may do to the angles",
+        relation=">",
     )
 
 
 # --- rotations ----------------------------------------------------------------------------------
 
 
-def turned_in_float32(x: torch.Tensor, *, start: int = 0) -> torch.Tensor:
-    """A rotary encoding whose angles are products of float32 numbers."""
-    p = torch.arange(start, start + x.shape[-2])
-    return _turned(x, (p.float()[:, None] * sinusoidal.frequencies(x.shape[-1]).float()).double())
+def turned(
+    x: torch.Tensor, *, start: int = 0, precision: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """A rotary encoding whose angles are products of numbers of some precision.
+
+    In bfloat16 they are those of a model under autocast that takes no care of them.
+    """
+    p = torch.arange(start, start + x.shape[-2], dtype=precision)
+    return _turned(x, (p[:, None] * sinusoidal.frequencies(x.shape[-1]).to(precision)).double())
 
 
 def coarse(x: torch.Tensor, *, start: int = 0) -> torch.Tensor:
-    """A rotary encoding that makes its angles in bfloat16, as an autocast model may."""
-    p = torch.arange(start, start + x.shape[-2], dtype=torch.bfloat16)
-    return _turned(x, (p[:, None] * sinusoidal.frequencies(x.shape[-1]).bfloat16()).double())
+    """The same in bfloat16."""
+    return turned(x, start=start, precision=torch.bfloat16)
 
 
 def _turned(x: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
@@ -94,7 +128,7 @@ def repeating(x: torch.Tensor, *, start: int = 0) -> torch.Tensor:
 
 @evidence(
     rivals={
-        "angles in float32": dict(turn=turned_in_float32),
+        "angles in float32": dict(turn=turned),
         "sinusoids added to queries and keys": dict(turn=sinusoidal.apply),
         "no positions at all": dict(turn=unturned),
         "sinusoids that are added, and repeat after a million tokens": dict(turn=repeating),
@@ -133,24 +167,40 @@ def turned_by(q: torch.Tensor, peak: int) -> torch.Tensor:
     return rotary.apply(q, start=peak)
 
 
-@evidence(rivals={"keys that are like the query": dict(key=alike)})
+def decaying(x: torch.Tensor, *, start: int = 0, kept: float = 0.999) -> torch.Tensor:
+    """Queries as xPos has them, here with one factor for all pairs.
+
+    Keys have its inverse, to the power of their position.  So scores are relative, and keep a share
+    of what they were with each token of distance, whatever the key is.
+    """
+    p = torch.arange(start, start + x.shape[-2], dtype=x.dtype)
+    return kept ** p[:, None] * rotary.apply(x, start=start)
+
+
+@evidence(
+    rivals={
+        "keys that are like the query": dict(key=alike),
+        "xPos, whose scores decay by a thousandth a token": dict(turn=decaying),
+    }
+)
 def the_best_distance_is_the_keys_choice(
-    key: Callable[[torch.Tensor, int], torch.Tensor] = turned_by,
+    turn: Turn = rotary.apply, key: Callable[[torch.Tensor, int], torch.Tensor] = turned_by
 ) -> Evidence:
-    """How far the distance of the highest score is from the one that a key was made for."""
-    off = []
-    for seed in SEEDS:
-        q = draw(seed, 1, WIDTH)
-        for peak in (0, 1, 3, 17, 40, 500):
-            keys = rotary.apply(key(q, peak).expand(1000, -1), positions=1000 - torch.arange(1000))
-            best = int((keys @ rotary.apply(q, start=1000)[0]).argmax())
-            off.append(abs(best - peak))
+    """How far the distance of the highest score is from the one that a key was made for.
+
+    The key stands at position 0, the query at all distances from it.
+    """
+    peaks = (0, 1, 3, 17, 40, 500, 4000, 19_000)
+    q = torch.stack([draw(seed, 1, WIDTH) for seed in SEEDS])
+    keys = torch.cat([key(q, peak) for peak in peaks], -2)
+    scores = turn(q.expand(-1, FARTHEST, -1)) @ keys.mT
+    best = scores.argmax(-2)
     return Evidence.exactly(
-        off,
+        (best - torch.tensor(peaks)).abs().flatten().tolist(),
         expected=0,
         unit="tokens off",
-        how=f"the highest of 1000 scores, keys made for 0 to 500 tokens back, {len(SEEDS)} random "
-        f"queries, d = {WIDTH}",
+        how=f"the highest of {FARTHEST} scores, keys made for {peaks[0]} to {peaks[-1]} tokens "
+        f"back, {len(SEEDS)} random queries, d = {WIDTH}",
     )
 
 
@@ -170,18 +220,54 @@ def score_errors(turn: Turn, start: int, dtype: torch.dtype = torch.bfloat16) ->
     return errors
 
 
-@evidence(rivals={"angles in float64, rounded afterwards": dict(turn=rotary.apply)})
-def angles_in_bfloat16_break_relativity(turn: Turn = coarse) -> Evidence:
-    """How much larger the error of a score is far from the start than near to it."""
-    near, far = score_errors(turn, NEAR), score_errors(turn, FAR)
-    grown = np.divide(far, near)
+def rounded_afterwards(
+    x: torch.Tensor, *, start: int = 0, precision: torch.dtype = torch.float64
+) -> torch.Tensor:
+    """A rotary encoding whose angles are in float64, whatever is asked for."""
+    return rotary.apply(x, start=start)
+
+
+def dynamic(
+    x: torch.Tensor, *, start: int = 0, precision: torch.dtype = torch.float64
+) -> torch.Tensor:
+    """Dynamic NTK: from 64 tokens on, the base grows with the length; angles are in float64.
+
+    Scores of a later sequence are others, and not because of rounding.
+    """
+    n = start + x.shape[-2]
+    return rotary.apply(
+        x, frequencies=rotary.ntk_aware(x.shape[-1], BASE, max(1.0, n / NEAR)), start=start
+    )
+
+
+@evidence(
+    rivals={
+        "angles in float64, rounded afterwards": dict(turn=rounded_afterwards),
+        "a base that grows with the length, and exact angles": dict(turn=dynamic),
+    }
+)
+def angles_in_bfloat16_break_relativity(turn: Turn = turned) -> Evidence:
+    """How much more the error of a score grows with the position if angles are in bfloat16.
+
+    That is, the error far from the start over that near to it, against the same quotient with
+    angles in float32: what makes scores depend on the position in both is no matter of rounding.
+    """
+    coarse, fine = (
+        np.divide(
+            score_errors(partial(turn, precision=precision), FAR),
+            score_errors(partial(turn, precision=precision), NEAR),
+        )
+        for precision in (torch.bfloat16, torch.float32)
+    )
+    grown = coarse / fine
     return Evidence(
         value=float(grown.min()),
         expected=2,
         tolerance=float(np.ptp(grown)),
-        unit="times the error",
-        how=f"bfloat16 queries and keys of standard normal entries and angles in bfloat16, 64 "
-        f"tokens from {FAR} on against {NEAR}, d = {WIDTH}; the least of {len(SEEDS)} seeds, "
+        unit="times the growth of the error",
+        how=f"64 tokens from {FAR} on against {NEAR}, angles in bfloat16 ({coarse.min():.1f} times "
+        f"the error or more) against float32 ({fine.max():.2f} or less); queries and keys in "
+        f"bfloat16, of standard normal entries, d = {WIDTH}; the least of {len(SEEDS)} seeds, "
         "margin: their range",
         relation=">",
     )
