@@ -25,6 +25,7 @@ from attention_limits.experiments.conditions import LONGEST
 KEPT = 0.9  # of the answers right: what counts as kept
 HARM = 0.05  # fewer answers right: what counts as harm
 RANDOM = "random positions"
+VARIED = "random gaps"
 WIDE, NARROW = 8, 1  # between neighbours, as in training at random positions, and at 256 tokens
 ABSOLUTE = ("sinusoidal", "learned .02", "learned 1")
 UNIT = "of the last answers right"
@@ -158,6 +159,25 @@ def random_positions_take_an_offset_away(
         how=f"{_stamp(task)}, {encoding}, “{task}”, {condition}, n = {SHORT}: {said(found)}; "
         "margin: half of the mean's 95 % interval",
         relation="<",
+    )
+
+
+@evidence(rivals={"Shaw's vectors, which reach 48 tokens": dict(encoding="shaw 48")})
+def gaps_that_were_shown_leave_an_offset_to_more_tokens(encoding: str = "rotary") -> Evidence:
+    """What more tokens take of an offset at a gap that training has shown, among wider ones."""
+    short, long = (
+        recorded.accuracies(OFFSET, encoding, question, VARIED)
+        for question in (evenly(NARROW), longer(LONGEST, VARIED))
+    )
+    return Evidence(
+        value=float(np.mean(short) - np.mean(long)),
+        expected=HARM,
+        tolerance=half(short) + half(long),
+        unit=LOST,
+        how=f"{_stamp(OFFSET)}, {encoding}, {VARIED}, “{OFFSET}”, neighbours {NARROW} apart: "
+        f"{SHORT} tokens {said(short)} less {LONGEST} {said(long)}; margin: half of each mean's "
+        "95 % interval, added",
+        relation=">",
     )
 
 
