@@ -36,7 +36,7 @@ def gaps() -> style.Figure:
         axes.plot(at[:-1], means[:-1], **look[name])
         axes.plot(at[-2:], means[-2:], **{**look[name], "ls": ":"})
         colour = look[name]["color"]
-        axes.vlines(at, *([end(v) for v in found] for end in (min, max)), color=colour, lw=1.2)
+        axes.vlines(at, list(map(min, found)), list(map(max, found)), color=colour, lw=1.2)
         number = style.PALETTE.index(colour)
         ends.append(labels.Label(f"{NAMES[name]} {means[-1]:.2f}", means[-1], number))
         words.append(f"{NAMES[name]} {', '.join(f'{mean:.2f}' for mean in means)}")

@@ -267,7 +267,8 @@ def _row(
     expected: float | None,
 ) -> None:
     """Two means, the range of the second, and below it what was expected."""
-    marks = [(np.mean(short), -0.13, _mark(name, mfc="none")), (np.mean(long), -0.13, _mark(name))]
+    hollow = _mark(name, mfc="none")
+    marks = [(float(np.mean(short)), -0.13, hollow), (float(np.mean(long)), -0.13, _mark(name))]
     if expected is not None:
         marks.append((expected, 0.27, _expected()))
     axes.hlines(row - 0.13, min(long), max(long), color=marks[0][2].get_color(), lw=1.2)
