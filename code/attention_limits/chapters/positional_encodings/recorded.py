@@ -77,6 +77,20 @@ def accuracies(
     return extrapolation.accuracies(run(task), encoding, condition, question)
 
 
+def mean(task: str, encoding: str, question: Question, condition: str = "plain") -> float:
+    """The mean of ``accuracies``."""
+    return float(np.mean(accuracies(task, encoding, question, condition)))
+
+
+def misses() -> list[float]:
+    """By how much the runs came out higher than ``EXPECTED``."""
+    return [
+        mean(task, encoding, longer(LONGEST)) - expected
+        for task, each in EXPECTED.items()
+        for encoding, expected in each.items()
+    ]
+
+
 # --- means over seeds ---------------------------------------------------------------------------
 
 
