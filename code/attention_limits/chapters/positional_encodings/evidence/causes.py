@@ -10,6 +10,7 @@ import numpy as np
 
 from attention_limits.chapters.positional_encodings import recorded
 from attention_limits.chapters.positional_encodings.recorded import (
+    FIRST,
     OFFSET,
     RECENCY,
     SHIFTED,
@@ -20,7 +21,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
     said,
 )
 from attention_limits.evidence import Evidence, evidence
-from attention_limits.experiments.conditions import LONGEST
+from attention_limits.experiments.conditions import ENCODINGS, LONGEST, NOT_TOLD
 
 KEPT = 0.9  # of the answers right: what counts as kept
 HARM = 0.05  # fewer answers right: what counts as harm
@@ -78,6 +79,26 @@ def places_seen_in_training_help(encoding: str = "rotary") -> Evidence:
         how=f"{_stamp(RECENCY)}, {encoding}, n = {LONGEST}: trained at random positions "
         f"{said(with_random)} less trained at 0, 1, 2, … {said(plain)}; margin: half of each "
         "mean's 95 % interval, added",
+        relation=">",
+    )
+
+
+@evidence(rivals={"recency": dict(task=RECENCY)})
+def places_seen_in_training_repair_the_first_token(task: str = FIRST) -> Evidence:
+    """What all encodings keep of a task at the longest length, if training draws positions."""
+    found = {
+        name: recorded.accuracies(task, name, longer(LONGEST, RANDOM), RANDOM)
+        for name in ENCODINGS
+        if name not in NOT_TOLD
+    }
+    least = min(found, key=lambda name: np.mean(found[name]))
+    return Evidence(
+        value=float(np.mean(found[least])),
+        expected=KEPT,
+        tolerance=half(found[least]),
+        unit=UNIT,
+        how=f"{_stamp(task)}, “{task}”, {RANDOM}, n = {LONGEST}: the least of {len(found)} "
+        f"encodings, {least} {said(found[least])}; margin: half of the mean's 95 % interval",
         relation=">",
     )
 
