@@ -201,6 +201,8 @@ def located(mutant: Mutant) -> tuple[Path, int] | None:
 
 def _row(path: Path, mutant: Mutant) -> int | None:
     text = path.read_text(encoding="utf-8")
+    if mutant.line not in text:  # seen at once, where parsing every file takes seconds
+        return None
     lines = text.split("\n")
     for place, body in _places(ast.parse(text)):
         if place.rpartition(".")[2] == mutant.place.rpartition(".")[2]:

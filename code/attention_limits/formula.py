@@ -114,14 +114,19 @@ class Formula:
 
     def _counts_as_int(self, values: dict) -> dict:
         """Limits of a sum count its terms, so they are plain ints and not arrays."""
-        limits = [limit for s in self.expr.atoms(sp.Sum) for limit in s.limits]
-        for symbol in set().union(*(sp.Tuple(*limit[1:]).free_symbols for limit in limits)):
+        for symbol in self._counting:
             if getattr(values[symbol.name], "ndim", 0):
                 raise ValueError(
                     f"{symbol} must be one number, as it limits a sum, got {values[symbol.name]!r}"
                 )
             values = {**values, symbol.name: int(values[symbol.name])}
         return values
+
+    @functools.cached_property
+    def _counting(self) -> set[sp.Symbol]:
+        """The symbols that limit a sum."""
+        limits = [limit for s in self.expr.atoms(sp.Sum) for limit in s.limits]
+        return set().union(*(sp.Tuple(*limit[1:]).free_symbols for limit in limits))
 
     @functools.cached_property
     def _numpy(self) -> Callable[..., np.ndarray]:

@@ -15,7 +15,7 @@ from helpers.kinds import LAYOUTS, UNFIT
 from helpers.mechanisms import MODULES, gates_of
 from helpers.mechanisms import gated as gated_inputs
 from helpers.tables import assert_rows_for
-from helpers.tensors import assert_close, draw_qkv, gradients, on_devices
+from helpers.tensors import assert_close, check_gradients, draw_qkv, gradients, on_devices
 from hypothesis import given
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -484,7 +484,7 @@ def test_a_learned_scale_gets_its_gradient(module, options, scale):
     def attend(scale):
         return attended(module, inputs, **{**options, "scale": scale})
 
-    assert torch.autograd.gradcheck(attend, scale.clone().requires_grad_())
+    check_gradients(attend, scale)
 
 
 def test_a_scale_in_the_queries_is_differentiated_twice():
@@ -528,12 +528,11 @@ def test_gradients_under_a_mask_are_those_of_the_output(module, options, shapes)
 @small_shapes
 @cases()
 def test_gradients_are_those_of_the_output(module, options, shapes):
-    inputs = [x.requires_grad_() for x in drawn(module, options, *shapes, 2)]
 
     def attend(*inputs):
         return attended(module, inputs, **options)
 
-    assert torch.autograd.gradcheck(attend, inputs)
+    check_gradients(attend, *drawn(module, options, *shapes, 2))
 
 
 @pytest.mark.parametrize("n_q", [33, 5])
@@ -844,9 +843,10 @@ def test_packed_sequences_may_be_masked_too(module, options):
 
 @cases(one_each=True)
 def test_no_number_is_held_for_each_pair_of_what_is_packed(module, options):
-    """Of 128 sequences: a mask of all pairs would take as many bytes as there are pairs."""
-    n = 4096
-    inputs = [x.requires_grad_() for x in drawn(module, options, (n, 8), (n, 8))]
+    """Of 64 sequences: a mask of all pairs would take as many bytes as there are pairs."""
+    n = 2048
+    inputs = drawn(module, options, (n, 8), (n, 8), dtype=torch.float32)
+    inputs = [x.requires_grad_() for x in inputs]
     options = fitting(module.attend, options, n)
     with PeakMemory() as memory:
         module.attend(*inputs, segments=torch.arange(n) // 32, **options).sum().backward()
@@ -987,13 +987,14 @@ def test_memory_is_linear_in_n(module, options, backward):
 def assert_grows_with_n(module, options, short, long):
     """Forward and backward memory: in proportion, or to n log n where a mechanism may hold that.
 
-    On the CPU: its kernels need a fifth of the time that the meta device's Python does.
+    On the CPU: its kernels need a fifth of the time that the meta device's Python does. Tokens are
+    narrow, so that beside them a number for each pair, or for each token and tile, is seen early.
     """
     peaks = [
-        peak_memory(module, options, (n, 64), True, dtype=torch.float32, device="cpu")
+        peak_memory(module, options, (n, 16), True, dtype=torch.float32, device="cpu")
         for n in (short, long)
     ]
-    assert peaks[0] >= short * 64 * 4
+    assert peaks[0] >= short * 16 * 4
     growth = long / short
     if name_of(module) in N_LOG_N:
         growth *= np.log2(long / 64) / np.log2(short / 64)
@@ -1014,9 +1015,9 @@ def not_its_second(name, options):
 
 @pytest.mark.slow
 @cases(but=not_its_second)
-def test_memory_stays_linear_as_far_as_65536_tokens(module, options):
+def test_memory_stays_linear_as_far_as_32768_tokens(module, options):
     """A slice in a loop looks innocent, and its gradients are quadratic only from here on."""
-    assert_grows_with_n(module, options, 4096, 65536)
+    assert_grows_with_n(module, options, 4096, 32768)
 
 
 @pytest.mark.slow

@@ -51,6 +51,16 @@ once_each = pytest.mark.parametrize(
 )
 
 
+# Who has steps. Two states are scanned as the third is, which has the gates of one and the writes
+# of the other.
+LIKE_GATED_DELTA_RULE = ("gated_linear", "delta_rule")
+STREAMS = [
+    pytest.param(name, marks=pytest.mark.deep) if name in LIKE_GATED_DELTA_RULE else name
+    for name in MECHANISMS
+    if hasattr(MODULES[name], "step")
+]
+
+
 def prepared(name, options, *lead, d=3, dtype=torch.float64):
     """Attention as a function of its tensors alone, and tensors for it."""
     module = MODULES[name]
@@ -229,7 +239,7 @@ def test_backward_within_autocast_of_what_was_compiled_without(name, options):
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.transform("``torch.compile(fullgraph=True)``")
-@pytest.mark.parametrize("name", [name for name in MECHANISMS if hasattr(MODULES[name], "step")])
+@pytest.mark.parametrize("name", STREAMS)
 def test_compile_steps_of_a_stream(name):
     """One token after the other, then several: the lengths of what is held become symbolic."""
     module, [options, *_] = MODULES[name], OPTIONS[name]

@@ -64,16 +64,6 @@ def test_the_score_is_of_claims_with_a_verdict(book):
     assert json.loads(place["data-verdicts"]) == {"two-and-two": "holds"}
 
 
-@pytest.mark.parametrize("directive", ["believe", "claims-at-stake"])
-def test_a_claim_or_chapter_that_is_not_there_fails_the_build(tmp_path, directive):
-    """A box that asks about nothing."""
-    book = Book(tmp_path)
-    book.page("second", f"```{{{directive}}} no-such\n```")
-    built = book.build()
-    assert built.status != 0
-    assert "no-such" in built.output
-
-
 def test_a_notebook_asks_in_words():
     claims = {"two-and-two": CLAIM, "three-and-three": OPEN}
     page = Page(Known({}, claims, {}, {}, {}, {}))

@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from helpers.small_book import CLAIM, OPEN, Book
+from helpers.small_book import CLAIM, OPEN, Book, recorded
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +12,7 @@ def book(tmp_path_factory):
     book = Book(tmp_path_factory.mktemp("claims"))
     book.claim(CLAIM, OPEN)
     card = "```{claim} two-and-two\nSee *also* the fingers of one hand.\n```"
-    book.write("chapters/first.md", f"# First\n\n{card}\n")
+    book.page("first", recorded("first"), card)
     book.contents("chapters/first", "chapters/verdicts")
     built = book.build()
     assert built.status == 0, built.output
@@ -137,15 +137,14 @@ def test_an_open_claim_shows_neither_pieces_nor_a_link(verdicts):
     assert waiting.li is None
 
 
-def test_the_notebook_says_what_the_card_says(tmp_path):
+def test_the_notebook_says_what_the_card_says(book):
     """Who downloads the chapter gets a verdict without what it assumes and refuses."""
-    book = Book(tmp_path)
-    built = book.build()
-    assert built.status == 0, built.output
     path = book.file("_build/html/notebooks/chapters/first.ipynb")
     card = next(c.source for c in nbformat.read(path, 4).cells if "**Claim.**" in c.source)
     assert "> **Assumes:** whole numbers; $n < 5$." in card
-    assert card.endswith("""\
+    checks, _, added = card.rpartition("\n>\n> See *also*")
+    assert added == " the fingers of one hand."
+    assert checks.endswith("""\
 > - ✓ addition: every step proven
 > - ✓ four
 >   - would have given 5 apples (expected 4) for a basket with $1$ pear

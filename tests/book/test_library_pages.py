@@ -322,13 +322,3 @@ def test_a_new_docstring_and_a_new_chapter_are_on_the_page_at_once(tiny):
     assert said(tiny, "solely")
     section = page_of_tiny(tiny).find("section", id="tiny")
     assert links(section)["Locality"] == "../chapters/locality.html"
-
-
-@pytest.mark.slow
-def test_a_mechanism_that_is_not_there_fails_the_build(tiny):
-    """A name was misspelt, and its section is silently missing."""
-    tiny.write("library/tiny.md", "# Tiny\n\n```{mechanism} tinny\n```\n")
-    built = tiny.build()
-    assert built.status != 0
-    assert built.complaints("tiny.md")
-    assert "there is no mechanism 'tinny'" in built.output

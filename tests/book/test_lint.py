@@ -210,6 +210,13 @@ FAULTS = {
     ),
     "unknown": ("```{claim} two-and-tow\n```", "no claim 'two-and-tow' in the ledger"),
     "verdicts": ("```{verdict-table}\n```", "undefined label: 'claim-two-and-two'"),
+    # A box that asks about nothing.
+    "asked": ("```{believe} no-such-claim\n```", "no-such-claim"),
+    "stakes": ("```{claims-at-stake} no-such-chapter\n```", "no-such-chapter"),
+    # A misspelt name, and its section is silently missing, or a term is shown as if it were linked.
+    "tasks": ("```{tasks} lookups\n```", "module must be one of"),
+    "mechanism": ("```{mechanism} tinny\n```", "there is no mechanism 'tinny'"),
+    "term": ("A {term}`KV cash`.", "there is no term 'KV cash'"),
 }
 DOT = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
@@ -235,7 +242,7 @@ def faulty(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", FAULTS)
 def test_a_fault_fails_the_build_and_names_its_page(faulty, page):
-    """A fault that a lint can see was published."""
+    """A fault that a lint or a directive can see was published."""
     assert faulty.status != 0
     complaints = faulty.complaints(f"chapters/{page}")
     assert any(re.search(FAULTS[page][1], line) for line in complaints), complaints

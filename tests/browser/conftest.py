@@ -70,7 +70,9 @@ class Tab:
         self.typeset()
 
     def resize(self, width: int) -> None:
-        """Make the window so wide, and wait until everything has followed."""
+        """Make the window so wide if it is not, and wait until everything has followed."""
+        if self.page.viewport_size["width"] == width:
+            return
         self.page.set_viewport_size({"width": width, "height": HEIGHT})
         self.page.evaluate(SETTLE)
 

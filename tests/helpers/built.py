@@ -54,9 +54,21 @@ def kinds() -> tuple[str, ...]:
     """The lightest page of each kind: in each folder, with and without figures and cells."""
     lightest = {}
     for page in sorted(pages(), key=lambda page: len(written(page))):
-        parts = (FIGURE.search(written(page)), re.search('<div class="cell', written(page)))
-        lightest.setdefault((PurePosixPath(page).parent, *map(bool, parts)), page)
+        lightest.setdefault((PurePosixPath(page).parent, *_parts(page)), page)
     return tuple(sorted(lightest.values()))
+
+
+def makes() -> tuple[str, ...]:
+    """Of the kinds, the lightest with and without figures and cells, in whatever folder."""
+    lightest = {}
+    for page in sorted(kinds(), key=lambda page: len(written(page))):
+        lightest.setdefault(_parts(page), page)
+    return tuple(sorted(lightest.values()))
+
+
+def _parts(page: str) -> tuple[bool, bool]:
+    """Whether a page has figures, and cells."""
+    return bool(FIGURE.search(written(page))), '<div class="cell' in written(page)
 
 
 @functools.cache

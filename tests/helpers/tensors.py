@@ -34,6 +34,16 @@ def gradients(attend, inputs, **options):
     return out.detach(), torch.autograd.grad(out, inputs, upstream.view_as(out))
 
 
+def check_gradients(function, *inputs):
+    """Those of each input, of float64, are those that central differences have.
+
+    Along random directions, where one entry after the other takes many times as long. A sum over
+    all entries hides a slip in one of them, unless it is held to as many digits as here.
+    """
+    inputs = [x.detach().clone().requires_grad_() for x in inputs]
+    assert torch.autograd.gradcheck(function, inputs, fast_mode=True, rtol=1e-6, atol=1e-9)
+
+
 def assert_close(actual, expected, *, within=1e-12):
     """The same numbers, but for the last digits."""
     torch.testing.assert_close(actual.detach().cpu(), expected, atol=within, rtol=within)
