@@ -127,7 +127,7 @@ def untrained_rows_lose_recency(
 
 @evidence(rivals={"the positions of training": dict(question=longer(SHORT))})
 def small_rows_mislead_less(question: Question = SHIFTED) -> Evidence:
-    """What rows that begin small are right more often, on sequences that stand at untrained ones."""
+    """What small rows are right more often, on sequences that stand at untrained ones."""
     small, large = (recorded.accuracies(RECENCY, name, question) for name in TABLES)
     run = recorded.run(RECENCY)
     return Evidence(
