@@ -4,6 +4,5 @@
 UNDER_WAY = {
     "fine_tuning",
     "log_n",
-    "without_positions",
     "encoding_time",
 }
