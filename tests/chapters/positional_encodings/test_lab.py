@@ -10,8 +10,7 @@ from ipywidgets import Widget
 from attention_limits import training
 from attention_limits.chapters.positional_encodings import lab as labs
 from attention_limits.chapters.positional_encodings.figures import length as figures
-from attention_limits.chapters.positional_encodings.figures.length import NAMES
-from attention_limits.chapters.positional_encodings.recorded import FIRST, OFFSET
+from attention_limits.chapters.positional_encodings.recorded import FIRST, NAMES, OFFSET
 from attention_limits.experiments import conditions, first_token
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED
 from attention_limits.lab import STILL, VIEW

@@ -41,7 +41,7 @@ class TrainIt(Panel[Config]):
         super().__init__(figures.curves(list(self.recorded.values())))
         self.encodings = {
             name: widgets.Checkbox(value=name in START, description=words, indent=False)
-            for name, words in figures.NAMES.items()
+            for name, words in recorded.NAMES.items()
         }
         self.task = widgets.Dropdown(
             options=list(recorded.EXPERIMENTS), value=START_TASK, description="task"
@@ -90,14 +90,14 @@ class TrainIt(Panel[Config]):
         except KeyboardInterrupt:
             self.remarks.append("Interrupted.")
         for encoding, step in self.early.items():
-            self.remarks.append(f"{figures.NAMES[encoding]} is drawn as after {step} steps.")
+            self.remarks.append(f"{recorded.NAMES[encoding]} is drawn as after {step} steps.")
         self.bar.value = 1.0 if complete else self.bar.value
         self._draw(config, complete=complete)
         self._write(self.remarks)
 
     def _train(self, cell: Cell, number: int, config: Config) -> None:
         """Train one encoding and ask it, on the way and in the end; say so if it cannot be."""
-        name, [task] = figures.NAMES[cell.encoding], config.settings
+        name, [task] = recorded.NAMES[cell.encoding], config.settings
         recipe = conditions.recipe(task, cell.condition, config.steps)
 
         def hear(share: float | None, words: str) -> None:
@@ -147,7 +147,7 @@ class TrainIt(Panel[Config]):
             rows = [row for some in self.rows.values() for row in some]
             [task] = config.settings
             run = records.new(recorded.EXPERIMENTS[task], config, rows, complete=complete)
-            chosen = [name for name in figures.NAMES if name in config.encodings]
+            chosen = [name for name in recorded.NAMES if name in config.encodings]
             self.plot.value = figures.curves([run], chosen[: figures.COLOURS])._repr_html_()
 
 

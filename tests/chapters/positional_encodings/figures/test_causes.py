@@ -7,8 +7,8 @@ from matplotlib.colors import to_hex
 
 from attention_limits import style
 from attention_limits.chapters.positional_encodings.figures import causes as figures
-from attention_limits.chapters.positional_encodings.figures.length import NAMES, kind
-from attention_limits.chapters.positional_encodings.recorded import RECENCY, evenly, longer
+from attention_limits.chapters.positional_encodings.figures.length import kind
+from attention_limits.chapters.positional_encodings.recorded import NAMES, RECENCY, evenly, longer
 from attention_limits.experiments import extrapolation
 from attention_limits.experiments.conditions import LONGEST
 from attention_limits.runs import records

@@ -10,8 +10,7 @@ from matplotlib.colors import to_hex
 from attention_limits import style
 from attention_limits.chapters.positional_encodings import recorded
 from attention_limits.chapters.positional_encodings.figures import length as figures
-from attention_limits.chapters.positional_encodings.figures.length import NAMES
-from attention_limits.chapters.positional_encodings.recorded import EXPECTED, FIRST, longer
+from attention_limits.chapters.positional_encodings.recorded import EXPECTED, FIRST, NAMES, longer
 from attention_limits.experiments import extrapolation, first_token
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED
 from attention_limits.runs import records

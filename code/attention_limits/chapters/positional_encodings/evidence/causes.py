@@ -11,6 +11,7 @@ import numpy as np
 from attention_limits.chapters.positional_encodings import recorded
 from attention_limits.chapters.positional_encodings.recorded import (
     FIRST,
+    NAMES,
     OFFSET,
     RECENCY,
     SHIFTED,
@@ -46,7 +47,7 @@ def new_places_alone_mislead(encodings: Sequence[str] = ABSOLUTE) -> Evidence:
     """Sequences as long and as dense as in training, at places that it has not shown."""
     found = {name: recorded.accuracies(RECENCY, name, SHIFTED) for name in encodings}
     most = max(found.values(), key=np.mean)
-    words = ", ".join(f"{name} {said(values)}" for name, values in found.items())
+    words = ", ".join(f"{NAMES[name]} {said(values)}" for name, values in found.items())
     return Evidence(
         value=float(np.mean(most)),
         expected=KEPT,
@@ -76,7 +77,7 @@ def places_seen_in_training_help(encoding: str = "rotary") -> Evidence:
         expected=HARM,
         tolerance=half(with_random) + half(plain),
         unit="more of the last answers right",
-        how=f"{_stamp(RECENCY)}, {encoding}, n = {LONGEST}: trained at random positions "
+        how=f"{_stamp(RECENCY)}, {NAMES[encoding]}, n = {LONGEST}: trained at random positions "
         f"{said(with_random)} less trained at 0, 1, 2, … {said(plain)}; margin: half of each "
         "mean's 95 % interval, added",
         relation=">",
@@ -98,7 +99,7 @@ def places_seen_in_training_repair_the_first_token(task: str = FIRST) -> Evidenc
         tolerance=half(found[least]),
         unit=UNIT,
         how=f"{_stamp(task)}, “{task}”, {RANDOM}, n = {LONGEST}: the least of {len(found)} "
-        f"encodings, {least} {said(found[least])}; margin: half of the mean's 95 % interval",
+        f"encodings, {NAMES[least]} {said(found[least])}; margin: half of the mean's 95 % interval",
         relation=">",
     )
 
@@ -133,7 +134,7 @@ def rotary_loses_no_more_than_the_gap_takes(encoding: str = "rotary") -> Evidenc
         expected=HARM,
         tolerance=half(short) + half(long),
         unit=LOST,
-        how=f"{_stamp(RECENCY)}, {encoding}, neighbours {NARROW} apart: {SHORT} tokens "
+        how=f"{_stamp(RECENCY)}, {NAMES[encoding]}, neighbours {NARROW} apart: {SHORT} tokens "
         f"{said(short)} less {LONGEST} {said(long)}; margin: half of each mean's 95 % interval, "
         "added",
         relation="<",
@@ -177,8 +178,8 @@ def random_positions_take_an_offset_away(
         expected=KEPT,
         tolerance=half(found),
         unit=UNIT,
-        how=f"{_stamp(task)}, {encoding}, “{task}”, {condition}, n = {SHORT}: {said(found)}; "
-        "margin: half of the mean's 95 % interval",
+        how=f"{_stamp(task)}, {NAMES[encoding]}, “{task}”, {condition}, n = {SHORT}: "
+        f"{said(found)}; margin: half of the mean's 95 % interval",
         relation="<",
     )
 
@@ -195,9 +196,9 @@ def gaps_that_were_shown_leave_an_offset_to_more_tokens(encoding: str = "rotary"
         expected=HARM,
         tolerance=half(short) + half(long),
         unit=LOST,
-        how=f"{_stamp(OFFSET)}, {encoding}, {VARIED}, “{OFFSET}”, neighbours {NARROW} apart: "
-        f"{SHORT} tokens {said(short)} less {LONGEST} {said(long)}; margin: half of each mean's "
-        "95 % interval, added",
+        how=f"{_stamp(OFFSET)}, {NAMES[encoding]}, {VARIED}, “{OFFSET}”, neighbours {NARROW} "
+        f"apart: {SHORT} tokens {said(short)} less {LONGEST} {said(long)}; margin: half of "
+        "each mean's 95 % interval, added",
         relation=">",
     )
 
@@ -215,7 +216,7 @@ def _less(found: dict[str, tuple[list[float], list[float]]], what: str) -> Evide
     """The least difference of two means, by encoding, against what counts as harm."""
     losses = {name: np.mean(a) - np.mean(b) for name, (a, b) in found.items()}
     name = min(losses, key=losses.__getitem__)
-    words = "; ".join(f"{name} {said(a)} less {said(b)}" for name, (a, b) in found.items())
+    words = "; ".join(f"{NAMES[name]} {said(a)} less {said(b)}" for name, (a, b) in found.items())
     return Evidence(
         value=float(losses[name]),
         expected=HARM,

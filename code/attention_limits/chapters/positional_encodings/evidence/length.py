@@ -10,6 +10,7 @@ import numpy as np
 from attention_limits.chapters.positional_encodings import recorded
 from attention_limits.chapters.positional_encodings.recorded import (
     FIRST,
+    NAMES,
     OFFSET,
     RECENCY,
     SHIFTED,
@@ -84,8 +85,8 @@ def _without_positions(start: str, n: int) -> list[float]:
 def _patiently(start: str, n: int, found: Sequence[float]) -> str:
     run = records.load(without_positions)
     return (
-        f"{run.stamp}: {start}, “{OFFSET}”, two layers, {run.config['steps']} steps, n = {n}: "
-        f"{said(found)}; margin: half of the mean's 95 % interval"
+        f"{run.stamp}: {NAMES[start]}, “{OFFSET}”, two layers, {run.config['steps']} steps, "
+        f"n = {n}: {said(found)}; margin: half of the mean's 95 % interval"
     )
 
 
@@ -99,7 +100,7 @@ def the_first_row_is_found_among_unseen_ones(encodings: Sequence[str] = TABLES) 
     """Learned tables on sequences whose first position alone has to be known."""
     found = {name: at_the_end(FIRST, name) for name in encodings}
     least = min(found, key=lambda name: np.mean(found[name]))
-    return _carried({FIRST: found[least]}, f"the worse of {' and '.join(encodings)}, {least}")
+    return _carried({FIRST: found[least]}, least)
 
 
 @evidence(
@@ -114,7 +115,7 @@ def untrained_rows_lose_recency(
     """A learned table on sequences most of whose rows training has left as they were."""
     found = {name: at_the_end(RECENCY, name) for name in encodings}
     most = max(found.values(), key=np.mean)
-    words = ", ".join(f"{name} {said(values)}" for name, values in found.items())
+    words = ", ".join(f"{NAMES[name]} {said(values)}" for name, values in found.items())
     return Evidence(
         value=float(np.mean(most)),
         expected=HALF,
@@ -185,9 +186,9 @@ def slopes_learn_an_offset_late(encoding: str = "alibi") -> Evidence:
         expected=0.1,
         tolerance=0,
         unit="of the last answers more right",
-        how=f"{run.stamp}: {encoding}, “{OFFSET}”, n = {SHORT}, models of the search at their best "
-        f"rate: {said(many)} after {steps[1]} steps, {said(few)} after {steps[0]}; the worst seed "
-        "less the best",
+        how=f"{run.stamp}: {NAMES[encoding]}, “{OFFSET}”, n = {SHORT}, models of the search "
+        f"at their best rate: {said(many)} after {steps[1]} steps, {said(few)} after {steps[0]}; "
+        "the worst seed less the best",
         relation=">",
     )
 
@@ -199,7 +200,7 @@ def a_reach_beyond_training_costs_recency(n: int = LONGEST) -> Evidence:
     lost = {}
     for within, beyond in pairs:
         found = [recorded.accuracies(RECENCY, name, longer(n)) for name in (within, beyond)]
-        words = f"{within} {said(found[0])} less {beyond} {said(found[1])}"
+        words = f"{NAMES[within]} {said(found[0])} less {NAMES[beyond]} {said(found[1])}"
         lost[words] = (np.mean(found[0]) - np.mean(found[1]), sum(map(half, found)))
     least, margin = min(lost.values())
     return Evidence(
@@ -234,13 +235,14 @@ def _carried(found: dict[str, list[float]], encoding: str) -> Evidence:
     """The worst of what was found on some tasks, against what counts as carried over."""
     worst = min(found.values(), key=np.mean)
     words = " and ".join(f"“{task}” {said(values)}" for task, values in found.items())
+    worse = "the worse of " if len(found) > 1 else ""
     return Evidence(
         value=float(np.mean(worst)),
         expected=KEPT,
         tolerance=half(worst),
         unit=UNIT,
-        how=f"{_where(*found)}: {encoding}, {'the worse of ' if len(found) > 1 else ''}{words}; "
-        "margin: half of the mean's 95 % interval",
+        how=f"{_where(*found)}: {NAMES[encoding]}, {worse}{words}; margin: half of the mean's "
+        "95 % interval",
         relation=">",
     )
 

@@ -4,8 +4,9 @@ import numpy as np
 
 from attention_limits import labels, style
 from attention_limits.chapters.positional_encodings import recorded
-from attention_limits.chapters.positional_encodings.figures.length import NAMES, looks
+from attention_limits.chapters.positional_encodings.figures.length import looks
 from attention_limits.chapters.positional_encodings.recorded import (
+    NAMES,
     RECENCY,
     SHORT,
     evenly,

@@ -15,26 +15,11 @@ from matplotlib.lines import Line2D
 
 from attention_limits import labels, style
 from attention_limits.chapters.positional_encodings import recorded
-from attention_limits.chapters.positional_encodings.recorded import EXPECTED, SHORT
+from attention_limits.chapters.positional_encodings.recorded import EXPECTED, NAMES, SHORT
 from attention_limits.experiments import extrapolation
 from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
 from attention_limits.runs.records import Run
 
-NAMES = {
-    "none": "no positions",
-    "none + bos": "none, with <bos>",
-    "sinusoidal": "sinusoids",
-    "rotary": "rotary",
-    "alibi": "ALiBi",
-    "shaw 16": "Shaw, to 16",
-    "shaw 48": "Shaw, to 48",
-    "relative_bias 24": "T5, to 24",
-    "relative_bias 128": "T5, to 128",
-    "learned .02": "table, from .02",
-    "learned 1": "table, from 1",
-    "lstm_generated": "LSTM-generated",
-    "lstm alone": "LSTM alone",
-}
 COLOURS = len(style.PALETTE)
 APART = 0.05  # octaves from one encoding's mark to the next, so that ranges do not hide each other
 Look = Mapping[str, Any]
@@ -239,7 +224,8 @@ def at_the_end() -> style.Figure:
         canvas,
         alt=f"Accuracies in {len(tasks)} panels, one a task, of {len(NAMES)} encodings: means at "
         f"n = {SHORT} and at n = {LONGEST}. {' '.join(said)}",
-        caption=f"Models trained on {TRAINED[0]} to {SHORT} tokens. Hollow: mean of {seeds} seeds "
+        caption=f"Models trained on {TRAINED[0]} to {SHORT} tokens; of Shaw and T5 the reach, of "
+        f"tables the deviation that rows began with. Hollow: mean of {seeds} seeds "
         f"at n = {SHORT}. Filled: at n = {LONGEST}, with the range of the seeds. Cross: what we "
         f"expected there before the runs, where we expected a number. Dotted: a guess. "
         f"{_sentence(recorded.run(tasks[0]).stamp)}",
