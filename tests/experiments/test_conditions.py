@@ -130,14 +130,15 @@ def test_a_table_is_of_the_conditions_that_are_asked_for():
     """A page about two conditions showed five."""
     shown = conditions.differences("most recent", ("plain", "random positions"))
     assert [row[0] for row in shown.rows] == [
-        "random positions: trained",
-        "random positions: asked on 256",
-        "random positions: asked 8 apart",
-        "random positions: asked 1 apart",
         "plain: trained",
         "plain: asked on 256",
         "plain: asked stretched",
         "plain: asked shifted",
+        "random positions: trained",
+        "random positions: asked on 256",
+        "random positions: asked 8 apart",
+        "random positions: asked 1 apart",
     ]
+    assert "gap of symbols" not in shown.head  # without blanks, that of tokens
     assert shown.head[0] == ""
     assert len(shown.head) == len(shown.rows[0])

@@ -225,11 +225,14 @@ def differences(
 ) -> Table:
     """All that differs between how models of a task train and how they are asked.
 
-    What is the same in a pair of rows cannot be what makes the difference between them.
+    What is the same in a pair of rows cannot be what makes the difference between them. Of
+    training, the longest sequences are counted.
     """
-    rows, names = [], list(trained(setting, "plain")[0])
-    for condition in mean_something(setting, encoding):
-        if condition not in under:
+    blank = any("blanks" in condition for condition in under)
+    names = [name for name in trained(setting, "plain")[0] if blank or name != "gap of symbols"]
+    rows = []
+    for condition in under:
+        if condition not in mean_something(setting, encoding):
             continue
         counts = {"trained": trained(setting, condition)}
         for question in questions(condition, encoding, (LONGEST,), gaps):

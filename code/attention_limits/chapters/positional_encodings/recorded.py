@@ -20,7 +20,7 @@ SHORT = TRAINED[1]
 # Of Shaw and T5 the reach, of tables the deviation that rows begin with.
 NAMES = {
     "none": "no positions",
-    "none + bos": "none, with <bos>",
+    "none + bos": "none, with bos",
     "sinusoidal": "sinusoids",
     "rotary": "rotary",
     "alibi": "ALiBi",

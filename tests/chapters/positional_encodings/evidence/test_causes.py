@@ -78,10 +78,10 @@ def by_gap(wide, narrow, long):
 
 def test_a_gap_is_what_differs_at_one_length(recorded):
     recorded(by_gap(1.0, 0.7, 0.2))
-    found = causes.small_gaps_alone_mislead()
+    found = causes.denser_sequences_mislead()
     assert (found.value, found.holds) == (pytest.approx(0.3), True)
     assert causes.more_tokens_take_it_from_vectors_and_buckets().value == pytest.approx(0.5)
-    found = causes.rotary_loses_no_more_than_the_gap_takes()
+    found = causes.rotary_loses_no_more_to_more_tokens()
     assert (found.value, found.holds) == (pytest.approx(0.5), False)
 
 
@@ -89,7 +89,7 @@ def test_the_least_loss_is_what_counts(recorded):
     """Four encodings lost to the gap, and the fifth was taken along."""
     at = by_gap(1.0, 0.7, 0.2)
     recorded(lambda *where: 1.0 if where[1] == "alibi" else at(*where))
-    found = causes.small_gaps_alone_mislead()
+    found = causes.denser_sequences_mislead()
     assert (found.value, found.holds) == (0, False)
 
 

@@ -47,7 +47,7 @@ def new_places_alone_mislead(encodings: Sequence[str] = ABSOLUTE) -> Evidence:
     """Sequences as long and as dense as in training, at places that it has not shown."""
     found = {name: recorded.accuracies(RECENCY, name, SHIFTED) for name in encodings}
     most = max(found.values(), key=np.mean)
-    words = ", ".join(f"{NAMES[name]} {said(values)}" for name, values in found.items())
+    words = ", ".join(f"{NAMES[name]}: {said(values)}" for name, values in found.items())
     return Evidence(
         value=float(np.mean(most)),
         expected=KEPT,
@@ -99,19 +99,20 @@ def places_seen_in_training_repair_the_first_token(task: str = FIRST) -> Evidenc
         tolerance=half(found[least]),
         unit=UNIT,
         how=f"{_stamp(task)}, “{task}”, {RANDOM}, n = {LONGEST}: the least of {len(found)} "
-        f"encodings, {NAMES[least]} {said(found[least])}; margin: half of the mean's 95 % interval",
+        f"encodings, {NAMES[least]}: {said(found[least])}; margin: half of the mean's 95 % "
+        "interval",
         relation=">",
     )
 
 
-# --- gaps, and the number of tokens -------------------------------------------------------------
+# --- density, and the number of tokens ----------------------------------------------------------
 
 
 @evidence(rivals={"T5's buckets, which reach 24 tokens": dict(encodings=("relative_bias 24",))})
-def small_gaps_alone_mislead(
+def denser_sequences_mislead(
     encodings: Sequence[str] = ("sinusoidal", "learned .02", "learned 1", "rotary", "alibi"),
 ) -> Evidence:
-    """What is lost on sequences as long as in training if neighbours stand closer together."""
+    """What is lost on sequences as long as in training if all of their tokens stand closer."""
     return _less(
         {name: (_asked(name, WIDE), _asked(name, NARROW)) for name in encodings},
         f"{SHORT} tokens, {WIDE} apart less {NARROW} apart",
@@ -125,7 +126,7 @@ def small_gaps_alone_mislead(
         "a learned table": dict(encoding="learned .02"),
     }
 )
-def rotary_loses_no_more_than_the_gap_takes(encoding: str = "rotary") -> Evidence:
+def rotary_loses_no_more_to_more_tokens(encoding: str = "rotary") -> Evidence:
     """What more tokens take, if neighbours stand as close together."""
     found = {encoding: (_asked(encoding, NARROW), _asked(encoding, None))}
     short, long = found[encoding]
@@ -216,7 +217,7 @@ def _less(found: dict[str, tuple[list[float], list[float]]], what: str) -> Evide
     """The least difference of two means, by encoding, against what counts as harm."""
     losses = {name: np.mean(a) - np.mean(b) for name, (a, b) in found.items()}
     name = min(losses, key=losses.__getitem__)
-    words = "; ".join(f"{NAMES[name]} {said(a)} less {said(b)}" for name, (a, b) in found.items())
+    words = "; ".join(f"{NAMES[name]}: {said(a)} less {said(b)}" for name, (a, b) in found.items())
     return Evidence(
         value=float(losses[name]),
         expected=HARM,

@@ -115,7 +115,7 @@ def untrained_rows_lose_recency(
     """A learned table on sequences most of whose rows training has left as they were."""
     found = {name: at_the_end(RECENCY, name) for name in encodings}
     most = max(found.values(), key=np.mean)
-    words = ", ".join(f"{NAMES[name]} {said(values)}" for name, values in found.items())
+    words = ", ".join(f"{NAMES[name]}: {said(values)}" for name, values in found.items())
     return Evidence(
         value=float(np.mean(most)),
         expected=HALF,
@@ -200,7 +200,7 @@ def a_reach_beyond_training_costs_recency(n: int = LONGEST) -> Evidence:
     lost = {}
     for within, beyond in pairs:
         found = [recorded.accuracies(RECENCY, name, longer(n)) for name in (within, beyond)]
-        words = f"{NAMES[within]} {said(found[0])} less {NAMES[beyond]} {said(found[1])}"
+        words = f"{NAMES[within]}: {said(found[0])}, less {NAMES[beyond]}: {said(found[1])}"
         lost[words] = (np.mean(found[0]) - np.mean(found[1]), sum(map(half, found)))
     least, margin = min(lost.values())
     return Evidence(
