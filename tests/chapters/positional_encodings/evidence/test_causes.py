@@ -9,7 +9,7 @@ from helpers.chapter_parts import (
 from helpers.task_runs import loads, made_runs
 
 from attention_limits.chapters.positional_encodings.evidence import causes
-from attention_limits.chapters.positional_encodings.evidence.causes import ABSOLUTE, RANDOM
+from attention_limits.chapters.positional_encodings.evidence.causes import ABSOLUTE, RANDOM, VARIED
 from attention_limits.chapters.positional_encodings.recorded import OFFSET
 from attention_limits.runs import records
 
@@ -21,7 +21,7 @@ def recorded(monkeypatch):
     """What was recorded is what a test says, by task, encoding, condition and question."""
 
     def record(accuracy):
-        runs = made_runs(accuracy, seeds=(0, 1, 2))
+        runs = made_runs(accuracy, seeds=(0, 1, 2), conditions=("plain", RANDOM, VARIED))
         monkeypatch.setattr(records, "load", loads(runs))
 
     return record
@@ -102,3 +102,17 @@ def test_an_offset_is_asked_at_the_trained_length(recorded):
 
 def question():
     return causes.longer(32, RANDOM)
+
+
+@pytest.mark.parametrize("worse", ["rotary", "alibi"])
+def test_both_are_repaired_at_the_longest_length_as_they_trained(worse, recorded):
+    """One of the two stood for both; or another condition did, or as few tokens as in training."""
+
+    def accuracy(_, encoding, condition, asked):
+        if (condition, asked) != (VARIED, causes.longer(256, VARIED)):
+            return 0.5
+        return {"rotary": 0.97, "alibi": 0.97, worse: 0.95}.get(encoding, 0.5)
+
+    recorded(accuracy)
+    found = causes.dense_sequences_in_training_repair_rotary_and_slopes()
+    assert (found.value, found.holds) == (pytest.approx(0.95), True)

@@ -144,6 +144,35 @@ def rotary_loses_no_more_to_more_tokens(encoding: str = "rotary") -> Evidence:
 
 @evidence(
     rivals={
+        "positions drawn from the whole range alone": dict(condition=RANDOM),
+        "the positions 0, 1, 2, …": dict(condition="plain"),
+        "sinusoids": dict(encodings=("sinusoidal",)),
+        "a learned table": dict(encodings=("learned .02",)),
+    }
+)
+def dense_sequences_in_training_repair_rotary_and_slopes(
+    encodings: Sequence[str] = ("rotary", "alibi"), condition: str = VARIED
+) -> Evidence:
+    """Recency on the longest sequences, if training shows all distances and all densities."""
+    found = {
+        name: recorded.accuracies(RECENCY, name, longer(LONGEST, condition), condition)
+        for name in encodings
+    }
+    least = min(found.values(), key=np.mean)
+    words = ", ".join(f"{NAMES[name]}: {said(values)}" for name, values in found.items())
+    return Evidence(
+        value=float(np.mean(least)),
+        expected=KEPT,
+        tolerance=half(least),
+        unit=UNIT,
+        how=f"{_stamp(RECENCY)}, “{RECENCY}”, {condition}, n = {LONGEST}: the least of {words}; "
+        "margin: half of the mean's 95 % interval",
+        relation=">",
+    )
+
+
+@evidence(
+    rivals={
         "rotary": dict(encodings=("rotary",)),
         "ALiBi": dict(encodings=("alibi",)),
         "sinusoids": dict(encodings=("sinusoidal",)),
