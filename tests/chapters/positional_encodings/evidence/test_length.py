@@ -144,3 +144,28 @@ def test_it_says_where_it_comes_from_and_every_seed(recorded):
     assert found.how.startswith(runs[RECENCY].stamp)
     assert "n = 256, means of 3 seeds" in found.how
     assert "0.95 (0.95 to 0.95)" in found.how
+
+
+@pytest.mark.parametrize("task", [RECENCY, OFFSET])
+def test_one_rate_that_learns_and_keeps_is_enough_to_refute(task, recorded):
+    """The best rate on short sequences stood for all; or one that had learned nothing counted."""
+
+    def trials(kept):
+        runs = recorded(lambda *_: 0.0)
+        for name, run in runs.items():
+            if name == FIRST:
+                continue
+            row = next(r for r in run.records if (r["encoding"], r["n"]) == ("rotary", 32))
+            found = {1e-3: (0.95, kept if name == task else 0.1), 1e-2: (0.4, 1.0)}
+            run.records.extend(
+                {**row, "role": "trial", "steps": 400, "rate": rate, "n": n, "accuracy": accuracy}
+                for rate, both in found.items()
+                for n, accuracy in zip((32, 256), both, strict=True)
+            )
+
+    trials(0.2)
+    found = length.rotary_loses_both_at_every_rate_that_learns()
+    assert (found.value, found.holds) == (pytest.approx(0.2), True)
+    trials(0.6)
+    found = length.rotary_loses_both_at_every_rate_that_learns()
+    assert (found.value, found.holds) == (pytest.approx(0.6), False)

@@ -150,7 +150,6 @@ def small_rows_mislead_less(question: Question = SHIFTED) -> Evidence:
     rivals={
         "sinusoids, in the same record": dict(encoding="sinusoidal"),
         "a rotary encoding, in the same record": dict(encoding="rotary"),
-        "T5's buckets, which reach 24 tokens": dict(encoding="relative_bias 24"),
     }
 )
 def slopes_carry_recency(encoding: str = "alibi") -> Evidence:
@@ -169,6 +168,36 @@ def slopes_carry_recency(encoding: str = "alibi") -> Evidence:
 def vectors_carry_recency_and_offsets(encoding: str = "shaw 16") -> Evidence:
     """Shaw's vectors, for distances that training has shown, on two tasks."""
     return _carried({task: at_the_end(task, encoding) for task in (RECENCY, OFFSET)}, encoding)
+
+
+@evidence(
+    rivals={
+        "T5's buckets, which reach 24 tokens": dict(encoding="relative_bias 24"),
+        "Shaw's vectors, which reach 16": dict(encoding="shaw 16"),
+        "slopes": dict(encoding="alibi"),
+    }
+)
+def rotary_loses_both_at_every_rate_that_learns(encoding: str = "rotary") -> Evidence:
+    """Two tasks on the longest sequences, at all rates and steps of the search that learned one."""
+    kept = {}
+    for task in (RECENCY, OFFSET):
+        short, long = (
+            extrapolation.tried(recorded.run(task), encoding, "plain", n) for n in (SHORT, LONGEST)
+        )
+        for (steps, rate), each in short.items():
+            if np.mean(each) >= KEPT:
+                kept[f"“{task}”, {steps} steps, {rate:g}"] = max(long[steps, rate])
+    most = max(kept, key=kept.__getitem__)
+    return Evidence(
+        value=kept[most],
+        expected=HALF,
+        tolerance=0,
+        unit=UNIT,
+        how=f"{recorded.run(RECENCY).stamp}, n = {LONGEST}: {NAMES[encoding]}, models of the search, "
+        f"{len(kept)} tasks and rates with {KEPT:g} or more at n = {SHORT}; the most of all seeds: "
+        f"{most}",
+        relation="<",
+    )
 
 
 @evidence(rivals={"models without positions": dict(encoding="none")})
