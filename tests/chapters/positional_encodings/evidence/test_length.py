@@ -42,11 +42,13 @@ def test_it_holds_of_what_was_recorded_and_refuses_its_rivals(piece):
 def test_it_does_not_hold_where_all_are_alike(piece, recorded, monkeypatch):
     """Then no encoding is better than another."""
     runs = recorded(lambda *_: 0.7)
-    for row in list(runs[OFFSET].records):
-        if row["n"] == 32 and row["asked"] == "longer":
-            runs[OFFSET].records.extend(
-                {**row, "role": "trial", "steps": steps} for steps in (350, 1400)
-            )
+    for run in (runs[RECENCY], runs[OFFSET]):
+        longer = [row for row in run.records if row["asked"] == "longer"]
+        run.records.extend(
+            {**row, "role": "trial", "steps": steps, "accuracy": 0.95}
+            for row in longer
+            for steps in (350, 1400)
+        )
     load = records.load
     others = (offsets, without_positions)
     for module in others:

@@ -193,9 +193,9 @@ def rotary_loses_both_at_every_rate_that_learns(encoding: str = "rotary") -> Evi
         expected=HALF,
         tolerance=0,
         unit=UNIT,
-        how=f"{recorded.run(RECENCY).stamp}, n = {LONGEST}: {NAMES[encoding]}, models of the search, "
-        f"{len(kept)} tasks and rates with {KEPT:g} or more at n = {SHORT}; the most of all seeds: "
-        f"{most}",
+        how=f"{recorded.run(RECENCY).stamp}, n = {LONGEST}: {NAMES[encoding]}, models of the "
+        f"search, {len(kept)} tasks and rates with {KEPT:g} or more at n = {SHORT}; the most of "
+        f"all seeds: {most}",
         relation="<",
     )
 
