@@ -71,27 +71,10 @@ def test_evidence_is_marked_as_such(claim):
 
 
 @pytest.mark.parametrize("claim", LEDGER.values(), ids=LEDGER)
-def test_evidence_names_a_rival_or_is_on_the_list_that_shrinks(claim):
-    """Evidence that nothing could fail is no evidence.
-
-    A new piece gets a rival: CONTRIBUTING, "A claim". Nothing joins ``without_rivals.yml``.
-    """
-    listed = claims.without_rivals().get(claim.chapter, [])
+def test_evidence_names_a_rival(claim):
+    """Evidence that nothing could fail is no evidence: CONTRIBUTING, "A claim"."""
     pieces = {name: claims.resolve(claim, "evidence", name) for name in claim.evidence}
-    lacking = {name for name, piece in pieces.items() if not rivals(piece)}
-    assert lacking <= set(listed), "these name no rival"
-    done = set(listed) & pieces.keys() - lacking
-    assert done == set(), "these have a rival by now: take them off without_rivals.yml"
-
-
-def test_what_waits_for_a_rival_is_still_there():
-    """A piece that has left the ledger stayed on the list, and its name was free to use."""
-    named: dict[str, set[str]] = {}
-    for claim in LEDGER.values():
-        named.setdefault(claim.chapter, set()).update(claim.evidence)
-    for chapter, listed in claims.without_rivals().items():
-        assert len(listed) == len(set(listed))
-        assert set(listed) <= named[chapter], "gone: take them off without_rivals.yml"
+    assert [name for name, piece in pieces.items() if not rivals(piece)] == []
 
 
 @pytest.mark.parametrize("claim", LEDGER.values(), ids=LEDGER)
@@ -304,16 +287,6 @@ def test_what_holds_is_reported_with_its_numbers(fake):
     assert claims.would_read(rival) == (
         "would have given 5 apples (expected 4) for a basket with a pear in it"
     )
-
-
-def test_a_listed_piece_may_have_no_rival_yet(fake, monkeypatch):
-    """The chapters from before the rule could not be built; or one of them freed another's."""
-    monkeypatch.setattr(claims, "without_rivals", lambda: {"locality": ["fake.lonely"]})
-    [listed] = claims.verify(claim_of(evidence=["fake.lonely"]))
-    assert (listed.ok, listed.rivals) == (True, ())
-    monkeypatch.setattr(claims, "without_rivals", lambda: {"attention": ["fake.lonely"]})
-    [other] = claims.verify(claim_of(evidence=["fake.lonely"]))
-    assert not other.ok
 
 
 def test_a_shared_piece_and_its_rivals_run_once(fake, monkeypatch):

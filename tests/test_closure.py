@@ -48,8 +48,12 @@ def test_the_ledger_and_the_records_are_read_too():
     assert "claims.yml" in reached("from attention_limits import claims")
     assert "terms.yml" in reached("from attention_limits import terms")
     assert "terms.yml" not in reached("from attention_limits import claims")
-    assert "results/length.json" in reached("from attention_limits.experiments import length")
-    assert "results/length.json" not in reached("from attention_limits.experiments import scaling")
+    assert "results/three_back.json" in reached(
+        "from attention_limits.experiments import three_back"
+    )
+    assert "results/three_back.json" not in reached(
+        "from attention_limits.experiments import scaling"
+    )
 
 
 def test_a_name_that_is_no_module_belongs_to_its_module():

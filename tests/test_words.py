@@ -35,11 +35,6 @@ BANNED = {
     for said, say in WORDS.items()
 }
 
-# Rewritten at this moment or in a later step. The list only shrinks.
-STILL_BEING_WRITTEN = {
-    "chapters/positional-encodings/length",
-}
-
 PAGES = {
     "index": ROOT / "index.md",
     "README": ROOT / "README.md",
@@ -48,15 +43,6 @@ PAGES = {
 MODULES = {
     Path("code", name).as_posix(): ROOT / "code" / name for name in modules("attention_limits")
 }
-
-
-def finished(paths):
-    """Without those of which they, or their folders, are still being written."""
-    return {
-        name: path
-        for name, path in paths.items()
-        if not any(f"{name}/".startswith(f"{prefix}/") for prefix in STILL_BEING_WRITTEN)
-    }
 
 
 def faults(text):
@@ -84,22 +70,16 @@ def docstrings(source):
         ]
 
 
-@pytest.mark.parametrize("path", finished(PAGES).values(), ids=finished(PAGES))
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
 def test_a_page_uses_the_words_of_the_field(path):
     """What a reader cannot search for, or cannot read twice and be sure."""
     assert not faults(prose(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("path", finished(MODULES).values(), ids=finished(MODULES))
+@pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)
 def test_a_docstring_uses_the_words_of_the_field(path):
     """The library's pages are made of these."""
     assert not faults("\n".join(docstrings(path.read_text(encoding="utf-8"))))
-
-
-@pytest.mark.parametrize("name", sorted(STILL_BEING_WRITTEN))
-def test_what_is_still_being_written_is_there(name):
-    """A page was renamed, and what it says is not looked at any more."""
-    assert (ROOT / f"{name}.md").is_file() or (ROOT / name).is_dir()
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ def _gather(claim: Claim, name: str) -> dict[str, Any]:
     ok, detail = found.holds and not passing, str(found)
     if passing:
         detail += f"; but a rival passes as well: it {passing[0]}"
-    if not against and name not in without_rivals().get(claim.chapter, ()):
+    if not against:
         ok, detail = False, f"{detail}; but {NO_RIVAL}"
     return {"ok": ok, "detail": detail, "evidence": found.to_dict(), "rivals": against}
 
@@ -281,13 +281,6 @@ def would_read(rival: Mapping) -> str:
     """What a piece would have found of a rival, in words that follow its name; Markdown."""
     expected = f"(expected {rival['expectation']})"
     return f"would have given {rival['found']} {expected} for {rival['words']}"
-
-
-@functools.cache
-def without_rivals() -> dict[str, list[str]]:
-    """The pieces that are older than the rule that each has a rival, by chapter."""
-    path = resources.files("attention_limits") / "without_rivals.yml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 _RUN = {"derivation": _prove, "evidence": _gather}

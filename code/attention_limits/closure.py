@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]  # of both packages
 PACKAGES = ("attention_limits", "attention_limits_book")
 LEDGER, RECORDS = "attention_limits.claims", "attention_limits.experiments."
 BESIDE = {  # the data that modules read
-    LEDGER: ("claims.yml", "without_rivals.yml"),
+    LEDGER: ("claims.yml",),
     "attention_limits.terms": ("terms.yml",),
 }
 

@@ -23,10 +23,9 @@ def house(tmp_path, monkeypatch):
         "cli.py": "",
         "claims.py": "",
         "claims.yml": "[]",
-        "without_rivals.yml": "",
-        "results/length.json": "{}",
+        "results/three_back.json": "{}",
         "experiments/__init__.py": "",
-        "experiments/length.py": "",
+        "experiments/three_back.py": "",
         "chapters/__init__.py": "",
         "chapters/locality/evidence/__init__.py": "",
         "chapters/locality/evidence/cost.py": "",
@@ -68,7 +67,7 @@ def test_code_that_the_cells_rest_on_runs_them_again(house, page, name):
     assert before[1] != after[1]
 
 
-@pytest.mark.parametrize("name", ["cli.py", "attention/fractal.py", "results/length.json"])
+@pytest.mark.parametrize("name", ["cli.py", "attention/fractal.py", "results/three_back.json"])
 def test_code_that_they_do_not_rest_on_does_not(house, page, name):
     """Editing a word of help ran every chapter."""
     before = page(CELL)
@@ -83,9 +82,9 @@ def test_a_word_of_the_page_runs_nothing(house, page):
 
 def test_a_record_that_the_cells_quote_runs_them_again(house, page):
     """The page quoted yesterday's record."""
-    quotes = cell("from attention_limits.experiments import length")
+    quotes = cell("from attention_limits.experiments import three_back")
     before = page(quotes)
-    write(house / "results/length.json", '{"new": 1}')
+    write(house / "results/three_back.json", '{"new": 1}')
     assert page(quotes)[0] != before[0]
 
 
@@ -104,9 +103,7 @@ def test_a_printed_docstring_reads_the_page_again_and_runs_nothing(house, page):
     assert before[1] != after[1]
 
 
-@pytest.mark.parametrize(
-    "name", ["claims.yml", "without_rivals.yml", "chapters/locality/evidence/cost.py"]
-)
+@pytest.mark.parametrize("name", ["claims.yml", "chapters/locality/evidence/cost.py"])
 def test_a_card_is_read_again_when_its_claim_or_evidence_changes(house, page, name):
     """A card showed a verdict, or a number, that the ledger no longer has."""
     card = "```{claim} two-and-two\n```"

@@ -67,12 +67,12 @@ def test_evenly_starts_anywhere_and_shifted_at_the_end():
 
 
 def rows_of(setting):
-    return {(row[0], row[1]): row[2:] for row in conditions.differences(setting).rows}
+    return {row[0]: row[1:] for row in conditions.differences(setting).rows}
 
 
 def test_two_ways_to_ask_differ_in_the_gap_and_in_what_a_gap_makes_farther():
     rows = rows_of("most recent")
-    eight, one = (rows["random positions", f"asked evenly, 32, gap {gap}"] for gap in GAPS)
+    eight, one = (rows[f"random positions: asked {gap} apart"] for gap in GAPS)
     tokens, _, gap, symbols, distance, distractors = zip(eight, one, strict=True)
     assert tokens[0] == tokens[1]
     assert distractors[0] == distractors[1]
@@ -83,14 +83,14 @@ def test_two_ways_to_ask_differ_in_the_gap_and_in_what_a_gap_makes_farther():
 def test_at_random_positions_longer_sequences_stand_closer():
     """What an older table of three causes left out."""
     rows = rows_of("most recent")
-    assert float(rows["random positions", "trained"][2]) > 7
-    assert rows["random positions", "asked longer, 256"][2] == "1"
-    assert rows["random gaps", "trained"][2] == "1 to 7.77"
+    assert float(rows["random positions: trained"][2]) > 7
+    assert rows["random positions: asked on 256"][2] == "1"
+    assert rows["random gaps: trained"][2] == "1 to 7.77"
 
 
 def test_blanks_at_random_positions_change_the_number_of_tokens_alone():
     rows = rows_of("most recent")
-    short, long = (rows["blanks, random positions", f"asked longer, {n}"] for n in (32, 256))
+    short, long = (rows[f"blanks, random positions: {how}"] for how in ("trained", "asked on 256"))
     assert short[0] != long[0]
     assert (short[1], short[5]) == (long[1], long[5])
     for number in (3, 4):  # the gap of symbols, and the answer's distance
@@ -124,3 +124,21 @@ def test_times_cannot_begin_with_a_token():
 
     with pytest.raises(ValueError, match="task must have no times"):
         Started(tasks.make("irregular_events")).sample(0, 1, 12)
+
+
+def test_a_table_is_of_the_conditions_that_are_asked_for():
+    """A page about two conditions showed five."""
+    shown = conditions.differences("most recent", ("plain", "random positions"))
+    assert [row[0] for row in shown.rows] == [
+        "plain: trained",
+        "plain: asked on 256",
+        "plain: asked stretched",
+        "plain: asked shifted",
+        "random positions: trained",
+        "random positions: asked on 256",
+        "random positions: asked 8 apart",
+        "random positions: asked 1 apart",
+    ]
+    assert "gap of symbols" not in shown.head  # without blanks, that of tokens
+    assert shown.head[0] == ""
+    assert len(shown.head) == len(shown.rows[0])

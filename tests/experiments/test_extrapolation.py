@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from attention_limits.experiments import extrapolation, first_token, most_recent, three_back
-from attention_limits.experiments.conditions import LONGEST, SETTINGS, Question
+from attention_limits.experiments.conditions import CONDITIONS, LONGEST, SETTINGS, Question
 from attention_limits.experiments.extrapolation import ONCE, Cell, Config
 from attention_limits.runs import records
 
@@ -24,7 +24,8 @@ def test_every_experiment_is_on_a_task_of_its_own(experiment):
 
 
 def test_every_encoding_meets_every_condition_that_it_hears():
-    found = list(extrapolation.cells(most_recent.PRESETS["full"]))
+    every = dataclasses.replace(most_recent.PRESETS["full"], conditions=CONDITIONS)
+    found = list(extrapolation.cells(every))
     assert len(set(found)) == len(found) == 6 * 5 + 3 * 2 + 2 * 4
     for encoding in ONCE:
         conditions = [cell.condition for cell in found if cell.encoding == encoding]
@@ -95,3 +96,18 @@ def test_an_unknown_name_is_refused(name):
 def test_what_cannot_be_asked_is_refused(change, words):
     with pytest.raises(ValueError, match=words):
         Config(settings=("first token",), **change)
+
+
+@pytest.mark.slow
+def test_trials_are_those_of_the_search_by_steps_and_rate(smoke):
+    """A rate was shown with another's accuracy, or tested models were taken for trials."""
+    config, cell, rows = smoke
+    run = records.new(first_token, config, rows, complete=True)
+    found = extrapolation.tried(run, cell.encoding, cell.condition, 32)
+    trials = [row for row in rows if row["role"] == "trial" and row["n"] == 32]
+    assert len(found) >= len(config.budget.rates)
+    for (steps, rate), each in found.items():
+        assert each == [r["accuracy"] for r in trials if (r["steps"], r["rate"]) == (steps, rate)]
+    shown = extrapolation.trials(run, cell.encoding, cell.condition)
+    assert shown.head == ["rate", "steps", "32 tokens", "64 tokens"]
+    assert [row[0] for row in shown.rows] == [f"{rate:g}" for _, rate in found]

@@ -2,11 +2,7 @@
 
 # Experiments whose records are still being measured. It only gets shorter.
 UNDER_WAY = {
-    "most_recent",
-    "three_back",
-    "first_token",
     "fine_tuning",
     "log_n",
-    "without_positions",
     "encoding_time",
 }

@@ -3,7 +3,7 @@
 import pytest
 
 from attention_limits import closure
-from attention_limits.experiments import commutant, learned, length, scaling
+from attention_limits.experiments import commutant, learned, scaling, three_back
 from attention_limits.runs import cell_store
 
 
@@ -23,7 +23,7 @@ def rests_on(monkeypatch):
     return ask
 
 
-@pytest.mark.parametrize("experiment", [learned, length, scaling])
+@pytest.mark.parametrize("experiment", [learned, scaling, three_back])
 def test_the_code_of_a_run_is_what_its_experiment_imports(rests_on, experiment):
     """An edit of a help text threw half of a sweep away; or one of the training did not."""
     found = rests_on(experiment)
@@ -45,5 +45,5 @@ def test_the_code_of_a_run_is_what_its_experiment_imports(rests_on, experiment):
 def test_records_are_no_code(rests_on):
     """A record was measured anew, and every run that was under way was refused."""
     found = rests_on(commutant)
-    assert "experiments/length.py" in found
+    assert "experiments/conditions.py" in found
     assert {name.rpartition(".")[2] for name in found} == {"py"}

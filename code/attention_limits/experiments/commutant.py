@@ -39,7 +39,7 @@ from torch import nn
 
 from attention_limits import devices, models
 from attention_limits.experiments import grid, tuning
-from attention_limits.experiments.length import ENCODINGS, SETTINGS, TRAINED
+from attention_limits.experiments.conditions import ENCODINGS, SETTINGS, TRAINED
 from attention_limits.models.transformer import Layer, Transformer
 from attention_limits.positions import sinusoidal
 from attention_limits.progress import Progress
@@ -64,7 +64,7 @@ ARCHITECTURE = ENCODINGS["sinusoidal"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(grid.Config):
-    """What a run depends on, the machine aside: as ``grid.Config``, of ``length.SETTINGS``, and
+    """What a run depends on, the machine aside: as ``grid.Config``, of ``conditions.SETTINGS``, and
 
     Args:
         rates: learning rates that the models of a task may choose from.

@@ -24,7 +24,7 @@ They are asked, at no cost of training,
   random start on.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -217,21 +217,38 @@ ANSWERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def differences(setting: str, encoding: str = "rotary", gaps: tuple[int, ...] = (8, 1)) -> Table:
+def differences(
+    setting: str,
+    under: Sequence[str] = CONDITIONS,
+    encoding: str = "rotary",
+    gaps: tuple[int, ...] = (8, 1),
+) -> Table:
     """All that differs between how models of a task train and how they are asked.
 
-    What is the same in a pair of rows cannot be what makes the difference between them.
+    What is the same in a pair of rows cannot be what makes the difference between them. Of
+    training, the longest sequences are counted.
     """
-    rows, names = [], list(trained(setting, "plain")[0])
-    for condition in mean_something(setting, encoding):
+    blank = any("blanks" in condition for condition in under)
+    names = [name for name in trained(setting, "plain")[0] if blank or name != "gap of symbols"]
+    rows = []
+    for condition in under:
+        if condition not in mean_something(setting, encoding):
+            continue
         counts = {"trained": trained(setting, condition)}
-        for question in questions(condition, encoding, (TRAINED[1], LONGEST), gaps):
-            gap = f", gap {question.gap:g}" if question.asked == "evenly" else ""
-            how = f"asked {question.asked}, {question.n}{gap}"
-            counts[how] = [asked(setting, condition, question)]
+        for question in questions(condition, encoding, (LONGEST,), gaps):
+            counts[_words(question)] = [asked(setting, condition, question)]
         for how, found in counts.items():
             each = [[f"{x:.3g}" for x in (one[name] for one in found)] for name in names]
-            rows.append(
-                [condition, how, *(" to ".join(dict.fromkeys((x[0], x[-1]))) for x in each)]
-            )
-    return Table(["condition", "", *names], rows)
+            numbers = (" to ".join(dict.fromkeys((x[0], x[-1]))) for x in each)
+            rows.append([f"{condition}: {how}", *numbers])
+    return Table(["", *names], rows)
+
+
+def _words(question: Question) -> str:
+    match question.asked:
+        case "longer":
+            return f"asked on {question.n}"
+        case "evenly":
+            return f"asked {question.gap:g} apart"
+        case asked:
+            return f"asked {asked}"

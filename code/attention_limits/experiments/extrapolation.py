@@ -122,38 +122,44 @@ def run_cell(
 ) -> list[dict]:
     """Rows of the trials, and then of the models that are tested."""
     [setting] = config.settings
-    task = SETTINGS[setting].under(cell.condition, cell.encoding)
     recipe = conditions.recipe(setting, cell.condition, config.steps)
     rows: list[dict] = []
-
-    def ask(trained: Trained, questions: Iterable[Question], **same: object) -> None:
-        losses = search.losses(trained, task, recipe, config.budget.count)
-        for question in questions:
-            rows.extend(
-                grid.rows(
-                    COLUMNS,
-                    trained,
-                    task,
-                    [question.n],
-                    config.count,
-                    {**asdict(cell), **asdict(question), **same},
-                    max_position=question.max_position,
-                    positions=question.positions(config.count),
-                    loss=losses,
-                )
-            )
 
     def look(trained: Trained) -> None:
         lengths = (TRAINED[1], max(config.lengths))
         questions = conditions.questions(cell.condition, cell.encoding, lengths, ())
         longer = (question for question in questions if question.asked == "longer")
-        ask(trained, longer, role="trial", at_edge=None)
+        rows.extend(ask(cell, config, trained, longer, role="trial", at_edge=None))
 
+    task = SETTINGS[setting].under(cell.condition, cell.encoding)
     choice, trained = search.train(
         ENCODINGS[cell.encoding], task, recipe, config, checkpoints, progress, look
     )
     asked = conditions.questions(cell.condition, cell.encoding, config.lengths, config.gaps)
-    ask(trained, asked, role="test", at_edge=choice.at_edge)
+    return rows + ask(cell, config, trained, asked, role="test", at_edge=choice.at_edge)
+
+
+def ask(
+    cell: Cell, config: Config, trained: Trained, questions: Iterable[Question], **same: object
+) -> list[dict]:
+    """A row for each question and model of a cell; ``same`` is the same in all of them."""
+    [setting] = config.settings
+    task = SETTINGS[setting].under(cell.condition, cell.encoding)
+    recipe = conditions.recipe(setting, cell.condition, config.steps)
+    losses = search.losses(trained, task, recipe, config.budget.count)
+    rows = []
+    for question in questions:
+        rows += grid.rows(
+            COLUMNS,
+            trained,
+            task,
+            [question.n],
+            config.count,
+            {**asdict(cell), **asdict(question), **same},
+            max_position=question.max_position,
+            positions=question.positions(config.count),
+            loss=losses,
+        )
     return rows
 
 
@@ -182,6 +188,28 @@ def chosen(run: Run, encoding: str, condition: str) -> tuple[float, int, bool]:
         if (row["encoding"], row["condition"], row["role"]) == (encoding, condition, "test")
     }
     return found
+
+
+def tried(run: Run, encoding: str, condition: str, n: int) -> dict[tuple[int, float], list[float]]:
+    """By steps and rate, the accuracies of the models of the search on sequences of a length."""
+    found: dict[tuple[int, float], list[float]] = {}
+    for row in run.records:
+        if (row["encoding"], row["condition"], row["role"]) == (encoding, condition, "trial"):
+            each = found.setdefault((row["steps"], row["rate"]), [])
+            if row["n"] == n:
+                each.append(row["accuracy"])
+    return {key: found[key] for key in sorted(found)}
+
+
+def trials(run: Run, encoding: str, condition: str) -> Table:
+    """What each rate of the search came to, at the trained length and at the longest."""
+    lengths = (TRAINED[1], max(run.config["lengths"]))
+    found = [tried(run, encoding, condition, n) for n in lengths]
+    rows = [
+        [f"{rate:g}", str(steps), *(spread(each[steps, rate]) for each in found)]
+        for steps, rate in found[0]
+    ]
+    return Table(["rate", "steps", *(f"{n} tokens" for n in lengths)], rows)
 
 
 def table(run: Run, condition: str) -> Table:

@@ -13,7 +13,6 @@ EXPERIMENTS = (
     "crossover",
     "allocator",
     "learned",
-    "length",
     "commutant",
     "offsets",
     "most_recent",

@@ -1,19 +1,18 @@
 """The lab of encodings: every control, and models that train while somebody watches."""
 
-import dataclasses
 import html
 
 import pytest
 from bs4 import BeautifulSoup
-from helpers.length_runs import made_run
+from helpers.task_runs import loads, made_runs
 from ipywidgets import Widget
 
 from attention_limits import training
 from attention_limits.chapters.positional_encodings import lab as labs
 from attention_limits.chapters.positional_encodings.figures import length as figures
-from attention_limits.chapters.positional_encodings.figures.length import NAMES
-from attention_limits.experiments import length
-from attention_limits.experiments.length import ENCODINGS, LONGEST, SETTINGS, TRAINED
+from attention_limits.chapters.positional_encodings.recorded import FIRST, NAMES, OFFSET
+from attention_limits.experiments import conditions, first_token
+from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED
 from attention_limits.lab import STILL, VIEW
 from attention_limits.runs import records
 
@@ -23,35 +22,40 @@ STEPS = 20  # with a look on the way, after ten
 
 
 @pytest.fixture(scope="module")
-def recorded():
-    """A record by hand, in which each encoding has another learning rate on each task."""
-    run = made_run(dataclasses.replace(length.PRESETS["full"], seeds=(0,), conditions=("plain",)))
-    pairs = sorted({(row["task"], row["encoding"]) for row in run.records})
-    for row in run.records:
-        row["rate"] = 1e-4 * (1 + pairs.index((row["task"], row["encoding"])))
-    return run
+def runs():
+    """Records by hand, in which each encoding has another learning rate on each task."""
+    found = made_runs(seeds=(0,), conditions=("plain",))
+    pairs = [(task, name) for task in found for name in NAMES]
+    for task, run in found.items():
+        for row in run.records:
+            row["rate"] = 1e-4 * (1 + pairs.index((task, row["encoding"])))
+    return found
 
 
 @pytest.fixture(scope="module")
-def drawn(recorded):
-    return figures.curves(recorded)
+def drawn(runs):
+    return figures.curves(list(runs.values()))
 
 
 @pytest.fixture(autouse=True)
-def from_hand(recorded, drawn, monkeypatch):
-    """The record, and its figure, with which each lab begins; drawing it takes a second."""
-    monkeypatch.setattr(records, "load", lambda experiment: {length: recorded}[experiment])
-    draw, known = figures.curves, (None, recorded)
+def from_hand(runs, drawn, monkeypatch):
+    """The records, and their figure, with which each lab begins; drawing it takes a second."""
+    monkeypatch.setattr(records, "load", loads(runs))
+    draw = figures.curves
     monkeypatch.setattr(
-        figures, "curves", lambda run=None: drawn if any(run is one for one in known) else draw(run)
+        figures,
+        "curves",
+        lambda given=None, *rest: (
+            drawn if given is None or len(given) == len(runs) else draw(given, *rest)
+        ),
     )
 
 
 @pytest.fixture(scope="module")
-def idle(recorded):
+def idle(runs):
     """Controls that are moved, with nobody to press the button."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(records, "load", lambda name: recorded)
+        patched.setattr(records, "load", loads(runs))
         return labs.TrainIt()
 
 
@@ -85,11 +89,11 @@ def reports_of(controls):
 # --- the faces ----------------------------------------------------------------------------------
 
 
-def test_a_kernel_is_given_controls_and_every_other_reader_the_record(recorded):
+def test_a_kernel_is_given_controls_and_every_other_reader_the_record(runs):
     """A notebook that is only looked at showed nothing, or the models of nobody knows when."""
     bundle = labs.train_it()._repr_mimebundle_()
     assert bundle.keys() == {VIEW, "text/html", "text/plain"}
-    assert recorded.stamp in html.unescape(bundle["text/html"])
+    assert runs[FIRST].stamp in html.unescape(bundle["text/html"])
 
 
 def test_a_page_is_given_no_control_and_no_widget_is_made(monkeypatch):
@@ -118,15 +122,16 @@ def test_every_control_has_a_name(idle):
 def test_what_is_offered_is_what_there_is(idle):
     """An encoding or a task was missing from the lab."""
     assert sorted(idle.encodings) == sorted(ENCODINGS)
-    assert tuple(idle.task.options) == tuple(SETTINGS)
+    assert set(idle.task.options) == set(SETTINGS)
     assert "cpu" in idle.device.options
     assert (idle.seeds.min, idle.seeds.max) == (1, 5)
 
 
 def test_what_is_chosen_first_takes_no_longer_than_a_minute():
     """A first press of the button, and ten minutes of silence; see DURATIONS of the experiment."""
-    config, book = labs.TrainIt().config(), length.PRESETS["book"]
-    assert (config.settings, config.encodings) == (book.settings, book.encodings)
+    config, book = labs.TrainIt().config(), first_token.PRESETS["book"]
+    assert config.settings == book.settings
+    assert set(config.encodings) == {*book.encodings, "alibi"}
     assert config.steps == SETTINGS[book.settings[0]].steps
     assert (config.seeds, config.lengths) == (book.seeds, book.lengths)
     assert config.count <= book.count / 2  # and asks several times
@@ -192,11 +197,7 @@ def test_models_are_those_of_the_experiment_at_the_rate_that_was_recorded(live, 
     live.button.click()
     recipe = training.Recipe(steps=STEPS, lengths=TRAINED)
     task = SETTINGS["token 3 back"].make()
-    rates = {
-        row["encoding"]: row["rate"]
-        for row in live.recorded.records
-        if row["task"] == "token 3 back"
-    }
+    rates = {row["encoding"]: row["rate"] for row in live.recorded[OFFSET].records}
     assert given == [
         (ENCODINGS[name], task, recipe, (0, 1), rates[name], "cpu")
         for name in ("none", "lstm alone")
@@ -223,7 +224,9 @@ def test_the_curve_grows_while_models_train(live, monkeypatch):
     seen, told = [], reports_of(live)
 
     class Drawn:
-        def __init__(self, run):
+        def __init__(self, runs, encodings):
+            [run] = runs
+            assert encodings == ["none", "lstm alone"]
             self.name = f"figure {len(seen)} of {sorted({r['encoding'] for r in run.records})}"
 
         def _repr_html_(self):
@@ -335,16 +338,17 @@ def test_what_cannot_be_trained_is_said_and_the_others_are(live, monkeypatch):
 
 def test_a_length_that_a_table_lacks_is_said(live, monkeypatch):
     """A real refusal, by the model itself."""
-    monkeypatch.setattr(labs, "TRAINED", (LONGEST + 1, LONGEST + 1))
-    choose(live, "learned")
+    long = training.Recipe(steps=STEPS, lengths=(LONGEST + 1, LONGEST + 1))
+    monkeypatch.setattr(conditions, "recipe", lambda *_: long)
+    choose(live, "learned 1")
     live.button.click()
-    assert text_of(live.words).startswith("learned table cannot be trained: ")
+    assert text_of(live.words).startswith("table, from 1 cannot be trained: ")
     assert str(LONGEST) in live.words.value
 
 
-def test_what_diverged_is_said(live, recorded, monkeypatch):
+def test_what_diverged_is_said(live, monkeypatch):
     """A line at chance, and nobody said that its model had blown up."""
-    monkeypatch.setattr(labs.TrainIt, "_rate", lambda self, cell: 1e6)
+    monkeypatch.setattr(labs.TrainIt, "_rate", lambda self, task, cell: 1e6)
     live.button.click()
     assert "no positions: 2 of 2 seeds diverged." in text_of(live.words)
 

@@ -5,13 +5,15 @@ import math
 import ipywidgets as widgets
 
 from attention_limits import training
+from attention_limits.chapters.positional_encodings import recorded
 from attention_limits.chapters.positional_encodings.figures import length as figures
-from attention_limits.experiments import length
-from attention_limits.experiments.length import SETTINGS, TRAINED, Cell
+from attention_limits.experiments import conditions, extrapolation
+from attention_limits.experiments.conditions import SETTINGS
+from attention_limits.experiments.extrapolation import Cell, Config
 from attention_limits.lab import Lab
 from attention_limits.panel import STOP, Panel
 from attention_limits.runs import records, timing
-from attention_limits.training import Recipe, Trained
+from attention_limits.training import Trained
 
 START = ("none", "rotary", "alibi")  # until the reader chooses others
 START_TASK = "first token"
@@ -25,7 +27,7 @@ def train_it() -> Lab:
     return Lab(controls=lambda: TrainIt().box, recorded=figures.curves)
 
 
-class TrainIt(Panel[length.Config]):
+class TrainIt(Panel[Config]):
     """The controls, and what happens when the reader presses Run.
 
     ``run`` blocks the kernel: models train one encoding after the other, each at the learning rate
@@ -35,13 +37,15 @@ class TrainIt(Panel[length.Config]):
     CHOOSE = "Choose one encoding or more."
 
     def __init__(self) -> None:
-        self.recorded = records.load(length)
-        super().__init__(figures.curves(self.recorded))
+        self.recorded = {task: recorded.run(task) for task in recorded.EXPERIMENTS}
+        super().__init__(figures.curves(list(self.recorded.values())))
         self.encodings = {
             name: widgets.Checkbox(value=name in START, description=words, indent=False)
-            for name, words in figures.NAMES.items()
+            for name, words in recorded.NAMES.items()
         }
-        self.task = widgets.Dropdown(options=list(SETTINGS), value=START_TASK, description="task")
+        self.task = widgets.Dropdown(
+            options=list(recorded.EXPERIMENTS), value=START_TASK, description="task"
+        )
         self.steps = widgets.IntSlider(
             value=SETTINGS[START_TASK].steps, min=50, max=1000, step=50, description="steps"
         )
@@ -53,15 +57,15 @@ class TrainIt(Panel[length.Config]):
         self.box = widgets.VBox([checks, how, start, self.words, self.plot])
 
     def _suggest_steps(self, change: dict) -> None:
-        """As many as the recorded run took."""
+        """As many as the search of the recorded run began with."""
         self.steps.value = SETTINGS[change["new"]].steps
 
-    def config(self) -> length.Config | None:
+    def config(self) -> Config | None:
         """What the controls say, or None if no encoding is chosen."""
         chosen = tuple(name for name, check in self.encodings.items() if check.value)
         if not chosen:
             return None
-        return length.Config(
+        return Config(
             settings=(self.task.value,),
             encodings=chosen,
             conditions=("plain",),
@@ -72,7 +76,7 @@ class TrainIt(Panel[length.Config]):
             device=self.device.value,
         )
 
-    def _run(self, config: length.Config) -> None:
+    def _run(self, config: Config) -> None:
         # By encoding: the answers when it was last asked, and after how many steps if on the way.
         self.rows: dict[str, list[dict]] = {}
         self.early: dict[str, int] = {}
@@ -80,21 +84,21 @@ class TrainIt(Panel[length.Config]):
         complete = False
         try:
             with timing.on_threads(config.threads):
-                for number, cell in enumerate(length.cells(config)):
+                for number, cell in enumerate(extrapolation.cells(config)):
                     self._train(cell, number, config)
             complete = True
         except KeyboardInterrupt:
             self.remarks.append("Interrupted.")
         for encoding, step in self.early.items():
-            self.remarks.append(f"{figures.NAMES[encoding]} is drawn as after {step} steps.")
+            self.remarks.append(f"{recorded.NAMES[encoding]} is drawn as after {step} steps.")
         self.bar.value = 1.0 if complete else self.bar.value
         self._draw(config, complete=complete)
         self._write(self.remarks)
 
-    def _train(self, cell: Cell, number: int, config: length.Config) -> None:
+    def _train(self, cell: Cell, number: int, config: Config) -> None:
         """Train one encoding and ask it, on the way and in the end; say so if it cannot be."""
-        name, setting = figures.NAMES[cell.encoding], SETTINGS[cell.setting]
-        steps = config.steps or setting.steps
+        name, [task] = recorded.NAMES[cell.encoding], config.settings
+        recipe = conditions.recipe(task, cell.condition, config.steps)
 
         def hear(share: float | None, words: str) -> None:
             if share is not None:
@@ -103,17 +107,17 @@ class TrainIt(Panel[length.Config]):
 
         def on_eval(trained: Trained) -> None:
             step = max(trained.steps)
-            if step in _asked_at(steps):
+            if step in _asked_at(recipe.steps):
                 self._ask(cell, config, trained)
                 self.early[cell.encoding] = step
 
         try:
             trained = training.train(
-                length.ENCODINGS[cell.encoding],
-                setting.make(),
-                Recipe(steps=steps, lengths=TRAINED),
+                conditions.ENCODINGS[cell.encoding],
+                SETTINGS[task].under(cell.condition, cell.encoding),
+                recipe,
                 seeds=config.seeds,
-                rates=self._rate(cell),
+                rates=self._rate(task, cell),
                 device=config.device,
                 progress=hear,
                 on_eval=on_eval,
@@ -126,24 +130,25 @@ class TrainIt(Panel[length.Config]):
         if diverged := trained.ended.count("diverged"):
             self.remarks.append(f"{name}: {diverged} of {len(config.seeds)} seeds diverged.")
 
-    def _ask(self, cell: Cell, config: length.Config, trained: Trained) -> None:
+    def _ask(self, cell: Cell, config: Config, trained: Trained) -> None:
         """Ask sequences of all lengths, in place of earlier answers, and draw them."""
-        self.rows[cell.encoding] = list(length.ask(cell, "plain", config, trained))
+        questions = map(recorded.longer, config.lengths)
+        asked = extrapolation.ask(cell, config, trained, questions, role="test", at_edge=None)
+        self.rows[cell.encoding] = asked
         self._draw(config, complete=False)
 
-    def _rate(self, cell: Cell) -> float:
+    def _rate(self, task: str, cell: Cell) -> float:
         """The learning rate that the encoding chose on this task in the recorded run."""
-        return next(
-            row["rate"]
-            for row in self.recorded.records
-            if (row["task"], row["encoding"]) == (cell.setting, cell.encoding)
-        )
+        rate, *_ = extrapolation.chosen(self.recorded[task], cell.encoding, cell.condition)
+        return rate
 
-    def _draw(self, config: length.Config, *, complete: bool) -> None:
+    def _draw(self, config: Config, *, complete: bool) -> None:
         if self.rows:
             rows = [row for some in self.rows.values() for row in some]
-            run = records.new(length, config, rows, complete=complete)
-            self.plot.value = figures.curves(run)._repr_html_()
+            [task] = config.settings
+            run = records.new(recorded.EXPERIMENTS[task], config, rows, complete=complete)
+            chosen = [name for name in recorded.NAMES if name in config.encodings]
+            self.plot.value = figures.curves([run], chosen[: figures.COLOURS])._repr_html_()
 
 
 def _asked_at(steps: int) -> set[int]:

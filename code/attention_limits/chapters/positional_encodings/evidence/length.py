@@ -1,232 +1,283 @@
-"""Evidence on how far encodings carry what was learned, from the recorded run.
+"""Evidence on how far encodings carry what was learned, from recorded runs.
 
-Bounds are on the worst or best of the seeds, so that no mean hides one; the margin is the range of
-the seeds.
+A mean over seeds clears its bound by half of its 95 % interval.
 """
 
 from collections.abc import Sequence
-from types import ModuleType
 
 import numpy as np
 
+from attention_limits.chapters.positional_encodings import recorded
+from attention_limits.chapters.positional_encodings.recorded import (
+    FIRST,
+    NAMES,
+    OFFSET,
+    RECENCY,
+    SHIFTED,
+    SHORT,
+    half,
+    longer,
+    said,
+)
 from attention_limits.evidence import Evidence, evidence
-from attention_limits.experiments import length, offsets
-from attention_limits.experiments.length import LONGEST, TRAINED
+from attention_limits.experiments import extrapolation, offsets, without_positions
+from attention_limits.experiments.conditions import LONGEST, Question
 from attention_limits.runs import records
 
-OFFSET, RECENCY, FIRST = "token 3 back", "most recent", "first token"
 KEPT = 0.9  # of the answers right: what counts as carried over
-HARM = 0.1  # fewer answers right: what counts as harm
-SHORT = TRAINED[1]
+HALF = 0.5  # what counts as lost
 UNIT = "of the last answers right"
+TABLES = ("learned .02", "learned 1")
 
 
-def seeds(
-    encoding: str, task: str, n: int = SHORT, *, condition: str = "plain", asked: str = "longer"
-) -> list[float]:
-    """The accuracies of the recorded seeds."""
-    where = {"encoding": encoding, "task": task, "condition": condition}
-    return length.accuracies(records.load(length), n, asked=asked, **where)
+def at_the_end(task: str, encoding: str) -> list[float]:
+    """The accuracies at the longest length, one a seed."""
+    return recorded.accuracies(task, encoding, longer(LONGEST))
 
 
-# --- without positions --------------------------------------------------------------------------
+# --- without positions, and a table -------------------------------------------------------------
 
 
-@evidence()
-def no_positions_find_the_first_token() -> Evidence:
-    """Models that are told no positions name the first token of a text eight times as long."""
-    found = seeds("none", FIRST, LONGEST)
-    return _above(found, KEPT, f"no positions, “{FIRST}”, n = {LONGEST}")
+@evidence(
+    rivals={
+        "sinusoids, in the same record": dict(encoding="sinusoidal"),
+        "a rotary encoding, in the same record": dict(encoding="rotary"),
+    }
+)
+def no_positions_find_the_first_token(encoding: str = "none") -> Evidence:
+    """Models that are told no positions name the first token of a sequence eight times as long."""
+    return _carried({FIRST: at_the_end(FIRST, encoding)}, encoding)
 
 
-@evidence()
-def no_positions_miss_a_fixed_offset() -> Evidence:
-    """They do not learn to find the token three back, on sequences as long as in training."""
-    found, others = seeds("none", OFFSET), seeds("rotary", OFFSET)
-    what = f"no positions, “{OFFSET}”, n = {SHORT}; expected the least of rotary"
-    return _below(found, min(others), what)
-
-
-# --- positions that training has not shown ------------------------------------------------------
-
-
-@evidence()
-def unseen_rows_mislead() -> Evidence:
-    """Rows of a table that training left as they were, on sequences as long as in training."""
-    found = seeds("learned", RECENCY, LONGEST, asked="stretched")
-    what = (
-        f"learned table, “{RECENCY}”, n = {SHORT}, positions drawn from {LONGEST}; expected the "
-        "least at the positions of training"
-    )
-    return _below(found, min(seeds("learned", RECENCY)), what)
-
-
-@evidence()
-def the_first_row_is_found_among_unseen_ones() -> Evidence:
-    """A learned table on sequences whose first position alone has to be known."""
-    found = seeds("learned", FIRST, LONGEST)
-    return _above(found, KEPT, f"learned table, trained on {SHORT} rows, “{FIRST}”, n = {LONGEST}")
-
-
-@evidence()
-def unseen_distances_mislead_rotary() -> Evidence:
-    """A relative encoding at distances that training has not shown, on sequences as long."""
-    found = seeds("rotary", RECENCY, LONGEST, asked="stretched")
-    what = (
-        f"rotary, “{RECENCY}”, n = {SHORT}, positions drawn from {LONGEST}; expected the least at "
-        "the positions of training"
-    )
-    return _below(found, min(seeds("rotary", RECENCY)), what)
-
-
-@evidence()
-def positions_seen_in_training_carry_rotary() -> Evidence:
-    """What is gained at the longest length if training shows all positions, a few in each text."""
-    found = seeds("rotary", RECENCY, LONGEST, condition="random positions")
-    what = (
-        f"rotary trained at random positions, “{RECENCY}”, n = {LONGEST}; expected the most without"
-    )
-    return _above(found, max(seeds("rotary", RECENCY, LONGEST)), what)
-
-
-@evidence()
-def tokens_alone_do_no_harm() -> Evidence:
-    """What is lost at eight times the length where neither positions nor distractors are new."""
-    condition = "blanks, random positions"
-    losses = {}
-    for encoding in length.TAKE_POSITIONS:
-        for task in (RECENCY, FIRST):
-            short, long = (seeds(encoding, task, n, condition=condition) for n in (SHORT, LONGEST))
-            losses[encoding, task] = np.subtract(short, long)
-    worst = max(losses.values(), key=np.mean)
-    run = records.load(length)
+@evidence(rivals={"sequences without a beginning of their own": dict(start="none")})
+def a_beginning_gives_places(start: str = "none + bos") -> Evidence:
+    """The token three back at the trained length, of models that are told no positions."""
+    found = _without_positions(start, SHORT)
     return Evidence(
-        value=float(worst.mean()),
-        expected=HARM,
-        tolerance=float(np.ptp(worst)),
-        unit="of the last answers lost",
-        how=f"{run.stamp}: trained at random positions with blanks, from n = {SHORT} to {LONGEST}; "
-        f"the most of {len(length.TAKE_POSITIONS)} encodings and two tasks, the mean of "
-        f"{len(worst)} seeds; margin: their range; expected less than harm",
+        value=float(np.mean(found)),
+        expected=KEPT,
+        tolerance=half(found),
+        unit=UNIT,
+        how=_patiently(start, SHORT, found),
+        relation=">",
+    )
+
+
+@evidence(rivals={"sequences as long as in training": dict(n=SHORT)})
+def places_from_a_mask_end_with_training(n: int = 2 * SHORT) -> Evidence:
+    """The same on sequences of twice the length."""
+    found = _without_positions("none + bos", n)
+    return Evidence(
+        value=float(np.mean(found)),
+        expected=HALF,
+        tolerance=half(found),
+        unit=UNIT,
+        how=_patiently("none + bos", n, found),
         relation="<",
     )
 
 
-# --- no winner ----------------------------------------------------------------------------------
+def _without_positions(start: str, n: int) -> list[float]:
+    """Two layers, 2000 steps."""
+    return without_positions.accuracies(records.load(without_positions), OFFSET, 2, start, n)
 
 
-@evidence()
-def slopes_carry_recency() -> Evidence:
-    """ALiBi at the longest length, against encodings of places."""
-    found = seeds("alibi", RECENCY, LONGEST)
-    what = f"ALiBi, “{RECENCY}”, n = {LONGEST}; expected the most of sinusoids and a table"
-    return _above(found, _most_of_places(RECENCY), what)
-
-
-@evidence()
-def vectors_carry_recency_and_offsets() -> Evidence:
-    """Shaw's encoding at the longest length on two tasks, against encodings of places."""
-    tasks = (RECENCY, OFFSET)
-    found = [accuracy for task in tasks for accuracy in seeds("shaw", task, LONGEST)]
-    what = (
-        f"Shaw, the worse of “{RECENCY}” and “{OFFSET}”, n = {LONGEST}; expected the most of "
-        "sinusoids and a table"
-    )
-    return _above(found, max(map(_most_of_places, tasks)), what)
-
-
-@evidence()
-def slopes_are_slow_to_learn_an_offset() -> Evidence:
-    """ALiBi on the token three back, where rotary has learned it in as many steps."""
-    found, others = seeds("alibi", OFFSET), seeds("rotary", OFFSET)
-    return _below(
-        found, min(others), f"ALiBi, “{OFFSET}”, n = {SHORT}; expected the least of rotary"
+def _patiently(start: str, n: int, found: Sequence[float]) -> str:
+    run = records.load(without_positions)
+    return (
+        f"{run.stamp}: {NAMES[start]}, “{OFFSET}”, two layers, {run.config['steps']} steps, "
+        f"n = {n}: {said(found)}; margin: half of the mean's 95 % interval"
     )
 
 
-@evidence()
-def one_encoding_carries_all_three() -> Evidence:
-    """Encodings that keep what they learned of all three tasks, as the mean over seeds."""
-    tasks = (OFFSET, RECENCY, FIRST)
-    kinds = [name for name, made in length.ENCODINGS.items() if made.kind == "transformer"]
-    kept = [
-        encoding
-        for encoding in kinds
-        if all(np.mean(seeds(encoding, task, LONGEST)) >= KEPT for task in tasks)
-    ]
-    run = records.load(length)
-    return Evidence.exactly(
-        [len(kept)],
-        expected=1,
-        unit=f"of {len(kinds)} encodings right in {KEPT:.0%} of all three tasks",
-        how=f"{run.stamp}: {', '.join(kept) or 'none'}, n = {LONGEST}, means of "
-        f"{len(run.config['seeds'])} seeds trained on {TRAINED[0]} to {SHORT} tokens",
+@evidence(
+    rivals={
+        "sinusoids, whose later rows are not small either": dict(encodings=("sinusoidal",)),
+        "a rotary encoding, in the same record": dict(encodings=("rotary",)),
+    }
+)
+def the_first_row_is_found_among_unseen_ones(encodings: Sequence[str] = TABLES) -> Evidence:
+    """Learned tables on sequences whose first position alone has to be known."""
+    found = {name: at_the_end(FIRST, name) for name in encodings}
+    least = min(found, key=lambda name: np.mean(found[name]))
+    return _carried({FIRST: found[least]}, least)
+
+
+@evidence(
+    rivals={
+        "slopes, which have no rows": dict(encodings=("alibi",)),
+        "vectors for distances up to 16": dict(encodings=("shaw 16",)),
+    }
+)
+def untrained_rows_lose_recency(
+    encodings: Sequence[str] = TABLES,
+) -> Evidence:
+    """A learned table on sequences most of whose rows training has left as they were."""
+    found = {name: at_the_end(RECENCY, name) for name in encodings}
+    most = max(found.values(), key=np.mean)
+    words = ", ".join(f"{NAMES[name]}: {said(values)}" for name, values in found.items())
+    return Evidence(
+        value=float(np.mean(most)),
+        expected=HALF,
+        tolerance=half(most),
+        unit=UNIT,
+        how=f"{_where(RECENCY)}: the most of {words}",
+        relation="<",
     )
 
 
-@evidence()
-def vectors_end_where_they_reach() -> Evidence:
-    """Shaw's encoding where a token stands further back than all of its layers reach."""
-    task = "40 back"
+@evidence(rivals={"the positions of training": dict(question=longer(SHORT))})
+def small_rows_mislead_less(question: Question = SHIFTED) -> Evidence:
+    """What small rows are right more often, on sequences that stand at untrained ones."""
+    small, large = (recorded.accuracies(RECENCY, name, question) for name in TABLES)
+    run = recorded.run(RECENCY)
+    return Evidence(
+        value=float(np.mean(small) - np.mean(large)),
+        expected=0.1,
+        tolerance=half(small) + half(large),
+        unit="more of the last answers right",
+        how=f"{run.stamp}, {len(small)} seeds: “{RECENCY}”, {SHORT} tokens, {question.asked}: rows "
+        f"that began with .02 {said(small)} less those with 1 {said(large)}; margin: half of each "
+        "mean's 95 % interval, added",
+        relation=">",
+    )
+
+
+# --- encodings of distances ---------------------------------------------------------------------
+
+
+@evidence(
+    rivals={
+        "sinusoids, in the same record": dict(encoding="sinusoidal"),
+        "a rotary encoding, in the same record": dict(encoding="rotary"),
+    }
+)
+def slopes_carry_recency(encoding: str = "alibi") -> Evidence:
+    """ALiBi on the longest sequences."""
+    return _carried({RECENCY: at_the_end(RECENCY, encoding)}, encoding)
+
+
+@evidence(
+    rivals={
+        "slopes, in the same records": dict(encoding="alibi"),
+        "T5's buckets, which reach 24 tokens": dict(encoding="relative_bias 24"),
+        "a rotary encoding, in the same records": dict(encoding="rotary"),
+        "vectors for distances that training has not shown": dict(encoding="shaw 48"),
+    }
+)
+def vectors_carry_recency_and_offsets(encoding: str = "shaw 16") -> Evidence:
+    """Shaw's vectors, for distances that training has shown, on two tasks."""
+    return _carried({task: at_the_end(task, encoding) for task in (RECENCY, OFFSET)}, encoding)
+
+
+@evidence(
+    rivals={
+        "T5's buckets, which reach 24 tokens": dict(encoding="relative_bias 24"),
+        "Shaw's vectors, which reach 16": dict(encoding="shaw 16"),
+        "slopes": dict(encoding="alibi"),
+    }
+)
+def rotary_loses_both_at_every_rate_that_learns(encoding: str = "rotary") -> Evidence:
+    """Two tasks on the longest sequences, at all rates and steps of the search that learned one."""
+    kept = {}
+    for task in (RECENCY, OFFSET):
+        short, long = (
+            extrapolation.tried(recorded.run(task), encoding, "plain", n) for n in (SHORT, LONGEST)
+        )
+        for (steps, rate), each in short.items():
+            if np.mean(each) >= KEPT:
+                kept[f"“{task}”, {steps} steps, {rate:g}"] = max(long[steps, rate])
+    most = max(kept, key=kept.__getitem__)
+    return Evidence(
+        value=kept[most],
+        expected=HALF,
+        tolerance=0,
+        unit=UNIT,
+        how=f"{recorded.run(RECENCY).stamp}, n = {LONGEST}: {NAMES[encoding]}, models of the "
+        f"search, {len(kept)} tasks and rates with {KEPT:g} or more at n = {SHORT}; the most of "
+        f"all seeds: {most}",
+        relation="<",
+    )
+
+
+@evidence(rivals={"models without positions": dict(encoding="none")})
+def slopes_learn_an_offset_late(encoding: str = "alibi") -> Evidence:
+    """What four times the steps add on the token three back, each at its best rate."""
+    run = recorded.run(OFFSET)
+    found = extrapolation.tried(run, encoding, "plain", SHORT)
+    steps = sorted({steps for steps, _ in found})
+    few, many = (
+        max((each for (taken, _), each in found.items() if taken == some), key=np.mean)
+        for some in steps
+    )
+    return Evidence(
+        value=min(many) - max(few),
+        expected=0.1,
+        tolerance=0,
+        unit="of the last answers more right",
+        how=f"{run.stamp}: {NAMES[encoding]}, “{OFFSET}”, n = {SHORT}, models of the search "
+        f"at their best rate: {said(many)} after {steps[1]} steps, {said(few)} after {steps[0]}; "
+        "the worst seed less the best",
+        relation=">",
+    )
+
+
+@evidence(rivals={"sequences as long as in training": dict(n=SHORT)})
+def a_reach_beyond_training_costs_recency(n: int = LONGEST) -> Evidence:
+    """What is lost if vectors or buckets go on beyond the distances that training shows."""
+    pairs = [("shaw 16", "shaw 48"), ("relative_bias 24", "relative_bias 128")]
+    lost = {}
+    for within, beyond in pairs:
+        found = [recorded.accuracies(RECENCY, name, longer(n)) for name in (within, beyond)]
+        words = f"{NAMES[within]}: {said(found[0])}, less {NAMES[beyond]}: {said(found[1])}"
+        lost[words] = (np.mean(found[0]) - np.mean(found[1]), sum(map(half, found)))
+    least, margin = min(lost.values())
+    return Evidence(
+        value=float(least),
+        expected=0.05,
+        tolerance=margin,
+        unit="of the last answers lost",
+        how=f"{_where(RECENCY, n=n)}: the less of {' and '.join(lost)}; margin: half of each "
+        "mean's 95 % interval, added",
+        relation=">",
+    )
+
+
+@evidence(rivals={"vectors that reach 48 tokens": dict(encoding="shaw, reach 48")})
+def vectors_end_where_they_reach(encoding: str = "shaw") -> Evidence:
+    """Vectors for 16 distances where a token stands further back than all layers reach."""
+    run, [task] = records.load(offsets), offsets.SETTINGS
     n = offsets.SETTINGS[task].asked[0]
-    what = f"Shaw with the reach 16, “{task}”, n = {n} as in training; expected the least of rotary"
-    return _below(_at_offset(task, "shaw", n), min(_at_offset(task, "rotary", n)), what, offsets)
-
-
-@evidence()
-def patience_teaches_slopes_an_offset() -> Evidence:
-    """ALiBi on the token three back, after nearly six times as many steps."""
-    setting = offsets.SETTINGS["3 back, longer"]
-    found = _at_offset("3 back, longer", "alibi", SHORT)
-    what = f"ALiBi, “{OFFSET}”, {setting.steps} steps, n = {SHORT}; expected the most after "
-    what += f"{length.SETTINGS[OFFSET].steps}"
-    return _above(found, max(seeds("alibi", OFFSET)), what, offsets)
-
-
-@evidence()
-def patience_does_not_help_without_positions() -> Evidence:
-    """Models without positions on the token three back, after as many."""
-    setting = offsets.SETTINGS["3 back, longer"]
-    found = _at_offset("3 back, longer", "none", SHORT)
-    what = f"no positions, “{OFFSET}”, {setting.steps} steps, n = {SHORT}; expected the least of "
-    what += f"rotary after {length.SETTINGS[OFFSET].steps}"
-    return _below(found, min(seeds("rotary", OFFSET)), what, offsets)
-
-
-def _at_offset(setting: str, encoding: str, n: int) -> list[float]:
-    return offsets.accuracies(records.load(offsets), setting, encoding, n)
-
-
-@evidence()
-def random_positions_take_an_offset_away() -> Evidence:
-    """What rotary learns of a fixed offset, if training draws positions at random."""
-    found = seeds("rotary", OFFSET, condition="random positions")
-    what = (
-        f"rotary trained at random positions, “{OFFSET}”, n = {SHORT}; expected the least without"
+    found = offsets.accuracies(run, task, encoding, n)
+    return Evidence(
+        value=float(np.mean(found)),
+        expected=HALF,
+        tolerance=half(found),
+        unit=UNIT,
+        how=f"{run.stamp}: Shaw with the reach 16, “{task}”, n = {n} as in training: "
+        f"{said(found)}; margin: half of the mean's 95 % interval",
+        relation="<",
     )
-    return _below(found, min(seeds("rotary", OFFSET)), what)
 
 
-def _most_of_places(task: str) -> float:
-    """The best seed of the encodings of places, at the longest length."""
-    return max(max(seeds(encoding, task, LONGEST)) for encoding in ("sinusoidal", "learned"))
+def _carried(found: dict[str, list[float]], encoding: str) -> Evidence:
+    """The worst of what was found on some tasks, against what counts as carried over."""
+    worst = min(found.values(), key=np.mean)
+    words = " and ".join(f"“{task}” {said(values)}" for task, values in found.items())
+    worse = "the worse of " if len(found) > 1 else ""
+    return Evidence(
+        value=float(np.mean(worst)),
+        expected=KEPT,
+        tolerance=half(worst),
+        unit=UNIT,
+        how=f"{_where(*found)}: {NAMES[encoding]}, {worse}{words}; margin: half of the mean's "
+        "95 % interval",
+        relation=">",
+    )
 
 
-def _above(
-    found: Sequence[float], bound: float, what: str, experiment: ModuleType = length
-) -> Evidence:
-    return _bound(min(found), bound, np.ptp(found), f"{what}; the least", ">", experiment)
-
-
-def _below(
-    found: Sequence[float], bound: float, what: str, experiment: ModuleType = length
-) -> Evidence:
-    return _bound(max(found), bound, np.ptp(found), f"{what}; the most", "<", experiment)
-
-
-def _bound(
-    value: float, bound: float, margin: float, what: str, relation: str, experiment: ModuleType
-) -> Evidence:
-    run = records.load(experiment)
-    how = f"{run.stamp}: {what} of {len(run.config['seeds'])} seeds; margin: their range"
-    return Evidence(value, bound, float(margin), UNIT, how, relation)
+def _where(*tasks: str, n: int = LONGEST) -> str:
+    """What was asked, and where and when it was recorded."""
+    runs = [recorded.run(task) for task in tasks]
+    stamps = " and ".join(dict.fromkeys(run.stamp for run in runs))
+    return f"{stamps}, n = {n}, means of {len(runs[0].config['seeds'])} seeds and their ranges"

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from attention_limits.chapters.positional_encodings.recorded import half, said
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.experiments import cures, score_frequencies
 from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
-from attention_limits.runs.statistics import interval
 
 RECENCY, OFFSET = "most recent", "token 3 back"
 NEAR_TURN = "YaRN 1-4"  # interpolates what has not turned once, and little of what has
@@ -102,16 +102,6 @@ def _cured(run: Run, task: str, cure: str) -> list[float]:
     return cures.accuracies(run, task, cures.CURED, cure, LONGEST)
 
 
-def _half(values: Sequence[float]) -> float:
-    """Half of the interval in which the mean of all seeds lies."""
-    found = interval(values)
-    return (found.high - found.low) / 2
-
-
-def _said(values: Sequence[float]) -> str:
-    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
 @evidence(
     rivals={
         "a ramp from one turn to four": dict(cure=NEAR_TURN),
@@ -130,10 +120,10 @@ def interpolation_keeps_order_and_loses_offsets(cure: str = cures.INTERPOLATED) 
     return Evidence(
         value=float(np.mean(order) - np.mean(offset)),
         expected=0.5,
-        tolerance=_half(order) + _half(offset),
+        tolerance=half(order) + half(offset),
         unit=UNIT,
         how=f"{run.stamp}: {cures.CURED}, {cure}, n = {LONGEST}, means of {len(order)} seeds and "
-        f"their ranges: “{RECENCY}” {_said(order)} less “{OFFSET}” {_said(offset)}; margin: half "
+        f"their ranges: “{RECENCY}” {said(order)} less “{OFFSET}” {said(offset)}; margin: half "
         "of each mean's 95 % interval, added",
         relation=">",
     )
@@ -152,11 +142,11 @@ def a_ramp_that_begins_at_a_turn_keeps_both(cure: str = NEAR_TURN) -> Evidence:
     run = records.load(cures)
     both = {task: _cured(run, task, cure) for task in (RECENCY, OFFSET)}
     worse = min(both.values(), key=np.mean)
-    words = " and ".join(f"“{task}” {_said(values)}" for task, values in both.items())
+    words = " and ".join(f"“{task}” {said(values)}" for task, values in both.items())
     return Evidence(
         value=float(np.mean(worse)),
         expected=0.5,
-        tolerance=_half(worse),
+        tolerance=half(worse),
         unit=UNIT,
         how=f"{run.stamp}: {cures.CURED}, {cure}, n = {LONGEST}, the worse of two means of "
         f"{len(worse)} seeds, with their ranges: {words}; margin: half of its 95 % interval",

@@ -1,35 +1,28 @@
 """How far beyond its training a model carries what it learned.
 
-The figure takes the recorded run, or one of the reader's own that may still be going on: what was
+``curves`` takes the recorded runs, or one of the reader's own that may still be going on: what was
 not measured yet is left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from attention_limits import labels, style
-from attention_limits.experiments import length
-from attention_limits.experiments.length import SETTINGS, TRAINED
-from attention_limits.runs import records
+from attention_limits.chapters.positional_encodings import recorded
+from attention_limits.chapters.positional_encodings.recorded import EXPECTED, NAMES, SHORT
+from attention_limits.experiments import extrapolation
+from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
 from attention_limits.runs.records import Run
 
-NAMES = {
-    "none": "no positions",
-    "sinusoidal": "sinusoids",
-    "rotary": "rotary",
-    "alibi": "ALiBi",
-    "relative_bias": "T5 buckets",
-    "learned": "learned table",
-    "shaw": "Shaw",
-    "lstm_generated": "LSTM-generated",
-    "lstm alone": "LSTM alone",
-}
 COLOURS = len(style.PALETTE)
 APART = 0.05  # octaves from one encoding's mark to the next, so that ranges do not hide each other
+Look = Mapping[str, Any]
 
 
 # --- over the length ----------------------------------------------------------------------------
@@ -39,120 +32,134 @@ Lines = Mapping[str, Line]  # by encoding; what was not measured is in neither
 
 
 def curves(
-    run: Run | None = None,
-    condition: str = "plain",
-    encodings: Iterable[str] | None = None,
+    runs: Sequence[Run] | None = None,
+    encodings: Iterable[str] = ("none", "sinusoidal", "rotary", "alibi", "shaw 16"),
 ) -> style.Figure:
     """Accuracy of the last answer against n, a panel a task and a line an encoding.
 
     Args:
-        run: what to draw; None for the recorded run.
-        condition: under which the models trained and are asked, one of ``length.CONDITIONS``.
-        encodings: those that get a colour and a label at their line, at most five; None for the
-            first of ``NAMES`` that the run has. The others are grey, and in the legend.
+        runs: what to draw, one a task; None for the recorded runs.
+        encodings: those that get a colour and a label at their line, at most five. Of the others,
+            those that were measured are grey, and in the legend.
 
     Raises:
-        ValueError: if ``encodings`` are too many, or not of the run; if the run has nothing yet
-            under this ``condition``.
+        ValueError: if ``encodings`` are too many, or there are none of that name; if the runs have
+            nothing yet.
     """
-    run = run or records.load(length)
-    looks = _looks(run, encodings)
-    lines = {name: _lines(run, name, condition) for name in run.config["settings"]}
-    lines = {name: found for name, found in lines.items() if found}
+    runs = [*map(recorded.run, recorded.EXPERIMENTS)] if runs is None else runs
+    lines = {setting: _lines(run) for run in runs for setting in run.config["settings"]}
+    lines = {setting: found for setting, found in lines.items() if found}
     if not lines:
-        raise ValueError(f"condition must be one that was measured, got {condition!r}")
-    grey = [name for name in looks if looks[name]["color"] == style.GREY]
+        raise ValueError(f"runs must have some rows of plain models, got {len(runs)} without")
+    shown = [name for name in NAMES if any(name in run.config["encodings"] for run in runs)]
+    look = looks(shown, [name for name in encodings if name in shown or name not in NAMES])
+    grey = [name for name in shown if look[name]["color"] == style.GREY]
     canvas = labels.canvas(height=0.6 + 2.4 * len(lines) + 0.25 * len(grey))
     panels = canvas.subplots(len(lines), sharex=True, squeeze=False)[:, 0]
-    for axes, (name, found) in zip(panels, lines.items(), strict=True):
-        _panel(axes, run, name, found, looks)
-    panels[-1].set_xlabel("length n of the texts that are asked (tokens)")
+    lengths = sorted(runs[0].config["lengths"])
+    for axes, (setting, found) in zip(panels, lines.items(), strict=True):
+        _panel(axes, lengths, setting, found, look)
+    panels[-1].set_xlabel("length n of the sequences that are asked (tokens)")
     if drawn := [name for name in grey if any(name in found for found in lines.values())]:
-        marks = [Line2D([], [], **looks[name]) for name in drawn]
+        marks = [Line2D([], [], **look[name]) for name in drawn]
         canvas.legend(handles=marks, loc="outside lower left", ncols=2)
     return style.Figure(
         canvas,
         alt=f"{len(lines)} plot{'s' * (len(lines) > 1)} of accuracy over the length n, from "
-        f"{min(run.config['lengths'])} to {max(run.config['lengths'])} on a logarithmic axis. "
-        + " ".join(_said(name, found) for name, found in lines.items()),
-        caption="How often the last answer of a text is right, by its length; models trained on "
-        f"{TRAINED[0]} to {TRAINED[1]} tokens, {_said_of(condition)}. {_conventions(run)} Dotted: "
-        "chance. Marks of one length stand beside each other, to be told apart.",
+        f"{lengths[0]} to {lengths[-1]} on a logarithmic axis. "
+        + " ".join(_said(setting, found) for setting, found in lines.items()),
+        caption="How often the last answer of a sequence is right, by its length; models trained "
+        f"on {TRAINED[0]} to {SHORT} tokens. {_conventions(runs)} Dotted: chance. Marks of one "
+        "length stand beside each other, to be told apart.",
     )
 
 
-def _lines(run: Run, setting: str, condition: str) -> Lines:
+def _lines(run: Run) -> Lines:
     """What was measured of a task."""
     found = {}
-    for encoding in run.config["encodings"]:
-        where = {"task": setting, "encoding": encoding, "condition": condition}
-        each = {n: length.accuracies(run, n, **where) for n in sorted(run.config["lengths"])}
+    for name in run.config["encodings"]:
+        each = {
+            n: extrapolation.accuracies(run, name, "plain", recorded.longer(n))
+            for n in sorted(run.config["lengths"])
+        }
         if line := {n: values for n, values in each.items() if values}:
-            found[encoding] = line
+            found[name] = line
     return found
 
 
-def _looks(run: Run, encodings: Iterable[str] | None) -> dict[str, dict[str, Any]]:
-    """How each encoding is drawn: a few in colour, the others in grey and each with its dashes."""
-    there = [name for name in NAMES if name in run.config["encodings"]]
-    coloured = there[:COLOURS] if encodings is None else list(encodings)
-    if len(coloured) > COLOURS or not set(coloured) <= set(there):
+def looks(shown: Sequence[str], coloured: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """How each encoding is drawn: a few in colour, the others in grey and each with its dashes.
+
+    Raises:
+        ValueError: if ``coloured`` are too many, or not all shown.
+    """
+    if len(coloured) > COLOURS or not set(coloured) <= set(shown):
         raise ValueError(
-            f"encodings must be at most {COLOURS} of {', '.join(there)}, got {coloured}"
+            f"encodings must be at most {COLOURS} of {', '.join(shown)}, got {coloured}"
         )
-    looks = {
+    found: dict[str, dict[str, Any]] = {
         name: {**labels.cues(number), "lw": 1.4, "label": NAMES[name]}
-        for name, number in _in_their_colours(coloured).items()
+        for name, number in in_their_colours(coloured).items()
     }
-    for number, name in enumerate(name for name in there if name not in coloured):
+    for number, name in enumerate(name for name in shown if name not in coloured):
         again, number = divmod(number, COLOURS)  # those that find no other mark have it full
-        looks[name] = {
+        found[name] = {
             "color": style.GREY,
             "dashes": style.DASHES[number],
             "marker": style.MARKERS[number],
             "mfc": style.GREY if again else "none",
-            "ms": 4.5,
+            "ms": 4.5 + again // 2,
             "lw": 1,
             "label": NAMES[name],
         }
-    return looks
+    return found
 
 
-def _in_their_colours(names: Sequence[str]) -> dict[str, int]:
+def in_their_colours(names: Sequence[str]) -> dict[str, int]:
     """The colour of each, by its number: the encoding's own, or one that none of them has."""
-    own = {name: style.PALETTE.index(style.ENCODINGS[name]) for name in style.ENCODINGS}
-    left = (n for n in range(COLOURS) if n not in {own.get(name) for name in names})
-    return {name: own[name] if name in own else next(left) for name in names}
+    own = {kind: style.PALETTE.index(style.ENCODINGS[kind]) for kind in style.ENCODINGS}
+    taken: dict[str, int] = {}
+    for name in names:  # of two with other reaches, the first has the encoding's colour
+        number = own.get(kind(name))
+        if number is not None and number not in taken.values():
+            taken[name] = number
+    left = (number for number in range(COLOURS) if number not in taken.values())
+    return {name: taken[name] if name in taken else next(left) for name in names}
+
+
+def kind(name: str) -> str:
+    """An encoding without its reach, its first deviation or its <bos>: it has one colour."""
+    return name.split()[0]
 
 
 def _panel(
     axes: Axes,
-    run: Run,
+    lengths: Sequence[int],
     setting: str,
     found: Lines,
-    looks: Mapping[str, Mapping[str, Any]],
+    look: Mapping[str, Look],
 ) -> None:
     """One task: the trained lengths, chance, a line for each encoding and labels at their ends."""
-    lengths = sorted(run.config["lengths"])
     axes.set_xscale("log", base=2)
     axes.set(ylabel="accuracy", ylim=(0, 1.05), xlim=(lengths[0] / 1.6, lengths[-1] * 1.25))
     axes.set_xticks(lengths, [str(n) for n in lengths])
     axes.set_title(setting, loc="left", size=11)
-    axes.axvspan(lengths[0] / 1.6, TRAINED[1], color=style.GREY, alpha=0.2, lw=0)
+    axes.axvspan(lengths[0] / 1.6, SHORT, color=style.GREY, alpha=0.2, lw=0)
     axes.text(lengths[0] / 1.5, 0.5, "trained", rotation=90, va="center", size=10)
     axes.axhline(SETTINGS[setting].make().chance, color=style.GREY, ls=":", lw=1.2)
     ends = []
-    for place, name in enumerate(looks):
+    for place, name in enumerate(look):
         if name not in found:
             continue
-        shift = 2 ** (APART * (place - (len(looks) - 1) / 2))
-        end = _line(axes, found[name], shift, looks[name])
-        if looks[name]["color"] != style.GREY:
-            ends.append(labels.Label(f"{NAMES[name]} {end:.2f}", end, place))
+        shift = 2 ** (APART * (place - (len(look) - 1) / 2))
+        end = _line(axes, found[name], shift, look[name])
+        if look[name]["color"] != style.GREY:
+            number = style.PALETTE.index(look[name]["color"])
+            ends.append(labels.Label(f"{NAMES[name]} {end:.2f}", end, number))
     labels.write(axes, ends)
 
 
-def _line(axes: Axes, found: Line, shift: float, look: Mapping[str, Any]) -> float:
+def _line(axes: Axes, found: Line, shift: float, look: Look) -> float:
     """Means with a line, and the range of the seeds; the last mean."""
     at, means = [n * shift for n in found], [np.mean(values) for values in found.values()]
     axes.plot(at, means, **look)
@@ -171,20 +178,90 @@ def _said(setting: str, found: Lines) -> str:
     return f"{setting.capitalize()}: {'; '.join(parts)}."
 
 
-def _said_of(condition: str) -> str:
-    """A condition, as a clause of a sentence."""
-    return {
-        "plain": "and nothing is done about what is new in longer texts",
-        "blanks": "and blanks fill longer texts, in which the number of symbols stays",
-        "random positions": f"at positions drawn from {length.LONGEST}, as they are later",
-        "blanks, random positions": f"at positions drawn from {length.LONGEST}, as they are "
-        "later, and blanks fill longer texts",
-        "log n": f"and scores are multiplied by ln n / ln {TRAINED[1]}",
-    }[condition]
-
-
-def _conventions(run: Run) -> str:
+def _conventions(runs: Sequence[Run]) -> str:
     """What one has to know to read a mean, and where it comes from."""
-    seeds = len(run.config["seeds"])
+    seeds = len(runs[0].config["seeds"])
     over = f"Means over {seeds} seeds, bars from the least to the most" if seeds > 1 else "One seed"
-    return f"{over}; {run.stamp}."
+    return f"{over}; {' and '.join(dict.fromkeys(run.stamp for run in runs))}."
+
+
+# --- at the longest length ----------------------------------------------------------------------
+
+
+def at_the_end() -> style.Figure:
+    """Accuracy at the longest length, a panel a task and a row an encoding, and what we expected.
+
+    Hollow is what the same models reach at the trained length.
+    """
+    tasks = list(recorded.EXPERIMENTS)
+    canvas = Canvas(figsize=(style.NARROW[0], 5.2))
+    panels = canvas.subplots(1, len(tasks), sharex=True, sharey=True, squeeze=False)[0]
+    said = []
+    for axes, task in zip(panels, tasks, strict=True):
+        axes.set_title(task.removeprefix("token "), loc="left", size=11)
+        axes.axvline(SETTINGS[task].make().chance, color=style.GREY, ls=":", lw=1.2)
+        axes.grid(visible=False, axis="y")
+        found = []
+        for row, name in enumerate(NAMES):
+            short, long = (
+                recorded.accuracies(task, name, recorded.longer(n)) for n in (SHORT, LONGEST)
+            )
+            _row(axes, row, name, short, long, EXPECTED[task].get(name))
+            found.append(f"{NAMES[name]} {np.mean(short):.2f} to {np.mean(long):.2f}")
+        said.append(f"{task.capitalize()}: {'; '.join(found)}.")
+    panels[0].set_yticks(range(len(NAMES)), list(NAMES.values()))
+    panels[0].set(ylim=(len(NAMES) - 0.4, -0.6), xlim=(-0.06, 1.08))
+    panels[0].set_xticks((0, 0.5, 1), ("0", ".5", "1"))
+    panels[len(panels) // 2].set_xlabel("accuracy of the last answer")
+    marks = [
+        _mark("lstm alone", label=f"at n = {LONGEST}"),  # grey
+        _mark("lstm alone", mfc="none", label=f"at n = {SHORT}"),
+        _expected(label="expected"),
+    ]
+    canvas.legend(handles=marks, loc="outside lower center", ncols=3)
+    seeds = len(recorded.run(tasks[0]).config["seeds"])
+    return style.Figure(
+        canvas,
+        alt=f"Accuracies in {len(tasks)} panels, one a task, of {len(NAMES)} encodings: means at "
+        f"n = {SHORT} and at n = {LONGEST}. {' '.join(said)}",
+        caption=f"Models trained on {TRAINED[0]} to {SHORT} tokens; of Shaw and T5 the reach, of "
+        f"tables the deviation that rows began with. Hollow: mean of {seeds} seeds "
+        f"at n = {SHORT}. Filled: at n = {LONGEST}, with the range of the seeds. Cross: what we "
+        f"expected there before the runs, where we expected a number. Dotted: a guess. "
+        f"{_sentence(recorded.run(tasks[0]).stamp)}",
+    )
+
+
+def _mark(name: str, **options: Any) -> Line2D:
+    """The mark of a mean, without its place."""
+    colour = style.ENCODINGS.get(kind(name), style.GREY)
+    look = {"color": colour, "marker": "o", "ms": 6, "mew": 1.3, "ls": "", **options}
+    return Line2D([], [], **look)
+
+
+def _expected(**options: Any) -> Line2D:
+    colour = mpl.rcParams["text.color"]
+    return Line2D([], [], color=colour, marker="x", ms=5, mew=1.3, ls="", **options)
+
+
+def _row(
+    axes: Axes,
+    row: int,
+    name: str,
+    short: Sequence[float],
+    long: Sequence[float],
+    expected: float | None,
+) -> None:
+    """Two means, the range of the second, and below it what was expected."""
+    hollow = _mark(name, mfc="none")
+    marks = [(float(np.mean(short)), -0.13, hollow), (float(np.mean(long)), -0.13, _mark(name))]
+    if expected is not None:
+        marks.append((expected, 0.27, _expected()))
+    axes.hlines(row - 0.13, min(long), max(long), color=marks[0][2].get_color(), lw=1.2)
+    for at, below, mark in marks:
+        mark.set_data([at], [row + below])
+        axes.add_line(mark)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
