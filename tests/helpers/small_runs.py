@@ -73,6 +73,9 @@ class Gate:
             if line == "\n":
                 visitor.close()
                 return
+            if not line.endswith("\n"):  # killed before it could say who it is
+                visitor.close()
+                continue
             process, cell = line.rstrip().split(maxsplit=1)
             self.came.append((int(process), cell))
             self.waiting[int(process)] = visitor

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import socket
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -300,3 +301,14 @@ def test_an_error_on_a_cluster_is_raised_here(tmp_path, cluster):
     config = replace(CONFIG, broken="recurrent, seed 1")
     with pytest.raises(ZeroDivisionError, match="this cell is broken"):
         runner.run(small_cells, config, tmp_path, scheduler=cluster.scheduler_address)
+
+
+def test_a_gate_outlives_who_is_killed_before_it_says_who_it_is(tmp_path, whole):
+    """A worker was stopped on the doorstep, and all that came later waited for minutes."""
+    with Gate(lambda came: [came[-1][0]]) as gate:
+        for said in (b"", b"12"):
+            with socket.create_connection(("localhost", gate.port)) as door:
+                door.sendall(said)
+        config = replace(CONFIG, gate=gate.port)
+        assert runner.run(small_cells, config, tmp_path).records == whole
+    assert {process for process, _ in gate.came} == {os.getpid()}
