@@ -143,14 +143,14 @@ def apply(
 
 @own_precision
 def cos_sin(
-    positions: torch.Tensor, frequencies: torch.Tensor, *, dtype: torch.dtype = torch.float32
+    positions: torch.Tensor, frequencies: torch.Tensor, *, dtype: torch.dtype | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What ``rotate`` turns by: made once, for all heads and layers of the same frequencies.
 
     Args:
         positions: (..., n), as for ``apply``.
         frequencies: θ, (d/2,), on the device of ``positions``.
-        dtype: float32, or float64 for inputs in float64; rounded to it last of all.
+        dtype: float32 if None, or float64 for inputs in float64; rounded to it last of all.
 
     Returns:
         cos θp and sin θp, each (..., n, d/2).  Their rows can be cut out: a token at the position p
@@ -160,6 +160,7 @@ def cos_sin(
         ValueError: naming the argument, if it does not fit.
     """
     check_positions("positions", positions, real=True)
+    dtype = torch.float32 if dtype is None else dtype
     check_choice("dtype", dtype, DTYPES)
     _check_frequencies(frequencies, positions.device)
     turns = sinusoidal.angles(positions, frequencies)
