@@ -72,7 +72,7 @@ def rows_of(setting):
 
 def test_two_ways_to_ask_differ_in_the_gap_and_in_what_a_gap_makes_farther():
     rows = rows_of("most recent")
-    eight, one = (rows[f"random positions: asked {gap} apart"] for gap in GAPS)
+    eight, one = (rows[f"random positions: 32, gap {gap}"] for gap in GAPS)
     tokens, _, gap, symbols, distance, distractors = zip(eight, one, strict=True)
     assert tokens[0] == tokens[1]
     assert distractors[0] == distractors[1]
@@ -84,13 +84,13 @@ def test_at_random_positions_longer_sequences_stand_closer():
     """What an older table of three causes left out."""
     rows = rows_of("most recent")
     assert float(rows["random positions: trained"][2]) > 7
-    assert rows["random positions: asked on 256"][2] == "1"
+    assert rows["random positions: 256 tokens"][2] == "1"
     assert rows["random gaps: trained"][2] == "1 to 7.77"
 
 
 def test_blanks_at_random_positions_change_the_number_of_tokens_alone():
     rows = rows_of("most recent")
-    short, long = (rows[f"blanks, random positions: {how}"] for how in ("trained", "asked on 256"))
+    short, long = (rows[f"blanks, random positions: {how}"] for how in ("trained", "256 tokens"))
     assert short[0] != long[0]
     assert (short[1], short[5]) == (long[1], long[5])
     for number in (3, 4):  # the gap of symbols, and the answer's distance
@@ -131,13 +131,13 @@ def test_a_table_is_of_the_conditions_that_are_asked_for():
     shown = conditions.differences("most recent", ("plain", "random positions"))
     assert [row[0] for row in shown.rows] == [
         "plain: trained",
-        "plain: asked on 256",
-        "plain: asked stretched",
-        "plain: asked shifted",
+        "plain: 256 tokens",
+        "plain: 32 of 256",
+        "plain: 32 from 224",
         "random positions: trained",
-        "random positions: asked on 256",
-        "random positions: asked 8 apart",
-        "random positions: asked 1 apart",
+        "random positions: 256 tokens",
+        "random positions: 32, gap 8",
+        "random positions: 32, gap 1",
     ]
     assert "gap of symbols" not in shown.head  # without blanks, that of tokens
     assert shown.head[0] == ""

@@ -133,6 +133,19 @@ class Question:
         """The range that positions are drawn from, if they are drawn."""
         return self.end if self.asked in ("longer", "stretched") and self.end > self.n else None
 
+    @property
+    def words(self) -> str:
+        """What a table calls it: how many tokens, and where they stand if not at 0, 1, 2, …"""
+        match self.asked:
+            case "longer":
+                return f"{self.n} tokens"
+            case "stretched":
+                return f"{self.n} of {self.end}"
+            case "shifted":
+                return f"{self.n} from {self.end - self.n}"
+            case _:
+                return f"{self.n}, gap {self.gap:g}"
+
     def positions(self, count: int) -> np.ndarray | None:
         """Where tokens stand, (count, n), if that is neither 0, 1, … nor drawn."""
         if self.asked not in ("shifted", "evenly"):
@@ -236,19 +249,9 @@ def differences(
             continue
         counts = {"trained": trained(setting, condition)}
         for question in questions(condition, encoding, (LONGEST,), gaps):
-            counts[_words(question)] = [asked(setting, condition, question)]
+            counts[question.words] = [asked(setting, condition, question)]
         for how, found in counts.items():
             each = [[f"{x:.3g}" for x in (one[name] for one in found)] for name in names]
             numbers = (" to ".join(dict.fromkeys((x[0], x[-1]))) for x in each)
             rows.append([f"{condition}: {how}", *numbers])
     return Table(["", *names], rows)
-
-
-def _words(question: Question) -> str:
-    match question.asked:
-        case "longer":
-            return f"asked on {question.n}"
-        case "evenly":
-            return f"asked {question.gap:g} apart"
-        case asked:
-            return f"asked {asked}"

@@ -225,16 +225,4 @@ def table(run: Run, condition: str) -> Table:
         rate, steps, at_edge = chosen(run, encoding, condition)
         how = [f"{rate:g}{' (edge)' if at_edge else ''}", str(steps)]
         rows.append([encoding, *how, *(spread(x) if x else "–" for x in found)])
-    return Table(["encoding", "rate", "steps", *map(_words, asked)], rows)
-
-
-def _words(question: Question) -> str:
-    match question.asked:
-        case "longer":
-            return f"{question.n} tokens"
-        case "stretched":
-            return f"{question.n} of {question.end}"
-        case "shifted":
-            return f"{question.n} from {question.end - question.n}"
-        case _:
-            return f"{question.n}, gap {question.gap:g}"
+    return Table(["encoding", "rate", "steps", *(question.words for question in asked)], rows)
