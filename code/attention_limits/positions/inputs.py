@@ -49,19 +49,7 @@ def resolve(
         raise ValueError(
             f"positions must be on the device of x, {x.device}, got {positions.device}"
         )
-    wanted = x.shape[:-1]
-    try:
-        fits = positions.shape[-1:] == wanted[-1:]
-        fits = fits and torch.broadcast_shapes(positions.shape, wanted) == wanted
-    except RuntimeError:
-        fits = False
-    if not fits:
-        a_sequence = len(wanted) > 2 and positions.shape == (wanted[0], wanted[-1])
-        hint = "; for the same in all heads, positions[:, None]" if a_sequence else ""
-        raise ValueError(
-            f"positions must have one number a token and broadcast to {tuple(wanted)}, "
-            f"got {shape_of(positions)}{hint}"
-        )
+    check_fits("positions", positions, x.shape[:-1], "a token")
     return positions
 
 
@@ -133,6 +121,22 @@ def check_per_head(name: str, x: torch.Tensor) -> None:
     check_kind(name, x)
     if not x.ndim:
         raise ValueError(f"{name} must have one number a head, (..., h), got a single one")
+
+
+def check_fits(name: str, x: torch.Tensor, wanted: torch.Size, each: str, own: int = 1) -> None:
+    """Refuse numbers, one ``each``, whose ``own`` last axes differ or others do not broadcast."""
+    try:
+        fits = x.shape[-own:] == wanted[-own:]
+        fits = fits and torch.broadcast_shapes(x.shape, wanted) == wanted
+    except RuntimeError:
+        fits = False
+    if not fits:
+        a_sequence = len(wanted) > own + 1 and x.shape == (wanted[0], *wanted[-own:])
+        hint = f"; for the same in all heads, {name}[:, None]" if a_sequence else ""
+        raise ValueError(
+            f"{name} must have one number {each} and broadcast to {tuple(wanted)}, "
+            f"got {shape_of(x)}{hint}"
+        )
 
 
 def check_device(name: str, x: torch.Tensor, device: torch.device) -> None:

@@ -60,7 +60,13 @@ from attention_limits.checks import check_choice, check_count, check_number
 from attention_limits.formula import Formula
 from attention_limits.positions import sinusoidal
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.positions.inputs import check_device, check_pairs, check_positions, resolve
+from attention_limits.positions.inputs import (
+    check_device,
+    check_fits,
+    check_pairs,
+    check_positions,
+    resolve,
+)
 from attention_limits.positions.options import check_factor
 from attention_limits.tensors import REALS, check_kind, check_tensor, own_precision, shape_of
 
@@ -358,16 +364,5 @@ def _check_part(name: str, part: torch.Tensor, x: torch.Tensor) -> None:
     check_device(name, part, x.device)
     if x.dtype == torch.float64 != part.dtype:
         raise ValueError(f"{name} must be torch.float64 where x is, got {part.dtype}")
-    wanted = (*x.shape[:-1], x.shape[-1] // 2)
-    try:
-        fits = part.shape[-2:] == wanted[-2:]
-        fits = fits and torch.broadcast_shapes(part.shape, wanted) == wanted
-    except RuntimeError:
-        fits = False
-    if not fits:
-        a_sequence = len(wanted) > 3 and part.shape == (wanted[0], *wanted[-2:])
-        hint = f"; for the same in all heads, {name}[:, None]" if a_sequence else ""
-        raise ValueError(
-            f"{name} must have one number a token and pair and broadcast to {wanted}, "
-            f"got {shape_of(part)}{hint}"
-        )
+    wanted = torch.Size((*x.shape[:-1], x.shape[-1] // 2))
+    check_fits(name, part, wanted, "a token and pair", own=2)

@@ -90,7 +90,7 @@ def test_both_are_carried_only_if_the_worse_is(worse, recorded):
 def test_the_better_table_is_what_counts(recorded):
     """One of two tables lost recency, and it was said of both."""
     recorded(lambda _, encoding, *__: 0.9 if encoding == "learned 1" else 0.1)
-    found = length.untrained_rows_lose_recency()
+    found = length.tables_lose_recency()
     assert (found.value, found.holds) == (pytest.approx(0.9), False)
 
 
