@@ -18,6 +18,7 @@ EXPERIMENTS = (
     "most_recent",
     "three_back",
     "first_token",
+    "controls",
     "cures",
     "fine_tuning",
     "log_n",
