@@ -12,7 +12,7 @@ A cause that was named is wrong if the loss goes while the cause stays. So here 
 """
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -26,7 +26,6 @@ from attention_limits.positions import relative_bias
 from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
-from attention_limits.tasks.lookup import MostRecent
 from attention_limits.training import Trained
 
 COLUMNS = (
@@ -234,3 +233,25 @@ def accuracies(
         marks=marks,
         **asdict(question),
     )
+
+
+def table(run: Run, task: str, condition: str = RANDOM) -> Table:
+    """Means over seeds, and the least and the most, of everything that was asked."""
+    asked = {
+        (row["entries"], row["marks"], row["asked"], row["n"], row["end"], row["gap"]): None
+        for row in run.records
+        if (row["task"], row["condition"]) == (task, condition)
+    }
+    heads, rows = [], []
+    for entries, marks, *how in asked:
+        words = Question(*how).words
+        words += f", {marks} marks" if marks is not None else ""
+        heads.append(words + (f", {entries}" if entries != AS_TRAINED else ""))
+    for encoding in RATES[task, condition]:
+        found = [
+            accuracies(run, task, encoding, Question(*how), condition, entries=entries, marks=marks)
+            for entries, marks, *how in asked
+        ]
+        if any(found):
+            rows.append([encoding, *(spread(values) for values in found)])
+    return Table(["encoding", *heads], rows)

@@ -92,13 +92,15 @@ FREQUENCIES: dict[str, tuple[float, ...]] = {
     "partial 0.5": _partial(0.5),
 }
 RAMPS = ((0.25, 0.5), (0.75, 1.5), (1.0, 2.0), (1.0, 4.0), (2.0, 8.0), (1.0, 32.0))
-NOTHING, INTERPOLATED, NTK, SHARPENED = (
+NOTHING, INTERPOLATED, NTK, LARGER, SHARPENED = (
     "nothing",
     "interpolated",
     "NTK-aware",
+    "larger base",
     "YaRN 1-4, sharpened",
 )
-CURES = (NOTHING, INTERPOLATED, NTK, *(f"YaRN {low:g}-{high:g}" for low, high in RAMPS), SHARPENED)
+YARN = tuple(f"YaRN {low:g}-{high:g}" for low, high in RAMPS)
+CURES = (NOTHING, INTERPOLATED, NTK, LARGER, *YARN, SHARPENED)
 CURED = "base 10000"  # the others are asked as they are
 
 
@@ -111,8 +113,21 @@ def cured(cure: str, n: int) -> tuple[float, ...]:
         return _list(rotary.interpolated(theta, factor))
     if cure == NTK:
         return _list(rotary.ntk_aware(WIDTH, BASE, factor))
+    if cure == LARGER:
+        return _list(rotary.frequencies(WIDTH, base=base_without_new_angles(factor)))
     low, high = map(float, cure.removeprefix("YaRN ").partition(",")[0].split("-"))
     return _list(rotary.yarn(WIDTH, BASE, factor, SHORT, low, high))
+
+
+def base_without_new_angles(factor: float) -> float:
+    """b' = b s^(F/i): it divides by s the fastest pair i without a full turn, and slower ones more.
+
+    Args:
+        factor: s, how many times the trained length is asked.
+    """
+    theta = rotary.frequencies(WIDTH, base=BASE).tolist()
+    first = next(i for i, each in enumerate(theta) if each * SHORT < 2 * math.pi)
+    return BASE * factor ** (len(theta) / first)
 
 
 # --- what theory expects ------------------------------------------------------------------------

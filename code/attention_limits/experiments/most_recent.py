@@ -1,7 +1,8 @@
 """Which symbol was marked last, on longer sequences: recency.
 
 Encodings, conditions and questions are those of ``conditions``; how it is done says
-``extrapolation``. Random gaps and blanks are not among what is recorded yet.
+``extrapolation``. Blanks are not among what is recorded: marks have a control of their own in
+``controls``.
 """
 
 from attention_limits.experiments.extrapolation import COLUMNS, Config, cells, presets, run_cell
@@ -9,5 +10,5 @@ from attention_limits.experiments.extrapolation import COLUMNS, Config, cells, p
 __all__ = ["COLUMNS", "DURATIONS", "PRESETS", "SETTING", "Config", "cells", "run_cell"]
 
 SETTING = "most recent"
-PRESETS = presets(SETTING, ("random positions", "plain"))
-DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about an hour and a half"}
+PRESETS = presets(SETTING, ("random positions", "plain", "random gaps"))
+DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about two hours"}

@@ -78,6 +78,11 @@ def longer(n: int, condition: str = "plain") -> Question:
     return Question("longer", n, end, end / n)
 
 
+def evenly(gap: int) -> Question:
+    """As many tokens as in training, so far apart."""
+    return Question("evenly", SHORT, LONGEST, gap)
+
+
 SHIFTED = Question("shifted", SHORT, LONGEST, 1)
 
 
