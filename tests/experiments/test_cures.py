@@ -14,6 +14,7 @@ from attention_limits.experiments.cures import (
     CURES,
     FREQUENCIES,
     INTERPOLATED,
+    LARGER,
     NOTHING,
     NTK,
     PRESETS,
@@ -49,8 +50,19 @@ def test_each_cure_does_what_it_says():
     np.testing.assert_allclose(ratios[INTERPOLATED], 1 / 8)
     assert ratios[NTK][[0, -1]] == pytest.approx([1, 1 / 8])
     assert (np.diff(ratios[NTK]) < 0).all()
+    whole = THETA * SHORT >= 2 * math.pi
+    assert ratios[LARGER][0] == 1
+    assert ratios[LARGER][~whole] == pytest.approx(8.0 ** (-1 - np.arange(6) / 2))
     np.testing.assert_allclose(ratios["YaRN 0.75-1.5"], [1, 1, *[1 / 8] * 6])
     np.testing.assert_allclose(ratios[SHARPENED], ratios["YaRN 1-4"])
+
+
+@pytest.mark.parametrize("n", [64, 128, 256])
+def test_no_smaller_base_leaves_no_new_angle(n):
+    """The base fitted the slowest pair, and those between went too far."""
+    assert expected(THETA, cured(LARGER, n), n).strange == 0
+    base = 0.99 * cures.base_without_new_angles(n / SHORT)
+    assert expected(THETA, base ** (-np.arange(8) / 8), n).strange == 1
 
 
 # --- theory -------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from attention_limits.chapters.positional_encodings import recorded
-from attention_limits.experiments import conditions, extrapolation
+from attention_limits.experiments import conditions, controls, extrapolation
+from attention_limits.experiments.controls import AS_TRAINED, OVERWRITTEN, PLAIN
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
 
@@ -59,7 +60,34 @@ def made_runs(accuracy=None, **changes):
     }
 
 
-def loads(runs):
+def made_controls(accuracy=None):
+    """A complete run of the controls; ``accuracy(cell, entries, marks, question)`` likewise."""
+    config = controls.PRESETS["full"]
+    if accuracy is None:
+        rng = np.random.default_rng(1)
+
+        def accuracy(*_):
+            return float(rng.random())
+
+    rows = []
+    for cell in controls.cells(config):
+        for entries in (AS_TRAINED, OVERWRITTEN)[: 1 + (cell.condition == PLAIN)]:
+            for marks, question in controls.questions(cell, config):
+                for seed in config.seeds:
+                    row = {
+                        **dict.fromkeys(controls.COLUMNS),
+                        **asdict(cell),
+                        **asdict(question),
+                        "entries": entries,
+                        "marks": marks,
+                        "seed": seed,
+                        "accuracy": accuracy(cell, entries, marks, question),
+                    }
+                    rows.append(row)
+    return Run(records.name_of(controls), asdict(config), PROVENANCE, rows)
+
+
+def loads(runs, patient=None):
     """What stands in for ``records.load``: the runs, by the modules of their experiments."""
     found = {recorded.EXPERIMENTS[task]: run for task, run in runs.items()}
-    return found.__getitem__
+    return {**found, controls: patient}.__getitem__

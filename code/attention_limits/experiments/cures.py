@@ -120,7 +120,9 @@ def cured(cure: str, n: int) -> tuple[float, ...]:
 
 
 def base_without_new_angles(factor: float) -> float:
-    """b' = b s^(F/i): it divides by s the fastest pair i without a full turn, and slower ones more.
+    """The base b s^(F/i), which divides by s the fastest pair i without a full turn.
+
+    Slower pairs are divided by more, so none of them meets a new angle.
 
     Args:
         factor: s, how many times the trained length is asked.

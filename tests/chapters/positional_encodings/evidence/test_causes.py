@@ -6,23 +6,36 @@ from helpers.chapter_parts import (
     assert_recorded_and_refuses_rivals,
     pieces_in,
 )
-from helpers.task_runs import loads, made_runs
+from helpers.task_runs import loads, made_controls, made_runs
 
 from attention_limits.chapters.positional_encodings.evidence import causes
-from attention_limits.chapters.positional_encodings.evidence.causes import ABSOLUTE, RANDOM, VARIED
-from attention_limits.chapters.positional_encodings.recorded import OFFSET
+from attention_limits.chapters.positional_encodings.evidence.causes import (
+    ABSOLUTE,
+    FARTHEST_ALIKE,
+    RANDOM,
+    VARIED,
+)
+from attention_limits.chapters.positional_encodings.recorded import (
+    OFFSET,
+    RECENCY,
+    SHIFTED,
+    evenly,
+    longer,
+)
+from attention_limits.experiments.controls import OVERWRITTEN, PLAIN
 from attention_limits.runs import records
 
 PIECES = pieces_in(causes)
+NEAR, FAR = longer(32, RANDOM), longer(256, RANDOM)
 
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """What was recorded is what a test says, by task, encoding, condition and question."""
+    """What was recorded is what a test says, of the three tasks and of the controls."""
 
-    def record(accuracy):
-        runs = made_runs(accuracy, seeds=(0, 1, 2), conditions=("plain", RANDOM, VARIED))
-        monkeypatch.setattr(records, "load", loads(runs))
+    def record(usual=lambda *_: 0.5, patient=lambda *_: 0.5):
+        runs = made_runs(usual, seeds=(0, 1, 2), conditions=(PLAIN, RANDOM, VARIED))
+        monkeypatch.setattr(records, "load", loads(runs, made_controls(patient)))
 
     return record
 
@@ -37,82 +50,113 @@ def test_it_holds_of_what_was_recorded_and_refuses_its_rivals(piece):
     assert_recorded_and_refuses_rivals(piece)
 
 
+@pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
+@pytest.mark.parametrize("accuracy", [1 / 16, 0.5, 1.0])
+def test_models_that_are_all_alike_show_no_cause(piece, accuracy, recorded):
+    """A piece that asks how little is left held for models that had learned nothing at all."""
+    recorded(lambda *_: accuracy, lambda *_: accuracy)
+    kept = piece in (
+        causes.places_seen_in_training_repair_the_first_token,
+        causes.patience_repairs_rotary,
+        causes.dense_sequences_in_training_repair_rotary_and_slopes,
+        causes.more_tokens_do_not,
+    )
+    assert piece().holds == (kept and accuracy == 1)
+
+
 @pytest.mark.parametrize("better", ABSOLUTE)
 def test_new_places_mislead_all_of_them_or_it_is_not_said(better, recorded):
     """One of three encodings of places bore the new ones, and was counted along."""
-    recorded(lambda _, encoding, *__: 0.95 if encoding == better else 0.2)
-    found = causes.new_places_alone_mislead()
-    assert (found.value, found.holds) == (pytest.approx(0.95), False)
-    recorded(lambda *where: 0.2 if where[3].asked == "shifted" else 1.0)
-    found = causes.new_places_alone_mislead()
-    assert (found.value, found.holds) == (pytest.approx(0.2), True)
 
-
-def test_what_random_positions_give_is_at_the_longest_length(recorded):
-    """Both were asked as they trained, or the two conditions had changed places."""
-
-    def accuracy(_, encoding, condition, question):
-        if (encoding, question.asked, question.n) != ("rotary", "longer", 256):
-            return 0.5
-        return 0.8 if condition == RANDOM else 0.1
+    def accuracy(_, encoding, __, question):
+        return 0.2 if question == SHIFTED and encoding != better else 1.0
 
     recorded(accuracy)
-    found = causes.places_seen_in_training_help()
-    assert (found.value, found.holds) == (pytest.approx(0.7), True)
-
-
-def by_gap(wide, narrow, long):
-    """Accuracies at 32 tokens 8 apart and 1 apart, and at 256; at all else far off."""
-
-    def accuracy(_, __, condition, question):
-        where = (condition, question.asked, question.n, question.gap)
-        known = {
-            (RANDOM, "evenly", 32, 8): wide,
-            (RANDOM, "evenly", 32, 1): narrow,
-            (RANDOM, "longer", 256, 1): long,
-        }
-        return known.get(where, 0.5)
-
-    return accuracy
-
-
-def test_a_gap_is_what_differs_at_one_length(recorded):
-    recorded(by_gap(1.0, 0.7, 0.2))
-    found = causes.denser_sequences_mislead()
-    assert (found.value, found.holds) == (pytest.approx(0.3), True)
-    assert causes.more_tokens_take_it_from_vectors_and_buckets().value == pytest.approx(0.5)
-    found = causes.rotary_loses_no_more_to_more_tokens()
-    assert (found.value, found.holds) == (pytest.approx(0.5), False)
-
-
-def test_the_least_loss_is_what_counts(recorded):
-    """Four encodings lost to the gap, and the fifth was taken along."""
-    at = by_gap(1.0, 0.7, 0.2)
-    recorded(lambda *where: 1.0 if where[1] == "alibi" else at(*where))
-    found = causes.denser_sequences_mislead()
+    found = causes.new_places_alone_mislead()
     assert (found.value, found.holds) == (0, False)
+    recorded(lambda *where: 0.2 if where[3] == SHIFTED else 1.0)
+    found = causes.new_places_alone_mislead()
+    assert (found.value, found.holds) == (pytest.approx(0.8), True)
 
 
-def test_an_offset_is_asked_at_the_trained_length(recorded):
-    recorded(lambda *where: 0.4 if (where[0], *where[2:]) == (OFFSET, RANDOM, question()) else 0.99)
-    found = causes.random_positions_take_an_offset_away()
-    assert (found.value, found.holds) == (pytest.approx(0.4), True)
-    assert not causes.random_positions_take_an_offset_away(condition="plain").holds
+@pytest.mark.parametrize("repaired", [("shaw 48",), ("shaw 48", "relative_bias 128")])
+def test_entries_are_to_blame_if_both_are_repaired_without_them(repaired, recorded):
+    def patient(cell, entries, _, question):
+        good = entries == OVERWRITTEN and cell.encoding in repaired and question == longer(256)
+        return 0.95 if good else 0.4
+
+    recorded(patient=patient)
+    found = causes.untrained_entries_mislead()
+    assert found.value == pytest.approx(0.55 * (len(repaired) == 2))
+    assert found.holds == (len(repaired) == 2)
 
 
-def question():
-    return causes.longer(32, RANDOM)
+def test_a_gap_is_all_that_differs(recorded):
+    """Other lengths were compared, or the models with patience."""
+
+    def usual(task, _, condition, question):
+        asked = task == RECENCY and condition == RANDOM
+        return {evenly(8): 1.0, evenly(1): 0.7}.get(question, 0.5) if asked else 0.5
+
+    recorded(usual)
+    found = causes.rare_gaps_mislead_after_the_steps_of_the_search()
+    assert (found.value, found.holds) == (pytest.approx(0.3), True)
+    assert causes.rare_gaps_mislead_after_the_steps_of_the_search(patient=True).value == 0
+
+
+def test_patience_is_that_of_the_controls_at_the_longest_length(recorded):
+    def patient(cell, _, marks, question):
+        asked = (cell.task, cell.condition, cell.encoding, question, marks)
+        return 0.97 if asked == (RECENCY, RANDOM, "rotary", FAR, None) else 0.1
+
+    recorded(patient=patient)
+    found = causes.patience_repairs_rotary()
+    assert (found.value, found.holds) == (pytest.approx(0.97), True)
+    assert causes.patience_repairs_rotary(patient=False).value == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("worse", ["rotary", "alibi"])
 def test_both_are_repaired_at_the_longest_length_as_they_trained(worse, recorded):
     """One of the two stood for both; or another condition did, or as few tokens as in training."""
 
-    def accuracy(_, encoding, condition, asked):
-        if (condition, asked) != (VARIED, causes.longer(256, VARIED)):
+    def usual(_, encoding, condition, asked):
+        if (condition, asked) != (VARIED, longer(256, VARIED)):
             return 0.5
         return {"rotary": 0.97, "alibi": 0.97, worse: 0.95}.get(encoding, 0.5)
 
-    recorded(accuracy)
+    recorded(usual)
     found = causes.dense_sequences_in_training_repair_rotary_and_slopes()
     assert (found.value, found.holds) == (pytest.approx(0.95), True)
+
+
+def test_an_offset_is_asked_at_the_trained_length_with_patience_and_without(recorded):
+    def patient(cell, _, __, question):
+        return 0.9 if (cell.task, question) == (OFFSET, NEAR) else 0.1
+
+    recorded(lambda *where: 0.7 if (where[0], where[3]) == (OFFSET, NEAR) else 0.3, patient)
+    found = causes.random_positions_make_an_offset_late()
+    assert (found.value, found.holds) == (pytest.approx(0.2), True)
+
+
+@pytest.mark.parametrize("innocent", FARTHEST_ALIKE)
+@pytest.mark.parametrize("question", [NEAR, FAR])
+def test_marks_must_cost_both_kinds_at_both_lengths(innocent, question, recorded):
+    """What marks took of one, or of one length, stood for all."""
+
+    def patient(cell, _, marks, asked):
+        few = {(256, 8), (32, None)}
+        kept = (cell.encoding, asked) == (innocent, question) or (asked.n, marks) in few
+        return 0.95 if kept else 0.4
+
+    recorded(patient=patient)
+    assert causes.more_marks_take_recency().value == pytest.approx(0)
+    recorded(
+        patient=lambda *where: 0.95 if (where[3].n, where[2]) in {(256, 8), (32, None)} else 0.4
+    )
+    found = causes.more_marks_take_recency()
+    assert (found.value, found.holds) == (pytest.approx(0.55), True)
+
+
+def test_tokens_are_counted_with_as_many_marks_as_in_training(recorded):
+    recorded(patient=lambda *where: 0.95 if where[2:] == (8, FAR) else 0.4)
+    assert causes.more_tokens_do_not().value == pytest.approx(0.95)

@@ -18,7 +18,7 @@ from attention_limits.experiments import cures
 from attention_limits.runs import records
 
 PIECES = pieces_in(longer_contexts)
-CASES = 17 * 3  # eight trained models, one of them with nine cures beside none
+CASES = 18 * 3  # eight trained models, one of them with ten cures beside none
 
 
 @pytest.fixture

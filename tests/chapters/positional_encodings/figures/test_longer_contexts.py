@@ -86,7 +86,7 @@ def test_filled_are_those_that_theory_expects_whatever_was_found(kept):
         task: [cure for cure, mark in zip(SHOWN, means(axes), strict=True) if mark[2]]
         for task, axes in panels(kept).items()
     }
-    order = ["interpolated", "YaRN 1-4", "YaRN 1-32"]
+    order = ["interpolated", "larger base", "YaRN 1-4", "YaRN 1-32"]
     assert filled == {"most recent": order, "token 3 back": [], "first token": order}
     assert legend(kept) == ["theory: kept", "theory: lost"]
 

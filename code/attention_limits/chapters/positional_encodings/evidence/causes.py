@@ -1,11 +1,11 @@
 """Evidence on why encodings fail on longer sequences: each piece changes one thing.
 
 What differs between two conditions is counted by ``conditions.differences``; what is kept while a
-cause is taken away, or the other way round, by ``experiments.controls``. A mean over seeds clears
-its bound by half of its 95 % interval.
+cause is taken away, or the other way round, is measured by ``experiments.controls``. A mean over
+seeds clears its bound by half of its 95 % interval.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.experiments import controls
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, NOT_TOLD, Question
-from attention_limits.experiments.controls import AS_TRAINED, OVERWRITTEN, PLAIN, RANDOM
+from attention_limits.experiments.controls import AS_TRAINED, MARKS, OVERWRITTEN, PLAIN, RANDOM
 from attention_limits.runs import records
 
 KEPT = 0.9  # of the answers right: what counts as kept
@@ -33,12 +33,13 @@ HARM = 0.05  # of the answers: what counts as a loss or a gain
 VARIED = "random gaps"
 WIDE, NARROW = 8, 1  # between neighbours, as in training at random positions, and at 256 tokens
 ABSOLUTE = ("sinusoidal", "learned .02", "learned 1")
-FEW, MANY = (marks for _, marks in controls.MARKS)
+FARTHEST_ALIKE = ("relative_bias 24", "shaw 48")  # one number or vector for all far distances
+AT_THE_END = longer(LONGEST)
 UNIT = "of the last answers right"
 LOST = "of the last answers lost"
 GAINED = "more of the last answers right"
 
-Pair = tuple[list[float], list[float]]
+Two = tuple[Sequence[float], Sequence[float]]
 
 
 # --- new positions ------------------------------------------------------------------------------
@@ -52,34 +53,34 @@ Pair = tuple[list[float], list[float]]
 )
 def new_places_alone_mislead(encodings: Sequence[str] = ABSOLUTE) -> Evidence:
     """What is lost on sequences as long and as dense as in training, at places it has not shown."""
-    asked = (longer(SHORT), SHIFTED)
     found = {
-        name: tuple(recorded.accuracies(RECENCY, name, question) for question in asked)
+        name: (
+            recorded.accuracies(RECENCY, name, longer(SHORT)),
+            recorded.accuracies(RECENCY, name, SHIFTED),
+        )
         for name in encodings
     }
-    return _less(found, f"{SHORT} tokens from 0 on, less {SHORT} from {LONGEST - SHORT} on", LOST)
+    what = f"{SHORT} tokens from 0 on less {SHORT} from {LONGEST - SHORT} on"
+    return _less(found, f"{_stamp(RECENCY)}, {what}", LOST)
 
 
 @evidence(
     rivals={
-        "sequences as long as in training, where no entry is new": dict(n=SHORT),
-        "places, where no distance is new": dict(question=SHIFTED),
+        "sequences as long as in training": dict(question=longer(SHORT)),
+        "places that are new, where no distance is": dict(question=SHIFTED),
     }
 )
-def entries_that_nobody_trained_mislead(
-    n: int = LONGEST, question: Question | None = None
-) -> Evidence:
+def untrained_entries_mislead(question: Question = AT_THE_END) -> Evidence:
     """What is gained if they are overwritten by the last one that was trained."""
-    question = question or longer(n)
     run = records.load(controls)
     found = {
-        name: tuple(
-            controls.accuracies(run, RECENCY, name, question, PLAIN, entries=entries)
-            for entries in (OVERWRITTEN, AS_TRAINED)
+        name: (
+            controls.accuracies(run, RECENCY, name, question, PLAIN, entries=OVERWRITTEN),
+            controls.accuracies(run, RECENCY, name, question, PLAIN, entries=AS_TRAINED),
         )
         for name in controls.RATES[RECENCY, PLAIN]
     }
-    return _less(found, f"{question.words}: overwritten less as trained", GAINED, run.stamp)
+    return _less(found, f"{run.stamp}, {question.words}, overwritten less as trained", GAINED)
 
 
 @evidence(rivals={"recency": dict(task=RECENCY)})
@@ -90,7 +91,7 @@ def places_seen_in_training_repair_the_first_token(task: str = FIRST) -> Evidenc
         for name in ENCODINGS
         if name not in NOT_TOLD
     }
-    return _kept(found, f"“{task}”, {RANDOM}, n = {LONGEST}", recorded.run(task).stamp)
+    return _kept(found, f"{_stamp(task)}, “{task}”, {RANDOM}, n = {LONGEST}")
 
 
 # --- density, or patience -----------------------------------------------------------------------
@@ -99,33 +100,38 @@ def places_seen_in_training_repair_the_first_token(task: str = FIRST) -> Evidenc
 @evidence(
     rivals={
         "T5's buckets, which reach 24 tokens": dict(encodings=("relative_bias 24",)),
-        "rotary and ALiBi after ten times the steps": dict(patient=True),
+        "rotary after ten times the steps": dict(encodings=("rotary",), patient=True),
     }
 )
 def rare_gaps_mislead_after_the_steps_of_the_search(
-    encodings: Sequence[str] = ("rotary", "alibi"), patient: bool = False
+    encodings: Sequence[str] = ("sinusoidal", "learned .02", "rotary", "alibi"),
+    patient: bool = False,
 ) -> Evidence:
     """What is lost on sequences as long as in training if all of their tokens stand closer."""
     found = {
-        name: tuple(_random(name, evenly(gap), patient) for gap in (WIDE, NARROW))
+        name: (
+            at_random_positions(name, evenly(WIDE), patient=patient),
+            at_random_positions(name, evenly(NARROW), patient=patient),
+        )
         for name in encodings
     }
-    return _less(found, f"{RANDOM}: {SHORT} tokens, {WIDE} apart less {NARROW} apart", LOST)
+    what = f"{RANDOM}, {SHORT} tokens, {WIDE} apart less {NARROW} apart"
+    return _less(found, f"{_stamp(RECENCY)}, {what}", LOST)
 
 
 @evidence(
     rivals={
         "the steps of the search": dict(patient=False),
-        "T5's buckets, which reach 24 tokens": dict(encodings=("relative_bias 24",)),
-        "a learned table": dict(encodings=("learned .02",)),
+        "ALiBi": dict(encoding="alibi"),
+        "sinusoids": dict(encoding="sinusoidal"),
+        "a learned table": dict(encoding="learned .02"),
     }
 )
-def patience_repairs_rotary_and_slopes(
-    encodings: Sequence[str] = ("rotary", "alibi"), patient: bool = True
-) -> Evidence:
-    """Recency at the longest length after ten times the steps, of sequences as before."""
-    found = {name: _random(name, longer(LONGEST, RANDOM), patient) for name in encodings}
-    return _kept(found, f"“{RECENCY}”, {RANDOM}, n = {LONGEST}", records.load(controls).stamp)
+def patience_repairs_rotary(encoding: str = "rotary", patient: bool = True) -> Evidence:
+    """Recency at the longest length after ten times the steps on such sequences as before."""
+    found = {encoding: at_random_positions(encoding, longer(LONGEST, RANDOM), patient=patient)}
+    what = f"“{RECENCY}”, {RANDOM}, n = {LONGEST}, {'ten times' if patient else 'as many'} steps"
+    return _kept(found, f"{records.load(controls).stamp}, {what}")
 
 
 @evidence(
@@ -144,53 +150,58 @@ def dense_sequences_in_training_repair_rotary_and_slopes(
         name: recorded.accuracies(RECENCY, name, longer(LONGEST, condition), condition)
         for name in encodings
     }
-    return _kept(found, f"“{RECENCY}”, {condition}, n = {LONGEST}", recorded.run(RECENCY).stamp)
+    return _kept(found, f"{_stamp(RECENCY)}, “{RECENCY}”, {condition}, n = {LONGEST}")
 
 
 @evidence(rivals={"Shaw's vectors, which reach 48 tokens": dict(encoding="shaw 48")})
 def random_positions_make_an_offset_late(encoding: str = "rotary") -> Evidence:
-    """What many more steps give of a fixed offset at the trained length, if positions are drawn."""
+    """What four times the steps give of an offset at the trained length, if positions are drawn."""
     question = longer(SHORT, RANDOM)
-    found = {encoding: tuple(_random(encoding, question, p, OFFSET) for p in (True, False))}
-    words = f"“{OFFSET}”, {RANDOM}, n = {SHORT}: with more steps, less with those of the search"
-    return _less(found, words, GAINED)
+    found = {
+        encoding: (
+            at_random_positions(encoding, question, OFFSET, patient=True),
+            at_random_positions(encoding, question, OFFSET, patient=False),
+        )
+    }
+    what = f"“{OFFSET}”, {RANDOM}, n = {SHORT}: more steps less those of the search"
+    return _less(found, f"{records.load(controls).stamp}, {what}", GAINED)
 
 
 # --- tokens, or marks ---------------------------------------------------------------------------
 
 
+@evidence(rivals={"rotary": dict(encodings=("rotary",))})
+def more_marks_take_recency(encodings: Sequence[str] = FARTHEST_ALIKE) -> Evidence:
+    """What is lost where the number of marks alone grows, among few tokens and among many."""
+    (long, few), (short, many) = MARKS
+    found = {}
+    for name in encodings:
+        for n, less, more in ((long, few, None), (short, None, many)):
+            asked = longer(n, RANDOM)
+            found[f"{NAMES[name]}, n = {n}"] = (
+                at_random_positions(name, asked, patient=True, marks=less),
+                at_random_positions(name, asked, patient=True, marks=more),
+            )
+    what = f"{RANDOM}, {few} marks less {long // 4} of {long}, {short // 4} less {many} of {short}"
+    return _less(found, f"{records.load(controls).stamp}, {what}", LOST)
+
+
 @evidence(
     rivals={
-        "rotary": dict(encodings=("rotary",)),
-        "ALiBi": dict(encodings=("alibi",)),
+        "a quarter of the tokens marked": dict(marks=None),
+        "a learned table": dict(encodings=("learned .02",)),
     }
 )
-def more_marks_mislead_vectors_and_buckets(
-    encodings: Sequence[str] = ("relative_bias 24", "shaw 48"),
-) -> Evidence:
-    """What is lost where only the number of marks grows, at the trained length and the longest."""
-    few, many = ((n, marks) for n, marks in controls.MARKS)
-    pairs = ((few, (few[0], None)), ((many[0], None), many))
-    found = {
-        (name, n): tuple(
-            _random(name, longer(n, RANDOM), True, marks=marks) for n, marks in pair
-        )
-        for name in encodings
-        for pair in pairs
-        for n in [pair[0][0]]
-    }
-    return _less(found, f"{RANDOM}, less marks less more", LOST)
-
-
-@evidence(rivals={"a quarter of the tokens marked": dict(marks=None)})
-def more_tokens_alone_do_not_mislead_them(
-    marks: int | None = FEW, encodings: Sequence[str] = ("relative_bias 24", "shaw 48")
+def more_tokens_do_not(
+    marks: int | None = MARKS[0][1], encodings: Sequence[str] = FARTHEST_ALIKE
 ) -> Evidence:
     """The longest sequences, with as many marks as training had."""
     found = {
-        name: _random(name, longer(LONGEST, RANDOM), True, marks=marks) for name in encodings
+        name: at_random_positions(name, longer(LONGEST, RANDOM), patient=True, marks=marks)
+        for name in encodings
     }
-    return _kept(found, f"{RANDOM}, n = {LONGEST}, marks: {marks}", records.load(controls).stamp)
+    what = f"{RANDOM}, n = {LONGEST}, {marks or LONGEST // 4} marks"
+    return _kept(found, f"{records.load(controls).stamp}, {what}")
 
 
 # --- helpers ------------------------------------------------------------------------------------
@@ -199,22 +210,33 @@ def more_tokens_alone_do_not_mislead_them(
 def at_random_positions(
     encoding: str,
     question: Question,
-    patient: bool,
     task: str = RECENCY,
+    *,
+    patient: bool,
     marks: int | None = None,
 ) -> list[float]:
-    """Of models trained at random positions: with the steps of the search, or with many more."""
+    """Accuracies of models trained so, with the steps of the search or, patient, with more."""
     if patient:
-        run = records.load(controls)
-        return controls.accuracies(run, task, encoding, question, marks=marks)
+        return controls.accuracies(records.load(controls), task, encoding, question, marks=marks)
     return recorded.accuracies(task, encoding, question, RANDOM)
 
 
-_random = at_random_positions
+def _kept(found: Mapping[str, Sequence[float]], where: str) -> Evidence:
+    """The least of means, by encoding, against what counts as kept."""
+    least = min(found, key=lambda name: np.mean(found[name]))
+    words = "; ".join(f"{NAMES[name]}: {said(values)}" for name, values in found.items())
+    return Evidence(
+        value=float(np.mean(found[least])),
+        expected=KEPT,
+        tolerance=half(found[least]),
+        unit=UNIT,
+        how=f"{where}: {words}; the least; margin: half of the mean's 95 % interval",
+        relation=">",
+    )
 
 
-def _less(found: Mapping[str, Pair], what: str, unit: str, stamp: str | None = None) -> Evidence:
-    """The least difference of two means, by encoding, against what counts as harm."""
+def _less(found: Mapping[str, Two], where: str, unit: str) -> Evidence:
+    """The least difference of two means against what counts as a loss or a gain."""
     differences = {name: np.mean(a) - np.mean(b) for name, (a, b) in found.items()}
     least = min(differences, key=differences.__getitem__)
     words = "; ".join(
@@ -225,7 +247,11 @@ def _less(found: Mapping[str, Pair], what: str, unit: str, stamp: str | None = N
         expected=HARM,
         tolerance=sum(map(half, found[least])),
         unit=unit,
-        how=f"{_stamp(stamp)}, {what}: {words}; the least; margin: half of each mean's 95 % "
-        "interval, added",
+        how=f"{where}: {words}; the least; margin: half of each mean's 95 % interval, added",
         relation=">",
     )
+
+
+def _stamp(task: str) -> str:
+    run = recorded.run(task)
+    return f"{run.stamp}, means of {len(run.config['seeds'])} seeds and their ranges"

@@ -1,59 +1,49 @@
-"""The still figures of the page on what grows with a sequence."""
+"""The still figure of the page on causes: what many more steps repair, and what marks take."""
 
-import numpy as np
-
-from attention_limits import labels, style
-from attention_limits.chapters.positional_encodings import recorded
-from attention_limits.chapters.positional_encodings.figures.length import looks
+from attention_limits import style
+from attention_limits.chapters.positional_encodings.evidence.causes import at_random_positions
+from attention_limits.chapters.positional_encodings.figures import rows
+from attention_limits.chapters.positional_encodings.figures.rows import Panel
 from attention_limits.chapters.positional_encodings.recorded import (
     NAMES,
+    PATIENT,
     RECENCY,
     SHORT,
     evenly,
     longer,
 )
+from attention_limits.experiments import controls
 from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
-
-SHOWN = ("shaw 16", "rotary", "alibi", "sinusoidal", "relative_bias 24")
-CONDITION = "random positions"
-APART = 0.06  # from one encoding's marks to the next
+from attention_limits.experiments.controls import MARKS, RANDOM, RATES, TIMES
+from attention_limits.runs import records
 
 
-def gaps() -> style.Figure:
-    """Recency of models trained at random positions: fewer positions between tokens, then more."""
-    run = recorded.run(RECENCY)
-    each = sorted(run.config["gaps"], reverse=True)
-    questions = [*map(evenly, each), longer(LONGEST, CONDITION)]
-    look = looks(SHOWN, SHOWN)
-    canvas = labels.canvas(height=3.4)
-    axes = canvas.subplots()
-    axes.axhline(SETTINGS[RECENCY].make().chance, color=style.GREY, ls=":", lw=1.2)
-    ends, words = [], []
-    for place, name in enumerate(SHOWN):
-        found = [recorded.accuracies(RECENCY, name, q, CONDITION) for q in questions]
-        means = [float(np.mean(values)) for values in found]
-        at = np.arange(len(questions)) + APART * (place - (len(SHOWN) - 1) / 2)
-        at[-1] += 0.4  # another question, and not one more gap
-        axes.plot(at[:-1], means[:-1], **look[name])
-        axes.plot(at[-2:], means[-2:], **{**look[name], "ls": ":"})
-        colour = look[name]["color"]
-        axes.vlines(at, list(map(min, found)), list(map(max, found)), color=colour, lw=1.2)
-        number = style.PALETTE.index(colour)
-        ends.append(labels.Label(f"{NAMES[name]} {means[-1]:.2f}", means[-1], number))
-        words.append(f"{NAMES[name]} {', '.join(f'{mean:.2f}' for mean in means)}")
-    axes.set_ylim(0, 1.05)
-    axes.set_xticks([*range(len(each)), len(each) + 0.4], [*map(str, each), f"1\nn = {LONGEST}"])
-    axes.set(xlabel="positions from one token to the next", ylabel="accuracy, most recent")
-    axes.text(0, 0.1, f"n = {SHORT}", size=11)
-    labels.write(axes, ends)
+def controlled() -> style.Figure:
+    """Recency of models trained at random positions: with more steps, denser, and marked."""
+    chance = SETTINGS[RECENCY].make().chance
+    names = [name for name in NAMES if name in RATES[RECENCY, RANDOM]]
+    asked = [(longer(LONGEST, RANDOM), None), (evenly(1), None)]
+    asked += [(longer(n, RANDOM), marks) for n, marks in MARKS]
+    panels = []
+    for question, marks in asked:
+        found = {}
+        for name in names:
+            patient = at_random_positions(name, question, patient=True, marks=marks)
+            usual = [at_random_positions(name, question, patient=False)] if marks is None else []
+            found[name] = [*usual, patient]
+        title = f"{question.n}, " + ("1 apart" if marks is None else f"{marks} marks")
+        panels.append(Panel(title, chance, found, PATIENT[question, marks]))
+    run, times = records.load(controls), TIMES[RECENCY, RANDOM]
     return style.Figure(
-        canvas,
-        alt=f"Accuracy on recency of models trained at random positions, of {len(SHOWN)} "
-        f"encodings, at n = {SHORT} with tokens {', '.join(map(str, each))} positions apart, and "
-        f"then at n = {LONGEST}: {'; '.join(words)}.",
-        caption=f"How often the last answer is right. Models trained on {TRAINED[0]} to {SHORT} "
-        f"tokens at positions drawn from {LONGEST}, with neighbours 8 apart on average; asked on "
-        f"{SHORT} tokens an even gap apart, and on {LONGEST}. Means of "
-        f"{len(run.config['seeds'])} seeds, bars from the least to the most; {run.stamp}. Dotted "
-        "below: a guess.",
+        rows.canvas(panels, ("steps of the search", f"{times} times the task's")),
+        alt=f"Accuracies on recency in {len(panels)} panels, one a question, of {len(names)} "
+        f"encodings, means with the steps of the search, if asked, and with {times} times the "
+        f"steps of the task. {rows.said(panels)}",
+        caption=f"Models trained on {TRAINED[0]} to {SHORT} tokens at positions drawn from "
+        f"{LONGEST}, asked for the most recent mark: among {LONGEST} tokens, one apart; {SHORT} "
+        f"tokens, one apart; {LONGEST} tokens with only {MARKS[0][1]} marks; and {SHORT} tokens "
+        f"as in training, with {MARKS[1][1]} marks. Hollow: means after the steps of the search. "
+        f"Filled: after {times} times the first steps, with the range of "
+        f"{len(run.config['seeds'])} seeds. Cross: what we expected before these runs. Dotted: a "
+        f"guess. {run.stamp[0].upper()}{run.stamp[1:]}.",
     )

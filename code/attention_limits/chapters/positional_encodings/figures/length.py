@@ -7,14 +7,14 @@ not measured yet is left out.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from attention_limits import labels, style
 from attention_limits.chapters.positional_encodings import recorded
+from attention_limits.chapters.positional_encodings.figures import rows
+from attention_limits.chapters.positional_encodings.figures.rows import Panel, kind
 from attention_limits.chapters.positional_encodings.recorded import EXPECTED, NAMES, SHORT
 from attention_limits.experiments import extrapolation
 from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
@@ -127,11 +127,6 @@ def in_their_colours(names: Sequence[str]) -> dict[str, int]:
     return {name: taken[name] if name in taken else next(left) for name in names}
 
 
-def kind(name: str) -> str:
-    """An encoding without its reach, its first deviation or its <bos>: it has one colour."""
-    return name.split()[0]
-
-
 def _panel(
     axes: Axes,
     lengths: Sequence[int],
@@ -193,74 +188,32 @@ def at_the_end() -> style.Figure:
 
     Hollow is what the same models reach at the trained length.
     """
-    tasks = list(recorded.EXPERIMENTS)
-    canvas = Canvas(figsize=(style.NARROW[0], 5.2))
-    panels = canvas.subplots(1, len(tasks), sharex=True, sharey=True, squeeze=False)[0]
-    said = []
-    for axes, task in zip(panels, tasks, strict=True):
-        axes.set_title(task.removeprefix("token "), loc="left", size=11)
-        axes.axvline(SETTINGS[task].make().chance, color=style.GREY, ls=":", lw=1.2)
-        axes.grid(visible=False, axis="y")
-        found = []
-        for row, name in enumerate(NAMES):
-            short, long = (
-                recorded.accuracies(task, name, recorded.longer(n)) for n in (SHORT, LONGEST)
-            )
-            _row(axes, row, name, short, long, EXPECTED[task].get(name))
-            found.append(f"{NAMES[name]} {np.mean(short):.2f} to {np.mean(long):.2f}")
-        said.append(f"{task.capitalize()}: {'; '.join(found)}.")
-    panels[0].set_yticks(range(len(NAMES)), list(NAMES.values()))
-    panels[0].set(ylim=(len(NAMES) - 0.4, -0.6), xlim=(-0.06, 1.08))
-    panels[0].set_xticks((0, 0.5, 1), ("0", ".5", "1"))
-    panels[len(panels) // 2].set_xlabel("accuracy of the last answer")
-    marks = [
-        _mark("lstm alone", label=f"at n = {LONGEST}"),  # grey
-        _mark("lstm alone", mfc="none", label=f"at n = {SHORT}"),
-        _expected(label="expected"),
+    panels = [
+        Panel(
+            task.removeprefix("token "),
+            SETTINGS[task].make().chance,
+            {
+                name: [
+                    recorded.accuracies(task, name, recorded.longer(n)) for n in (SHORT, LONGEST)
+                ]
+                for name in NAMES
+            },
+            EXPECTED[task],
+        )
+        for task in recorded.EXPERIMENTS
     ]
-    canvas.legend(handles=marks, loc="outside lower center", ncols=3)
-    seeds = len(recorded.run(tasks[0]).config["seeds"])
+    run = recorded.run(next(iter(recorded.EXPERIMENTS)))
+    seeds = len(run.config["seeds"])
     return style.Figure(
-        canvas,
-        alt=f"Accuracies in {len(tasks)} panels, one a task, of {len(NAMES)} encodings: means at "
-        f"n = {SHORT} and at n = {LONGEST}. {' '.join(said)}",
+        rows.canvas(panels, (f"at n = {SHORT}", f"at n = {LONGEST}")),
+        alt=f"Accuracies in {len(panels)} panels, one a task, of {len(NAMES)} encodings: means at "
+        f"n = {SHORT} and at n = {LONGEST}. {rows.said(panels)}",
         caption=f"Models trained on {TRAINED[0]} to {SHORT} tokens; of Shaw and T5 the reach, of "
         f"tables the deviation that rows began with. Hollow: mean of {seeds} seeds "
         f"at n = {SHORT}. Filled: at n = {LONGEST}, with the range of the seeds. Cross: what we "
         f"expected there before the runs, where we expected a number. Dotted: a guess. "
-        f"{_sentence(recorded.run(tasks[0]).stamp)}",
+        f"{_sentence(run.stamp)}",
     )
-
-
-def _mark(name: str, **options: Any) -> Line2D:
-    """The mark of a mean, without its place."""
-    colour = style.ENCODINGS.get(kind(name), style.GREY)
-    look = {"color": colour, "marker": "o", "ms": 6, "mew": 1.3, "ls": "", **options}
-    return Line2D([], [], **look)
-
-
-def _expected(**options: Any) -> Line2D:
-    colour = mpl.rcParams["text.color"]
-    return Line2D([], [], color=colour, marker="x", ms=5, mew=1.3, ls="", **options)
-
-
-def _row(
-    axes: Axes,
-    row: int,
-    name: str,
-    short: Sequence[float],
-    long: Sequence[float],
-    expected: float | None,
-) -> None:
-    """Two means, the range of the second, and below it what was expected."""
-    hollow = _mark(name, mfc="none")
-    marks = [(float(np.mean(short)), -0.13, hollow), (float(np.mean(long)), -0.13, _mark(name))]
-    if expected is not None:
-        marks.append((expected, 0.27, _expected()))
-    axes.hlines(row - 0.13, min(long), max(long), color=marks[0][2].get_color(), lw=1.2)
-    for at, below, mark in marks:
-        mark.set_data([at], [row + below])
-        axes.add_line(mark)
 
 
 def _sentence(words: str) -> str:
