@@ -50,9 +50,9 @@ def test_each_cure_does_what_it_says():
     np.testing.assert_allclose(ratios[INTERPOLATED], 1 / 8)
     assert ratios[NTK][[0, -1]] == pytest.approx([1, 1 / 8])
     assert (np.diff(ratios[NTK]) < 0).all()
-    whole = THETA * SHORT >= 2 * math.pi
+    turns = THETA * SHORT / (2 * math.pi)
     assert ratios[LARGER][0] == 1
-    assert ratios[LARGER][~whole] == pytest.approx(8.0 ** (-1 - np.arange(6) / 2))
+    assert ratios[LARGER][turns < 1] == pytest.approx(8.0 ** (-1 - np.arange(6) / 2))
     np.testing.assert_allclose(ratios["YaRN 0.75-1.5"], [1, 1, *[1 / 8] * 6])
     np.testing.assert_allclose(ratios[SHARPENED], ratios["YaRN 1-4"])
 

@@ -57,7 +57,7 @@ RATES = {
         "relative_bias 24": 3e-3,
         "shaw 48": 1e-2,
     },
-    (OFFSET, RANDOM): {"rotary": 1e-2, "alibi": 3e-3, "shaw 48": 1e-2},
+    (OFFSET, RANDOM): {"rotary": 1e-2},
     (RECENCY, PLAIN): {"relative_bias 128": 3e-3, "shaw 48": 1e-2},
 }
 # How many times a task's steps; of plain models as many as they were given before.

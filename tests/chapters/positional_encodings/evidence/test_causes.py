@@ -11,7 +11,6 @@ from helpers.task_runs import loads, made_controls, made_runs
 from attention_limits.chapters.positional_encodings.evidence import causes
 from attention_limits.chapters.positional_encodings.evidence.causes import (
     ABSOLUTE,
-    FARTHEST_ALIKE,
     RANDOM,
     VARIED,
 )
@@ -59,7 +58,7 @@ def test_models_that_are_all_alike_show_no_cause(piece, accuracy, recorded):
         causes.places_seen_in_training_repair_the_first_token,
         causes.patience_repairs_rotary,
         causes.dense_sequences_in_training_repair_rotary_and_slopes,
-        causes.more_tokens_do_not,
+        causes.more_tokens_take_nothing,
     )
     assert piece().holds == (kept and accuracy == 1)
 
@@ -138,25 +137,40 @@ def test_an_offset_is_asked_at_the_trained_length_with_patience_and_without(reco
     assert (found.value, found.holds) == (pytest.approx(0.2), True)
 
 
-@pytest.mark.parametrize("innocent", FARTHEST_ALIKE)
-@pytest.mark.parametrize("question", [NEAR, FAR])
-def test_marks_must_cost_both_kinds_at_both_lengths(innocent, question, recorded):
-    """What marks took of one, or of one length, stood for all."""
+@pytest.mark.parametrize(
+    ("piece", "guilty", "where"),
+    [
+        (
+            causes.marks_that_are_close_take_it_from_places,
+            ("sinusoidal", "learned .02"),
+            (evenly(1), None),
+        ),
+        (
+            causes.many_marks_take_it_from_vectors_and_buckets,
+            ("relative_bias 24", "shaw 48"),
+            (NEAR, 31),
+        ),
+    ],
+    ids=["close", "many"],
+)
+def test_marks_must_cost_both_kinds_where_they_alone_differ(piece, guilty, where, recorded):
+    """What one lost stood for two, or another question was asked."""
+    for lose in (guilty, guilty[:1], guilty[1:]):
+        recorded(
+            patient=lambda cell, _, marks, asked, lose=lose: (
+                0.4 if cell.encoding in lose and (asked, marks) == where else 0.95
+            )
+        )
+        found = piece()
+        assert found.value == pytest.approx(0.55 * (lose == guilty))
+        assert found.holds == (lose == guilty)
 
+
+@pytest.mark.parametrize("worse", ["rotary", "shaw 48"])
+def test_tokens_take_nothing_from_all_of_them_with_as_many_marks_as_in_training(worse, recorded):
     def patient(cell, _, marks, asked):
-        few = {(256, 8), (32, None)}
-        kept = (cell.encoding, asked) == (innocent, question) or (asked.n, marks) in few
-        return 0.95 if kept else 0.4
+        return {worse: 0.93}.get(cell.encoding, 0.97) if (marks, asked) == (8, FAR) else 0.4
 
     recorded(patient=patient)
-    assert causes.more_marks_take_recency().value == pytest.approx(0)
-    recorded(
-        patient=lambda *where: 0.95 if (where[3].n, where[2]) in {(256, 8), (32, None)} else 0.4
-    )
-    found = causes.more_marks_take_recency()
-    assert (found.value, found.holds) == (pytest.approx(0.55), True)
-
-
-def test_tokens_are_counted_with_as_many_marks_as_in_training(recorded):
-    recorded(patient=lambda *where: 0.95 if where[2:] == (8, FAR) else 0.4)
-    assert causes.more_tokens_do_not().value == pytest.approx(0.95)
+    found = causes.more_tokens_take_nothing()
+    assert (found.value, found.holds) == (pytest.approx(0.93), True)

@@ -33,8 +33,8 @@ HARM = 0.05  # of the answers: what counts as a loss or a gain
 VARIED = "random gaps"
 WIDE, NARROW = 8, 1  # between neighbours, as in training at random positions, and at 256 tokens
 ABSOLUTE = ("sinusoidal", "learned .02", "learned 1")
-FARTHEST_ALIKE = ("relative_bias 24", "shaw 48")  # one number or vector for all far distances
-AT_THE_END = longer(LONGEST)
+(_, FEW), (_, MANY) = MARKS  # as many as in training among many tokens; nearly all of few
+AT_THE_END, AT_RANDOM = longer(LONGEST), longer(LONGEST, RANDOM)
 UNIT = "of the last answers right"
 LOST = "of the last answers lost"
 GAINED = "more of the last answers right"
@@ -129,7 +129,7 @@ def rare_gaps_mislead_after_the_steps_of_the_search(
 )
 def patience_repairs_rotary(encoding: str = "rotary", patient: bool = True) -> Evidence:
     """Recency at the longest length after ten times the steps on such sequences as before."""
-    found = {encoding: at_random_positions(encoding, longer(LONGEST, RANDOM), patient=patient)}
+    found = {encoding: at_random_positions(encoding, AT_RANDOM, patient=patient)}
     what = f"“{RECENCY}”, {RANDOM}, n = {LONGEST}, {'ten times' if patient else 'as many'} steps"
     return _kept(found, f"{records.load(controls).stamp}, {what}")
 
@@ -153,55 +153,75 @@ def dense_sequences_in_training_repair_rotary_and_slopes(
     return _kept(found, f"{_stamp(RECENCY)}, “{RECENCY}”, {condition}, n = {LONGEST}")
 
 
-@evidence(rivals={"Shaw's vectors, which reach 48 tokens": dict(encoding="shaw 48")})
-def random_positions_make_an_offset_late(encoding: str = "rotary") -> Evidence:
+@evidence(rivals={"recency, at the same positions": dict(task=RECENCY)})
+def random_positions_make_an_offset_late(task: str = OFFSET, encoding: str = "rotary") -> Evidence:
     """What four times the steps give of an offset at the trained length, if positions are drawn."""
     question = longer(SHORT, RANDOM)
     found = {
         encoding: (
-            at_random_positions(encoding, question, OFFSET, patient=True),
-            at_random_positions(encoding, question, OFFSET, patient=False),
+            at_random_positions(encoding, question, task, patient=True),
+            at_random_positions(encoding, question, task, patient=False),
         )
     }
-    what = f"“{OFFSET}”, {RANDOM}, n = {SHORT}: more steps less those of the search"
+    what = f"“{task}”, {RANDOM}, n = {SHORT}: more steps less those of the search"
     return _less(found, f"{records.load(controls).stamp}, {what}", GAINED)
 
 
 # --- tokens, or marks ---------------------------------------------------------------------------
 
 
-@evidence(rivals={"rotary": dict(encodings=("rotary",))})
-def more_marks_take_recency(encodings: Sequence[str] = FARTHEST_ALIKE) -> Evidence:
-    """What is lost where the number of marks alone grows, among few tokens and among many."""
-    (long, few), (short, many) = MARKS
-    found = {}
-    for name in encodings:
-        for n, less, more in ((long, few, None), (short, None, many)):
-            asked = longer(n, RANDOM)
-            found[f"{NAMES[name]}, n = {n}"] = (
-                at_random_positions(name, asked, patient=True, marks=less),
-                at_random_positions(name, asked, patient=True, marks=more),
-            )
-    what = f"{RANDOM}, {few} marks less {long // 4} of {long}, {short // 4} less {many} of {short}"
+@evidence(rivals={"a quarter of the tokens marked": dict(marks=None)})
+def more_tokens_take_nothing(marks: int | None = FEW) -> Evidence:
+    """The longest sequences with as many marks as training had, of all encodings, with patience."""
+    found = {
+        name: at_random_positions(name, AT_RANDOM, patient=True, marks=marks)
+        for name in controls.RATES[RECENCY, RANDOM]
+    }
+    what = f"{RANDOM}, ten times the steps, n = {LONGEST}, {marks or LONGEST // 4} marks"
+    return _kept(found, f"{records.load(controls).stamp}, {what}")
+
+
+@evidence(
+    rivals={
+        "rotary": dict(encodings=("rotary",)),
+        "T5's buckets, which reach 24 tokens": dict(encodings=("relative_bias 24",)),
+    }
+)
+def marks_that_are_close_take_it_from_places(
+    encodings: Sequence[str] = ("sinusoidal", "learned .02"),
+) -> Evidence:
+    """What is lost if as many tokens, with as many marks, stand closer than they mostly did."""
+    found = {
+        name: (
+            at_random_positions(name, evenly(WIDE), patient=True),
+            at_random_positions(name, evenly(NARROW), patient=True),
+        )
+        for name in encodings
+    }
+    what = f"{RANDOM}, ten times the steps, {SHORT} tokens, {WIDE} apart less {NARROW} apart"
     return _less(found, f"{records.load(controls).stamp}, {what}", LOST)
 
 
 @evidence(
     rivals={
-        "a quarter of the tokens marked": dict(marks=None),
-        "a learned table": dict(encodings=("learned .02",)),
+        "rotary": dict(encodings=("rotary",)),
+        "sinusoids": dict(encodings=("sinusoidal",)),
     }
 )
-def more_tokens_do_not(
-    marks: int | None = MARKS[0][1], encodings: Sequence[str] = FARTHEST_ALIKE
+def many_marks_take_it_from_vectors_and_buckets(
+    encodings: Sequence[str] = ("relative_bias 24", "shaw 48"),
 ) -> Evidence:
-    """The longest sequences, with as many marks as training had."""
+    """What is lost on sequences as in training of which nearly all tokens are marked."""
+    asked = longer(SHORT, RANDOM)
     found = {
-        name: at_random_positions(name, longer(LONGEST, RANDOM), patient=True, marks=marks)
+        name: (
+            at_random_positions(name, asked, patient=True),
+            at_random_positions(name, asked, patient=True, marks=MANY),
+        )
         for name in encodings
     }
-    what = f"{RANDOM}, n = {LONGEST}, {marks or LONGEST // 4} marks"
-    return _kept(found, f"{records.load(controls).stamp}, {what}")
+    what = f"{RANDOM}, ten times the steps, n = {SHORT}, {SHORT // 4} marks less {MANY}"
+    return _less(found, f"{records.load(controls).stamp}, {what}", LOST)
 
 
 # --- helpers ------------------------------------------------------------------------------------
