@@ -15,7 +15,15 @@ from attention_limits.chapters.quadratic_cost.derivations.inference import CACHE
 from attention_limits.chapters.quadratic_cost.explorables.flops import PRESETS
 from attention_limits.shapes import MEMORY, MODELS, ROTARY, SHAPES
 
-REFERENCES = Path(__file__).parents[1] / "references.bib"
+ROOT = Path(__file__).parents[1]
+REFERENCES = ROOT / "references.bib"
+
+
+def rows_of_practice():
+    """The table of published models on the page: name, year, base, tokens, what else, source."""
+    page = (ROOT / "chapters/positional-encodings/practice.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
+    return {row[0]: row[1:] for row in rows if len(row) == 6 and row[1].isdigit()}
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -127,6 +135,26 @@ def test_a_model_has_one_width_of_a_head_and_one_context(name):
     model, shape = ROTARY[name], SHAPES[name]
     assert (model.d, model.trained) == (shape.d_model // shape.h, shape.trained)
     assert model.source == shape.source
+
+
+PRACTICE = rows_of_practice()
+LISTED = sorted(PRACTICE.keys() & (SHAPES.keys() | MODELS.keys()))
+
+
+def test_the_page_on_practice_lists_models_of_ours():
+    """A name was changed on the page, and its numbers were compared with nothing any more."""
+    assert {*ROTARY, "DeepSeek-V3", "Gemma-3 27B", "Llama-3.1 8B"} <= {*LISTED}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_model_has_one_base_and_one_context_on_the_page_too(name):
+    """The table on the page and the presets of its neighbour told two stories of one model."""
+    _, base, tokens, _, source = PRACTICE[name]
+    model = SHAPES.get(name) or MODELS[name]
+    assert tokens.split()[-1] == f"{model.trained:,}"
+    assert model.source in source
+    if name in ROTARY:
+        assert base == f"{ROTARY[name].base:,.0f}"
 
 
 def test_sources_are_among_the_references():
