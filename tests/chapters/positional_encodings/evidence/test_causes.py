@@ -145,17 +145,13 @@ def test_an_offset_is_asked_at_the_trained_length_with_patience_and_without(reco
             ("sinusoidal", "learned .02"),
             (evenly(1), None),
         ),
-        (
-            causes.many_marks_take_it_from_vectors_and_buckets,
-            ("relative_bias 24", "shaw 48"),
-            (NEAR, 31),
-        ),
+        (causes.many_marks_take_it_from_buckets, ("relative_bias 24",), (NEAR, 31)),
     ],
     ids=["close", "many"],
 )
-def test_marks_must_cost_both_kinds_where_they_alone_differ(piece, guilty, where, recorded):
+def test_marks_must_cost_all_of_them_where_they_alone_differ(piece, guilty, where, recorded):
     """What one lost stood for two, or another question was asked."""
-    for lose in (guilty, guilty[:1], guilty[1:]):
+    for lose in (guilty, guilty[1:]):
         recorded(
             patient=lambda cell, _, marks, asked, lose=lose: (
                 0.4 if cell.encoding in lose and (asked, marks) == where else 0.95

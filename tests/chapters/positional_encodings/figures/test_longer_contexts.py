@@ -1,5 +1,7 @@
 """The figures on longer contexts: that each mark is where, and what, was measured or expected."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from helpers.cure_runs import PROVENANCE, made_run
@@ -8,7 +10,7 @@ from matplotlib.colors import to_hex
 from attention_limits import style
 from attention_limits.chapters.positional_encodings.figures import longer_contexts as figures
 from attention_limits.chapters.positional_encodings.figures.longer_contexts import SHOWN
-from attention_limits.experiments import cures, score_frequencies
+from attention_limits.experiments import cures, fine_tuning, score_frequencies
 from attention_limits.runs import records
 
 TASKS = list(cures.SETTINGS)
@@ -103,6 +105,54 @@ def test_words_on_cures_have_the_numbers_of_the_run(kept):
     assert "trained on 8 to 32 tokens and asked on 256" in kept.caption
     assert "means of 3 seeds" in kept.caption
     assert kept.caption.endswith("Recorded on 1 January 2000 on an abacus, 1 thread, PyTorch 0.")
+
+
+# --- a little more training ---------------------------------------------------------------------
+
+
+def after(task, cure, more):
+    """A mean like no other's."""
+    config = fine_tuning.PRESETS["full"]
+    place = config.settings.index(task) * len(config.cures) + config.cures.index(cure)
+    return 0.1 + 0.02 * place + 0.4 * (more == 200)
+
+
+@pytest.fixture(scope="module")
+def trained_on():
+    config = fine_tuning.PRESETS["full"]
+    rows = [
+        {"task": cell.setting, "cure": cell.cure, "more": more, "n": n, "seed": seed}
+        | {"accuracy": (after(cell.setting, cell.cure, more) if n == 256 else 0.99) + 0.01 * seed}
+        for cell in fine_tuning.cells(config)
+        for more in config.more
+        for n in config.lengths
+        for seed in config.seeds
+    ]
+    return records.Run("fine_tuning", asdict(config), PROVENANCE, rows)
+
+
+def test_few_steps_are_hollow_and_many_filled(trained_on, monkeypatch):
+    """They had changed places, or a row was another start's, or a cross of another task."""
+    monkeypatch.setattr(records, "load", {fine_tuning: trained_on}.__getitem__)
+    figure = figures.fine_tuned()
+    cures_of = fine_tuning.PRESETS["full"].cures
+    assert rows(figure) == dict(enumerate(cures_of))
+    assert legend(figure) == ["200 more steps", "50 more steps", "expected"]
+    for task, axes in zip(TASKS, figure.figure.axes, strict=True):
+        for row, cure in enumerate(cures_of):
+            own = [line for line in axes.lines if len(line.get_xdata()) == 1]
+            own = [line for line in own if round(line.get_ydata()[0]) == row]
+            found = {
+                line.get_markerfacecolor() == "none": line.get_xdata()[0]
+                for line in own
+                if line.get_marker() == "o"
+            }
+            few, many = (after(task, cure, more) + 0.02 for more in (50, 200))  # of five seeds
+            assert found == pytest.approx({True: few, False: many})
+            crosses = [line.get_xdata()[0] for line in own if line.get_marker() == "x"]
+            expected = figures.EXPECTED[task].get(cure)
+            assert crosses == ([] if expected is None else [expected])
+    assert f"{after(TASKS[0], cures_of[0], 200) + 0.02:.2f}" in figure.alt
 
 
 # --- frequencies of scores ----------------------------------------------------------------------

@@ -204,21 +204,18 @@ def marks_that_are_close_take_it_from_places(
 
 @evidence(
     rivals={
-        "rotary": dict(encodings=("rotary",)),
-        "sinusoids": dict(encodings=("sinusoidal",)),
+        "rotary": dict(encoding="rotary"),
+        "sinusoids": dict(encoding="sinusoidal"),
     }
 )
-def many_marks_take_it_from_vectors_and_buckets(
-    encodings: Sequence[str] = ("relative_bias 24", "shaw 48"),
-) -> Evidence:
+def many_marks_take_it_from_buckets(encoding: str = "relative_bias 24") -> Evidence:
     """What is lost on sequences as in training of which nearly all tokens are marked."""
     asked = longer(SHORT, RANDOM)
     found = {
-        name: (
-            at_random_positions(name, asked, patient=True),
-            at_random_positions(name, asked, patient=True, marks=MANY),
+        encoding: (
+            at_random_positions(encoding, asked, patient=True),
+            at_random_positions(encoding, asked, patient=True, marks=MANY),
         )
-        for name in encodings
     }
     what = f"{RANDOM}, ten times the steps, n = {SHORT}, {SHORT // 4} marks less {MANY}"
     return _less(found, f"{records.load(controls).stamp}, {what}", LOST)
