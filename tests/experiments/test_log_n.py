@@ -21,7 +21,7 @@ def test_only_where_something_is_added_are_products_and_scores_two_things():
     for encoding in PRESETS["full"].encodings:
         variants = [cell.variant for cell in found if cell.encoding == encoding]
         adds = ENCODINGS[encoding].position in ADD_TO_SCORES
-        assert variants == list(VARIANTS if adds else VARIANTS[:2])
+        assert variants == list(VARIANTS if adds else VARIANTS[:3])
 
 
 def logits(variant, encoding, tokens):

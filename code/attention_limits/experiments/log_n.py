@@ -10,7 +10,7 @@ longest trained length. Two things are told apart:
   "scores": of encodings that add to a score (ALiBi, T5's bias, Shaw's vectors), that as well. Of
   the others, both are the same, and only one is trained.
 
-Models without are those of ``most_recent``.
+A control is told nothing of n, and trains as long; those of ``most_recent`` had more patience.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,8 @@ COLUMNS = (
     "accuracy",
 )
 SETTING = "most recent"
-VARIANTS = ("fixed, products", "learned, products", "fixed, scores", "learned, scores")
+WITHOUT = "without"
+VARIANTS = (WITHOUT, "fixed, products", "learned, products", "fixed, scores", "learned, scores")
 ADD_TO_SCORES = ("alibi", "relative_bias", "shaw")
 FIRST = float(1 / np.log(TRAINED[1]))
 
@@ -115,7 +116,9 @@ def cells(config: Config) -> Iterator[Cell]:
 
 
 def architecture(cell: Cell) -> Architecture:
-    """The encoding's, with scores that grow."""
+    """The encoding's, with scores that grow or, to compare with, without."""
+    if cell.variant == WITHOUT:
+        return ENCODINGS[cell.encoding]
     return replace(
         ENCODINGS[cell.encoding],
         options={"log_n": FIRST},
