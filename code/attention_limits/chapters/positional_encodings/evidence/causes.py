@@ -71,16 +71,29 @@ def new_places_alone_mislead(encodings: Sequence[str] = ABSOLUTE) -> Evidence:
     }
 )
 def untrained_entries_mislead(question: Question = AT_THE_END) -> Evidence:
-    """What is gained if they are overwritten by the last one that was trained."""
+    """What is gained if they are overwritten by the last one that was trained.
+
+    Each model is its own control, so the interval is that of the differences.
+    """
     run = records.load(controls)
-    found = {
-        name: (
-            controls.accuracies(run, RECENCY, name, question, PLAIN, entries=OVERWRITTEN),
-            controls.accuracies(run, RECENCY, name, question, PLAIN, entries=AS_TRAINED),
+    gained, words = {}, []
+    for name in controls.RATES[RECENCY, PLAIN]:
+        before, after = (
+            controls.accuracies(run, RECENCY, name, question, PLAIN, entries=entries)
+            for entries in (AS_TRAINED, OVERWRITTEN)
         )
-        for name in controls.RATES[RECENCY, PLAIN]
-    }
-    return _less(found, f"{run.stamp}, {question.words}, overwritten less as trained", GAINED)
+        gained[name] = np.subtract(after, before)
+        words.append(f"{NAMES[name]}: {said(after)} less {said(before)}")
+    least = min(gained.values(), key=np.mean)
+    return Evidence(
+        value=float(np.mean(least)),
+        expected=HARM,
+        tolerance=half(least),
+        unit=GAINED,
+        how=f"{run.stamp}, {question.words}, overwritten less as trained: {'; '.join(words)}; the "
+        "least; margin: half of the 95 % interval of the mean difference within a model",
+        relation=">",
+    )
 
 
 @evidence(rivals={"recency": dict(task=RECENCY)})
