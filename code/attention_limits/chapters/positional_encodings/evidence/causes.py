@@ -24,7 +24,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
 )
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.experiments import controls
-from attention_limits.experiments.conditions import ENCODINGS, LONGEST, NOT_TOLD, Question
+from attention_limits.experiments.conditions import ENCODINGS, LONGEST, NOT_TOLD, SETTINGS, Question
 from attention_limits.experiments.controls import AS_TRAINED, MARKS, OVERWRITTEN, PLAIN, RANDOM
 from attention_limits.runs import records
 
@@ -33,6 +33,7 @@ HARM = 0.05  # of the answers: what counts as a loss or a gain
 VARIED = "random gaps"
 WIDE, NARROW = 8, 1  # between neighbours, as in training at random positions, and at 256 tokens
 ABSOLUTE = ("sinusoidal", "learned .02", "learned 1")
+STEPS = controls.TIMES[RECENCY, RANDOM] * SETTINGS[RECENCY].steps
 (_, FEW), (_, MANY) = MARKS  # as many as in training among many tokens; nearly all of few
 AT_THE_END, AT_RANDOM = longer(LONGEST), longer(LONGEST, RANDOM)
 UNIT = "of the last answers right"
@@ -143,7 +144,7 @@ def rare_gaps_mislead_after_the_steps_of_the_search(
 def patience_repairs_rotary(encoding: str = "rotary", patient: bool = True) -> Evidence:
     """Recency at the longest length after ten times the steps on such sequences as before."""
     found = {encoding: at_random_positions(encoding, AT_RANDOM, patient=patient)}
-    what = f"“{RECENCY}”, {RANDOM}, n = {LONGEST}, {'ten times' if patient else 'as many'} steps"
+    what = f"“{RECENCY}”, {RANDOM}, n = {LONGEST}, {STEPS if patient else 'the search'} steps"
     return _kept(found, f"{records.load(controls).stamp}, {what}")
 
 
@@ -190,7 +191,7 @@ def more_tokens_take_nothing(marks: int | None = FEW) -> Evidence:
         name: at_random_positions(name, AT_RANDOM, patient=True, marks=marks)
         for name in controls.RATES[RECENCY, RANDOM]
     }
-    what = f"{RANDOM}, ten times the steps, n = {LONGEST}, {marks or LONGEST // 4} marks"
+    what = f"{RANDOM}, {STEPS} steps, n = {LONGEST}, {marks or LONGEST // 4} marks"
     return _kept(found, f"{records.load(controls).stamp}, {what}")
 
 
@@ -211,7 +212,7 @@ def marks_that_are_close_take_it_from_places(
         )
         for name in encodings
     }
-    what = f"{RANDOM}, ten times the steps, {SHORT} tokens, {WIDE} apart less {NARROW} apart"
+    what = f"{RANDOM}, {STEPS} steps, {SHORT} tokens, {WIDE} apart less {NARROW} apart"
     return _less(found, f"{records.load(controls).stamp}, {what}", LOST)
 
 
@@ -230,7 +231,7 @@ def many_marks_take_it_from_buckets(encoding: str = "relative_bias 24") -> Evide
             at_random_positions(encoding, asked, patient=True, marks=MANY),
         )
     }
-    what = f"{RANDOM}, ten times the steps, n = {SHORT}, {SHORT // 4} marks less {MANY}"
+    what = f"{RANDOM}, {STEPS} steps, n = {SHORT}, {SHORT // 4} marks less {MANY}"
     return _less(found, f"{records.load(controls).stamp}, {what}", LOST)
 
 
