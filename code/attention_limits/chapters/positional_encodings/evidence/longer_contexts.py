@@ -129,16 +129,26 @@ def interpolation_keeps_order_and_loses_offsets(cure: str = cures.INTERPOLATED) 
     )
 
 
-@evidence(
-    rivals={
-        "a ramp from one turn to 32": dict(cure="YaRN 1-32"),
-        "interpolation of all pairs": dict(cure=cures.INTERPOLATED),
-        "a larger base, as NTK-aware scaling has": dict(cure=cures.NTK),
-        "no cure": dict(cure=cures.NOTHING),
-    }
-)
+LOSING = {
+    "interpolation of all pairs": dict(cure=cures.INTERPOLATED),
+    "a larger base, as NTK-aware scaling has": dict(cure=cures.NTK),
+    "no cure": dict(cure=cures.NOTHING),
+}
+
+
+@evidence(rivals={"a ramp from one turn to 32": dict(cure="YaRN 1-32"), **LOSING})
 def a_ramp_that_begins_at_a_turn_keeps_both(cure: str = NEAR_TURN) -> Evidence:
     """How often the worse of recency and the offset is right, after a cure."""
+    return _keeps_both(cure)
+
+
+@evidence(rivals=LOSING)
+def a_base_without_new_angles_keeps_both(cure: str = cures.LARGER) -> Evidence:
+    """The same, of the base that divides the fastest unfinished pair by the factor."""
+    return _keeps_both(cure)
+
+
+def _keeps_both(cure: str) -> Evidence:
     run = records.load(cures)
     both = {task: _cured(run, task, cure) for task in (RECENCY, OFFSET)}
     worse = min(both.values(), key=np.mean)
