@@ -73,11 +73,26 @@ def rows_of(setting):
 def test_two_ways_to_ask_differ_in_the_gap_and_in_what_a_gap_makes_farther():
     rows = rows_of("most recent")
     eight, one = (rows[f"random positions: 32, gap {gap}"] for gap in GAPS)
-    tokens, _, gap, symbols, distance, distractors = zip(eight, one, strict=True)
+    tokens, _, gap, symbols, distance, distractors, marks, apart = zip(eight, one, strict=True)
     assert tokens[0] == tokens[1]
     assert distractors[0] == distractors[1]
+    assert marks == ("8", "8")
     assert (gap, symbols) == (("8", "1"),) * 2
+    assert float(apart[0]) == pytest.approx(8 * float(apart[1]), rel=0.01)
     assert float(distance[0]) == pytest.approx(8 * float(distance[1]), rel=0.01)
+
+
+def test_marks_are_counted_where_there_are_any():
+    """A table of all that differs left out what made the difference."""
+    asked = ((256, 8), (32, 31))
+    shown = conditions.differences("most recent", ("random positions",), marked=asked)
+    of = {row[0].partition(": ")[2]: dict(zip(shown.head, row, strict=True)) for row in shown.rows}
+    assert [of[name]["marks"] for name in ("trained", "256 tokens")] == ["8", "64"]
+    few, many = of["256 tokens, 8 marks"], of["32 tokens, 31 marks"]
+    assert (few["tokens"], few["marks"], many["marks"]) == ("256", "8", "31")
+    assert float(many["gap of marks"]) == pytest.approx(8, rel=0.05)
+    assert float(few["gap of marks"]) == pytest.approx(256 / 9, rel=0.05)
+    assert "marks" not in conditions.differences("first token").head
 
 
 def test_at_random_positions_longer_sequences_stand_closer():

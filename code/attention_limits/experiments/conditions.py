@@ -25,7 +25,7 @@ They are asked, at no cost of training,
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -185,30 +185,48 @@ def trained(setting: str, condition: str) -> list[dict[str, float]]:
     return [_counted(setting, condition, TRAINED[1], end, None) for end in ends]
 
 
-def asked(setting: str, condition: str, question: Question) -> dict[str, float]:
-    """The same of the sequences that are asked."""
+def asked(
+    setting: str, condition: str, question: Question, marks: int | None = None
+) -> dict[str, float]:
+    """The same of the sequences that are asked, with so many marks if not as in training."""
     positions = question.positions(COUNT)
-    return _counted(setting, condition, question.n, question.max_position, positions)
+    return _counted(setting, condition, question.n, question.max_position, positions, marks)
 
 
 def _counted(
-    setting: str, condition: str, n: int, end: int | None, positions: np.ndarray | None
+    setting: str,
+    condition: str,
+    n: int,
+    end: int | None,
+    positions: np.ndarray | None,
+    marks: int | None = None,
 ) -> dict[str, float]:
     task = SETTINGS[setting].under(condition)
+    task = task if marks is None else replace(task, marks=marks)
     batch = task.sample((0, n), COUNT, n, max_position=end)
     positions = batch.positions if positions is None else positions
     last = (batch.targets != IGNORE).any(0).nonzero()[0][-1]  # of the places that are asked
     symbols = _symbols(task, batch.inputs)
     answer = positions[np.arange(COUNT), ANSWERS[setting](batch.inputs)]
-    spread = [p[s][-1] - p[s][0] for p, s in zip(positions, symbols, strict=True)]
-    return {
+    counted = {
         "tokens": n,
         "largest position": int(positions.max()),
         "gap of tokens": float(np.diff(positions, axis=1).mean()),
-        "gap of symbols": float(np.mean(spread / (symbols.sum(1) - 1))),
+        "gap of symbols": _gap(positions, symbols),
         "answer's distance": float(np.mean(positions[:, last] - answer)),
         "distractors": float(symbols.sum(1).mean()) - 1,
     }
+    if setting == "most recent":
+        marked = _marked(batch.inputs)
+        counted["marks"] = float(marked.sum(1).mean())
+        counted["gap of marks"] = _gap(positions, marked)
+    return counted
+
+
+def _gap(positions: np.ndarray, which: np.ndarray) -> float:
+    """How far those of a sequence stand apart that are chosen, on average."""
+    spread = [p[s][-1] - p[s][0] for p, s in zip(positions, which, strict=True)]
+    return float(np.mean(spread / (which.sum(1) - 1)))
 
 
 def _symbols(task: Task, inputs: np.ndarray) -> np.ndarray:
@@ -216,10 +234,13 @@ def _symbols(task: Task, inputs: np.ndarray) -> np.ndarray:
     return inputs < task.classes * (task.vocabulary // task.classes)
 
 
-def _last_marked(inputs: np.ndarray) -> np.ndarray:
+def _marked(inputs: np.ndarray) -> np.ndarray:
     symbols = MostRecent().symbols
-    marked = (symbols <= inputs) & (inputs < 2 * symbols)
-    return inputs.shape[1] - 1 - marked[:, ::-1].argmax(1)
+    return (symbols <= inputs) & (inputs < 2 * symbols)
+
+
+def _last_marked(inputs: np.ndarray) -> np.ndarray:
+    return inputs.shape[1] - 1 - _marked(inputs)[:, ::-1].argmax(1)
 
 
 # Where the answer stands that the last question asks for.
@@ -235,11 +256,13 @@ def differences(
     under: Sequence[str] = CONDITIONS,
     encoding: str = "rotary",
     gaps: tuple[int, ...] = (8, 1),
+    marked: Sequence[tuple[int, int]] = (),
 ) -> Table:
     """All that differs between how models of a task train and how they are asked.
 
     What is the same in a pair of rows cannot be what makes the difference between them. Of
-    training, the longest sequences are counted.
+    training, the longest sequences are counted. ``marked`` are lengths that are asked with another
+    number of marks, at random positions.
     """
     blank = any("blanks" in condition for condition in under)
     names = [name for name in trained(setting, "plain")[0] if blank or name != "gap of symbols"]
@@ -250,6 +273,10 @@ def differences(
         counts = {"trained": trained(setting, condition)}
         for question in questions(condition, encoding, (LONGEST,), gaps):
             counts[question.words] = [asked(setting, condition, question)]
+        for n, marks in marked if "random" in condition else ():
+            question = Question("longer", n, LONGEST, LONGEST / n)
+            found = asked(setting, condition, question, marks)
+            counts[f"{question.words}, {marks} marks"] = [found]
         for how, found in counts.items():
             each = [[f"{x:.3g}" for x in (one[name] for one in found)] for name in names]
             numbers = (" to ".join(dict.fromkeys((x[0], x[-1]))) for x in each)

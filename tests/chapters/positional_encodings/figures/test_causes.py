@@ -81,4 +81,9 @@ def test_its_words_give_every_mean_and_where_it_was_recorded(patient, figure):
     assert f" to {long:.2f}" in figure.alt
     assert patient.stamp[1:] in figure.caption
     titles = [axes.get_title(loc="left") for axes in figure.figure.axes]
-    assert titles == ["256, 1 apart", "32, 1 apart", "256, 8 marks", "32, 31 marks"]
+    assert titles == [
+        "256 tokens,\n1 apart",
+        "32 tokens,\n1 apart",
+        "256 tokens,\n8 marks",
+        "32 tokens,\n31 marks",
+    ]

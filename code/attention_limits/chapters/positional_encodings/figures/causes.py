@@ -31,19 +31,19 @@ def controlled() -> style.Figure:
             patient = at_random_positions(name, question, patient=True, marks=marks)
             usual = [at_random_positions(name, question, patient=False)] if marks is None else []
             found[name] = [*usual, patient]
-        title = f"{question.n}, " + ("1 apart" if marks is None else f"{marks} marks")
+        title = f"{question.n} tokens,\n" + ("1 apart" if marks is None else f"{marks} marks")
         panels.append(Panel(title, chance, found, PATIENT[question, marks]))
-    run, times = records.load(controls), TIMES[RECENCY, RANDOM]
+    run, steps = records.load(controls), TIMES[RECENCY, RANDOM] * SETTINGS[RECENCY].steps
     return style.Figure(
-        rows.canvas(panels, ("steps of the search", f"{times} times the task's")),
+        rows.canvas(panels, ("steps of the search", f"{steps:,} steps")),
         alt=f"Accuracies on recency in {len(panels)} panels, one a question, of {len(names)} "
-        f"encodings, means with the steps of the search, if asked, and with {times} times the "
-        f"steps of the task. {rows.said(panels)}",
+        f"encodings, means with the steps of the search, where asked, and with {steps:,} steps. "
+        f"{rows.said(panels)}",
         caption=f"Models trained on {TRAINED[0]} to {SHORT} tokens at positions drawn from "
         f"{LONGEST}, asked for the most recent mark: among {LONGEST} tokens, one apart; {SHORT} "
         f"tokens, one apart; {LONGEST} tokens with only {MARKS[0][1]} marks; and {SHORT} tokens "
         f"as in training, with {MARKS[1][1]} marks. Hollow: means after the steps of the search. "
-        f"Filled: after {times} times the first steps, with the range of "
+        f"Filled: after {steps:,} steps, with the range of "
         f"{len(run.config['seeds'])} seeds. Cross: what we expected before these runs. Dotted: a "
         f"guess. {run.stamp[0].upper()}{run.stamp[1:]}.",
     )

@@ -48,7 +48,7 @@ def canvas(
         encoding: whose colour all rows have; None, if each is an encoding of its own.
     """
     names = list(panels[0].found)
-    drawn = Canvas(figsize=(style.NARROW[0], 1.3 + 0.3 * len(names)))
+    drawn = Canvas(figsize=(style.NARROW[0], 1.5 + 0.3 * len(names)))
     every = drawn.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
         axes.set_title(panel.title, loc="left", size=11)
@@ -73,7 +73,7 @@ def canvas(
 def said(panels: Sequence[Panel]) -> str:
     """All means, in words."""
     return " ".join(
-        f"{panel.title.capitalize()}: "
+        f"{' '.join(panel.title.split()).capitalize()}: "
         + "; ".join(
             f"{NAMES.get(name, name)} {' to '.join(f'{np.mean(values):.2f}' for values in found)}"
             for name, found in panel.found.items()
