@@ -1,6 +1,6 @@
 """Builds small books in forks of a process that has imported once what each of them needs.
 
-The command itself takes two seconds to begin, most of them imports, and tests build two dozen books.
+The command takes two seconds to begin, most of them for imports, and tests build two dozen books.
 """
 
 import gc
