@@ -57,7 +57,6 @@ SCRIPT = """
     window.test = {
         move: async (id, stops) => {
             for (const [name, value] of Object.entries(stops)) {
-                if (slider(id, name).valueAsNumber === value) continue; // it stands there already
                 slider(id, name).value = value;
                 slider(id, name).dispatchEvent(new Event("input", { bubbles: true }));
                 slider(id, name).dispatchEvent(new Event("change", { bubbles: true }));
