@@ -31,6 +31,30 @@ SETTLE = """async () => {
     await frame();
 }"""
 
+# By how many pixels the whole page is wider than its window.
+OVERHANG = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
+# Formulas that leave the box that clips them, or the window, and the box does not scroll.
+CUT = """() => {
+    const clips = (e) => e.nodeName === "BODY" || getComputedStyle(e).overflowX !== "visible";
+    return [...document.querySelectorAll("article mjx-container mjx-math")].filter((formula) => {
+        if (!formula.checkVisibility()) return false;
+        let box = formula.parentElement;
+        while (!clips(box)) box = box.parentElement;
+        const { right } = formula.getBoundingClientRect();
+        const end = Math.min(innerWidth, box.getBoundingClientRect().right);
+        const scrolls = ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+        return right > end + 1 && !(scrolls && box.scrollWidth > box.clientWidth);
+    }).map((formula) => formula.closest("p, li, td, dd, div").textContent.slice(0, 80));
+}"""
+# Words in still figures that are set smaller than 11 pixels; an exponent may be.
+SMALL = """() => [...document.querySelectorAll("figure.plot svg text")].filter((text) => {
+    const svg = text.ownerSVGElement;
+    if (!svg.checkVisibility()) return false;
+    const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    const sizes = [text, ...text.children].map((e) => parseFloat(getComputedStyle(e).fontSize));
+    return scale * Math.max(...sizes) < 10.9;
+}).map((text) => text.textContent)"""
+
 
 @dataclass
 class Tab:
@@ -75,6 +99,14 @@ class Tab:
             return
         self.page.set_viewport_size({"width": width, "height": HEIGHT})
         self.page.evaluate(SETTLE)
+
+    def too_wide(self) -> list:
+        """By how much the page is wider than the window, and formulas whose end is out of reach."""
+        return [found for script in (OVERHANG, CUT) if (found := self.page.evaluate(script))]
+
+    def too_small(self) -> list[str]:
+        """Words of still figures that shrank with them."""
+        return self.page.evaluate(SMALL)
 
     def typeset(self) -> None:
         """Wait until the page's mathematics has its final shape."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import vl_convert
-from helpers.built import BOOK, sources
+from helpers.built import BOOK, makers
 from helpers.expressions import POINTS, expressions, tame_value
 from hypothesis import HealthCheck, assume, given, settings
 from sympy import (
@@ -54,7 +54,7 @@ POINTS_EACH = 24
 
 
 def formulas() -> dict[str, Formula]:
-    """Every formula of the package: in its modules, its mechanisms' costs, its figures."""
+    """Every formula of the package's modules, and of its mechanisms' costs."""
     found = {}
     for info in pkgutil.walk_packages(attention_limits.__path__, "attention_limits."):
         module = importlib.import_module(info.name)
@@ -65,9 +65,6 @@ def formulas() -> dict[str, Formula]:
         for label, cost in costs(module):
             for part in dataclasses.fields(cost):
                 found[f"{short}.cost({label}).{part.name}"] = getattr(cost, part.name)
-    for figure in sources().values():
-        for piece in (*figure.traces, *figure.readouts):
-            found[f"{figure.name}.{getattr(piece, 'field', '') or piece.label}"] = piece.formula
     # The same formula under several names: once is enough.
     return {name: f for f, name in {f: name for name, f in reversed(found.items())}.items()}
 
@@ -214,6 +211,15 @@ def check(compute, formula: Formula) -> None:
 def test_every_formula_of_the_book(formula, compute):
     """The browser draws another curve than the one that the chapter derives."""
     check(compute, formula)
+
+
+# Made when they are tried: that takes seconds, which each process that collects this would spend.
+@pytest.mark.parametrize("make", makers().values(), ids=makers())
+def test_every_formula_of_a_figure(make, compute):
+    """A trace or a readout is another than NumPy's, of a formula that only the figure has."""
+    formulas = {piece.formula for piece in (*make().traces, *make().readouts)}
+    for formula in formulas - {*FORMULAS.values()}:
+        check(compute, formula)
 
 
 @pytest.mark.parametrize("expr", TRICKY, ids=str)

@@ -459,10 +459,17 @@ def test_prints_without_controls(page, book, opened):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_follows_the_window(page, book, opened):
-    """A chart that sticks out of its figure on a phone, or stays small when there is room again."""
+    """A chart that sticks out of its figure on a phone, or stays small when there is room again.
+
+    And what `test_fits_a_phone` says of pages without sliders: a page is made narrow once.
+    """
     names, widths = names_on(page), {}
+    tab = opened(page, names[0]).tab
     for width in (DESKTOP, PHONE, DESKTOP):
-        opened(page, names[0]).tab.resize(width)
+        tab.resize(width)
+        if width == PHONE:
+            assert not tab.too_wide()
+            assert not tab.too_small()
         for name in names:
             box = chart_within_its_frame(opened(page, name))
             widths.setdefault((name, width), box["width"])

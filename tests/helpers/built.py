@@ -74,10 +74,14 @@ def _parts(page: str) -> tuple[bool, bool]:
 @functools.cache
 def sources() -> dict[str, Explorable]:
     """Every explorable of the package, by name: what the functions of its modules return."""
-    made = [
-        function() for function in functions("explorables", Explorable).values() if _alone(function)
-    ]
-    return {one.name: one for one in made}
+    return {one.name: one for one in (make() for make in makers().values())}
+
+
+@functools.cache
+def makers() -> dict[str, Callable[[], Explorable]]:
+    """These functions, by their own names: each makes its explorable once."""
+    found = functions("explorables", Explorable).items()
+    return {name: functools.cache(function) for name, function in found if _alone(function)}
 
 
 def _alone(function: Callable) -> bool:

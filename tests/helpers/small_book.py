@@ -1,5 +1,8 @@
 """Small books, built by the command and the settings of the real one, to see them pass or fail."""
 
+import atexit
+import functools
+import json
 import os
 import re
 import shutil
@@ -183,12 +186,37 @@ class Book:
         )
 
     def build(self, **environment):
-        process = self.start(**environment)
-        output, _ = process.communicate(timeout=600)
-        return Built(process.returncode, plain(output), self.ran())
+        """Build it as the command does, by a server that has imported what the command imports."""
+        self.record.parent.mkdir(exist_ok=True)
+        self.record.write_text("")
+        said = self.folder / "_build/said.txt"
+        _, *arguments = build_command()
+        order = {
+            "folder": str(self.folder),
+            "arguments": arguments,
+            "environment": {"RECORD": str(self.record), **environment},
+            "said": str(said),
+        }
+        print(json.dumps(order), file=server().stdin, flush=True)
+        status = int(server().stdout.readline())
+        return Built(status, plain(said.read_text(encoding="utf-8")), self.ran())
 
     def ran(self):
         return sorted(self.record.read_text().split())
+
+
+@functools.cache
+def server():
+    """One for all small books of these tests; it ends when nobody can order anything any more."""
+    started = subprocess.Popen(
+        [sys.executable, "-P", Path(__file__).with_name("book_server.py")],
+        env={**os.environ, "CI": "true"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    atexit.register(started.communicate)
+    return started
 
 
 def build_command():

@@ -1,8 +1,10 @@
 """The lab of encodings: every control, and models that train while somebody watches."""
 
 import html
+from typing import NamedTuple
 
 import pytest
+import torch
 from bs4 import BeautifulSoup
 from helpers.task_runs import loads, made_runs
 from ipywidgets import Widget
@@ -19,6 +21,7 @@ from attention_limits.runs import records
 pytestmark = pytest.mark.slow  # each trains, or starts processes
 
 STEPS = 20  # with a look on the way, after ten
+LENGTHS, COUNT = (32, 64), 10
 
 
 @pytest.fixture(scope="module")
@@ -37,37 +40,66 @@ def drawn(runs):
     return figures.curves(list(runs.values()))
 
 
-@pytest.fixture(autouse=True)
-def from_hand(runs, drawn, monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def from_hand(runs, drawn):
     """The records, and their figure, with which each lab begins; drawing it takes a second."""
-    monkeypatch.setattr(records, "load", loads(runs))
     draw = figures.curves
-    monkeypatch.setattr(
-        figures,
-        "curves",
-        lambda given=None, *rest: (
-            drawn if given is None or len(given) == len(runs) else draw(given, *rest)
-        ),
-    )
+
+    def curves(given=None, *rest):
+        return drawn if given is None or len(given) == len(runs) else draw(given, *rest)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(records, "load", loads(runs))
+        patched.setattr(figures, "curves", curves)
+        yield
 
 
 @pytest.fixture(scope="module")
-def idle(runs):
+def idle():
     """Controls that are moved, with nobody to press the button."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(records, "load", loads(runs))
-        return labs.TrainIt()
+    return labs.TrainIt()
 
 
 @pytest.fixture
 def live(monkeypatch):
     """The controls of a reader who has chosen little, so that a run takes no time."""
-    monkeypatch.setattr(labs, "LENGTHS", (32, 64))
-    monkeypatch.setattr(labs, "COUNT", 10)
+    return chosen_little(monkeypatch)
+
+
+def chosen_little(patched):
+    patched.setattr(labs, "LENGTHS", LENGTHS)
+    patched.setattr(labs, "COUNT", COUNT)
     controls = labs.TrainIt()
     choose(controls, "none", "lstm alone")
     controls.steps.min = controls.steps.value = STEPS
     return controls
+
+
+class Pressed(NamedTuple):
+    """A run to its end: its controls, what was drawn before, its models, and threads after it."""
+
+    controls: labs.TrainIt
+    before: str
+    models: list[training.Trained]
+    threads: int
+
+
+@pytest.fixture(scope="module")
+def pressed():
+    """What is chosen is trained once, for all that only look at what came of it."""
+    kept, real, threads = [], training.train, torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            training, "train", lambda *given, **rest: kept.append(real(*given, **rest)) or kept[-1]
+        )
+        controls = chosen_little(patched)
+        before = controls.plot.value
+        torch.set_num_threads(2)
+        try:
+            controls.button.click()
+            return Pressed(controls, before, kept, torch.get_num_threads())
+        finally:
+            torch.set_num_threads(threads)
 
 
 def choose(controls, *names):
@@ -170,11 +202,10 @@ def test_each_device_can_be_chosen(idle):
 # --- the run ------------------------------------------------------------------------------------
 
 
-def test_run_trains_what_was_chosen_and_draws_it(live):
+def test_run_trains_what_was_chosen_and_draws_it(pressed):
     """The button did nothing, or the recorded figure stayed."""
-    before = live.plot.value
-    live.button.click()
-    assert live.plot.value != before
+    live = pressed.controls
+    assert live.plot.value != pressed.before
     for name, words in NAMES.items():
         assert (words in live.plot.value) == (name in ("none", "lstm alone"))
     assert "interrupted" not in live.plot.value
@@ -204,18 +235,13 @@ def test_models_are_those_of_the_experiment_at_the_rate_that_was_recorded(live, 
     ]
 
 
-def test_the_answers_are_those_of_the_trained_models(live, monkeypatch):
+def test_the_answers_are_those_of_the_trained_models(pressed):
     """The curve ended with a look on the way, before rates had cooled down."""
-    kept, real = [], training.train
-    monkeypatch.setattr(
-        training, "train", lambda *given, **rest: kept.append(real(*given, **rest)) or kept[-1]
-    )
-    live.button.click()
     task = SETTINGS["first token"].make()
-    for name, trained in zip(("none", "lstm alone"), kept, strict=True):
-        for n in labs.LENGTHS:
-            wanted = [row["last"] for row in training.evaluate(trained, task, n, count=labs.COUNT)]
-            found = [row["accuracy"] for row in live.rows[name] if row["n"] == n]
+    for name, trained in zip(("none", "lstm alone"), pressed.models, strict=True):
+        for n in LENGTHS:
+            wanted = [row["last"] for row in training.evaluate(trained, task, n, count=COUNT)]
+            found = [row["accuracy"] for row in pressed.controls.rows[name] if row["n"] == n]
             assert found == wanted
 
 
@@ -361,14 +387,6 @@ def test_an_error_frees_the_button(live, monkeypatch):
     assert not live.button.disabled
 
 
-def test_threads_are_as_before(live):
+def test_threads_are_as_before(pressed):
     """After the lab, the notebook computed on one thread."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        live.button.click()
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    assert pressed.threads == 2
