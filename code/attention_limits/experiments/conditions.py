@@ -25,7 +25,7 @@ They are asked, at no cost of training,
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -77,9 +77,10 @@ class Setting(grid.Setting):
     lengths: tuple[int, int] = TRAINED
     blanks: Mapping[str, int] = field(default_factory=dict)
 
-    def under(self, condition: str, encoding: str = "none") -> Task:
-        """The task as a condition asks it, begun as a model wants it."""
-        task = self.make(**(self.blanks if "blanks" in condition else {}))
+    def under(self, condition: str, encoding: str = "none", marks: int | None = None) -> Task:
+        """The task as a condition asks it, begun as a model wants it, or with other marks."""
+        changes: dict[str, object] = {} if marks is None else {"marks": marks}
+        task = self.make(**(self.blanks if "blanks" in condition else {}), **changes)
         return Started(task) if encoding.endswith("+ bos") else task
 
 
@@ -201,8 +202,7 @@ def _counted(
     positions: np.ndarray | None,
     marks: int | None = None,
 ) -> dict[str, float]:
-    task = SETTINGS[setting].under(condition)
-    task = task if marks is None else replace(task, marks=marks)
+    task = SETTINGS[setting].under(condition, marks=marks)
     batch = task.sample((0, n), COUNT, n, max_position=end)
     positions = batch.positions if positions is None else positions
     last = (batch.targets != IGNORE).any(0).nonzero()[0][-1]  # of the places that are asked
@@ -275,8 +275,8 @@ def differences(
             counts[question.words] = [asked(setting, condition, question)]
         for n, marks in marked if "random" in condition else ():
             question = Question("longer", n, LONGEST, LONGEST / n)
-            found = asked(setting, condition, question, marks)
-            counts[f"{question.words}, {marks} marks"] = [found]
+            words = f"{question.words}, {marks} marks"
+            counts[words] = [asked(setting, condition, question, marks)]
         for how, found in counts.items():
             each = [[f"{x:.3g}" for x in (one[name] for one in found)] for name in names]
             numbers = (" to ".join(dict.fromkeys((x[0], x[-1]))) for x in each)

@@ -22,6 +22,7 @@ import torch
 from attention_limits import training
 from attention_limits.experiments import conditions, grid, search
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED, Question
+from attention_limits.models.encodings.scores import RelativeBias, Shaw
 from attention_limits.positions import relative_bias
 from attention_limits.progress import Progress
 from attention_limits.runs.records import Run
@@ -149,7 +150,7 @@ def run_cell(
             rows += grid.rows(
                 COLUMNS,
                 models,
-                task if marks is None else replace(task, marks=marks),
+                SETTINGS[cell.task].under(cell.condition, marks=marks),
                 [question.n],
                 config.count,
                 same,
@@ -190,23 +191,21 @@ def overwritten(model: torch.nn.Module, largest: int = TRAINED[1] - 1) -> torch.
         ValueError: if the model has neither.
     """
     model = copy.deepcopy(model)
-    encoding = model.encoding
-    match encoding.__class__.__name__:
-        case "Shaw":
-            for table in encoding.tables:  # an entry for each signed distance, 0 in the middle
-                middle = table.shape[-2] // 2
-                table[..., : middle - largest, :] = table[..., middle - largest, :].unsqueeze(-2)
-        case "RelativeBias":
-            buckets = encoding.table.shape[-1]
-            own = relative_bias.bucket(
-                torch.tensor(largest),
-                causal=True,
-                buckets=buckets,
-                max_distance=encoding.max_distance,
+    match model.encoding:
+        case Shaw(tables=tables):
+            for table in tables:  # an entry for each signed distance, 0 in the middle
+                last = table.shape[-2] // 2 - largest
+                table[..., :last, :] = table[..., last : last + 1, :]
+        case RelativeBias(table=table, max_distance=end):
+            last = int(
+                relative_bias.bucket(
+                    torch.tensor(largest), causal=True, buckets=table.shape[-1], max_distance=end
+                )
             )
-            encoding.table[..., own:] = encoding.table[..., own].unsqueeze(-1)
+            table[..., last:] = table[..., last : last + 1].clone()
         case other:
-            raise ValueError(f"model must have vectors or buckets of distances, got {other}")
+            name = type(other).__name__
+            raise ValueError(f"model must have vectors or buckets of distances, got {name}")
     return model
 
 

@@ -83,7 +83,7 @@ def untrained_entries_mislead(question: Question = AT_THE_END) -> Evidence:
             controls.accuracies(run, RECENCY, name, question, PLAIN, entries=entries)
             for entries in (AS_TRAINED, OVERWRITTEN)
         )
-        gained[name] = np.subtract(after, before)
+        gained[name] = [b - a for a, b in zip(before, after, strict=True)]
         words.append(f"{NAMES[name]}: {said(after)} less {said(before)}")
     least = min(gained.values(), key=np.mean)
     return Evidence(

@@ -13,7 +13,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
     longer,
 )
 from attention_limits.experiments import controls
-from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
+from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED, Question
 from attention_limits.experiments.controls import MARKS, RANDOM, RATES, TIMES
 from attention_limits.runs import records
 
@@ -22,6 +22,7 @@ def controlled() -> style.Figure:
     """Recency of models trained at random positions: with more steps, denser, and marked."""
     chance = SETTINGS[RECENCY].make().chance
     names = [name for name in NAMES if name in RATES[RECENCY, RANDOM]]
+    asked: list[tuple[Question, int | None]]
     asked = [(longer(LONGEST, RANDOM), None), (evenly(1), None)]
     asked += [(longer(n, RANDOM), marks) for n, marks in MARKS]
     panels = []
