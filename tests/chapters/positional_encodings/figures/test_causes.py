@@ -82,8 +82,8 @@ def test_its_words_give_every_mean_and_where_it_was_recorded(patient, figure):
     assert patient.stamp[1:] in figure.caption
     titles = [axes.get_title(loc="left") for axes in figure.figure.axes]
     assert titles == [
-        "256 tokens,\n1 apart",
-        "32 tokens,\n1 apart",
-        "256 tokens,\n8 marks",
-        "32 tokens,\n31 marks",
+        "n = 256, 1 apart",
+        "n = 32, 1 apart",
+        "n = 256, 8 marks",
+        "n = 32, 31 marks",
     ]

@@ -32,11 +32,11 @@ def controlled() -> style.Figure:
             patient = at_random_positions(name, question, patient=True, marks=marks)
             usual = [at_random_positions(name, question, patient=False)] if marks is None else []
             found[name] = [*usual, patient]
-        title = f"{question.n} tokens,\n" + ("1 apart" if marks is None else f"{marks} marks")
+        title = f"n = {question.n}, " + ("1 apart" if marks is None else f"{marks} marks")
         panels.append(Panel(title, chance, found, PATIENT[question, marks]))
     run, steps = records.load(controls), TIMES[RECENCY, RANDOM] * SETTINGS[RECENCY].steps
     return style.Figure(
-        rows.canvas(panels, ("steps of the search", f"{steps:,} steps")),
+        rows.canvas(panels, ("search", f"{steps:,} steps"), columns=2),
         alt=f"Accuracies on recency in {len(panels)} panels, one a question, of {len(names)} "
         f"encodings, means with the steps of the search, where asked, and with {steps:,} steps. "
         f"{rows.said(panels)}",

@@ -1,5 +1,6 @@
 """Kinds of models in rows, one panel a question: found under two conditions, and expected."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,18 +39,22 @@ def canvas(
     words: tuple[str, str],
     labels: Mapping[str, str] = NAMES,
     encoding: str | None = None,
+    columns: int | None = None,
 ) -> Canvas:
-    """All panels side by side, as high as they have rows.
+    """All panels side by side or, in ``columns``, below each other; as high as they have rows.
 
     Args:
         panels: with the same rows.
         words: that tell hollow from filled.
         labels: of rows.
         encoding: whose colour all rows have; None, if each is an encoding of its own.
+        columns: of panels; None for one each.
     """
     names = list(panels[0].found)
-    drawn = Canvas(figsize=(style.NARROW[0], 1.5 + 0.3 * len(names)))
-    every = drawn.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    columns = columns or len(panels)
+    lines = math.ceil(len(panels) / columns)
+    drawn = Canvas(figsize=(style.NARROW[0], 0.8 + lines * (0.5 + 0.3 * len(names))))
+    every = drawn.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
     for axes, panel in zip(every, panels, strict=True):
         axes.set_title(panel.title, loc="left", size=11)
         axes.axvline(panel.chance, color=style.GREY, ls=":", lw=1.2)
@@ -59,21 +64,22 @@ def canvas(
     every[0].set_yticks(range(len(names)), [labels.get(name, name) for name in names])
     every[0].set(ylim=(len(names) - 0.4, -0.6), xlim=(-0.06, 1.08))
     every[0].set_xticks((0, 0.5, 1), ("0", ".5", "1"))
-    every[len(every) // 2].set_xlabel("accuracy of the last answer")
+    middle = every[columns // 2 - columns]  # of the last line, or right of its middle
+    middle.set_xlabel("accuracy of the last answer", x=columns % 2 / 2)
     hollow, filled = words
     marks = [
         _mark("lstm alone", label=filled),  # grey
         _mark("lstm alone", mfc="none", label=hollow),
         _cross(label="expected"),
     ]
-    drawn.legend(handles=marks, loc="outside lower center", ncols=3)
+    drawn.legend(handles=marks, loc="outside lower center", ncols=3, columnspacing=1.2)
     return drawn
 
 
 def said(panels: Sequence[Panel]) -> str:
     """All means, in words."""
     return " ".join(
-        f"{' '.join(panel.title.split()).capitalize()}: "
+        f"{panel.title[0].upper()}{panel.title[1:]}: "
         + "; ".join(
             f"{NAMES.get(name, name)} {' to '.join(f'{np.mean(values):.2f}' for values in found)}"
             for name, found in panel.found.items()
