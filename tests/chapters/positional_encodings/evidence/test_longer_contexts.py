@@ -1,5 +1,7 @@
 """The evidence on longer contexts: that it reads the records right, and refuses its rivals."""
 
+from dataclasses import asdict
+
 import pytest
 from helpers.chapter_parts import (
     assert_all_found,
@@ -119,6 +121,57 @@ def test_both_are_kept_only_if_the_worse_is(recorded, worse):
     found = longer_contexts.a_ramp_that_begins_at_a_turn_keeps_both()
     assert found.value == pytest.approx(0.405)
     assert not found.holds
+
+
+# --- a little more training ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained_on(monkeypatch):
+    """After a cure and so many more steps, as accurate at 256 tokens as is said."""
+
+    def record(accuracy):
+        config = fine_tuning.PRESETS["full"]
+        rows = [
+            {"task": cell.setting, "cure": cell.cure, "more": more, "n": n, "seed": seed}
+            | {"accuracy": accuracy(cell.setting, cell.cure, more) if n == 256 else 0.7}
+            for cell in fine_tuning.cells(config)
+            for more in config.more
+            for n in config.lengths
+            for seed in config.seeds
+        ]
+        run = records.Run("fine_tuning", asdict(config), PROVENANCE, rows)
+        monkeypatch.setattr(records, "load", {fine_tuning: run}.__getitem__)
+
+    return record
+
+
+@pytest.mark.parametrize("worst", cures.SETTINGS)
+def test_a_ramp_has_all_tasks_after_the_fewest_steps_or_it_is_not_said(worst, trained_on):
+    """Two tasks of three were enough, or 200 steps were counted, or another cure's."""
+
+    def accuracy(low):
+        return lambda task, cure, more: (
+            (low if task == worst else 0.9) if (cure, more) == ("YaRN 1-4", 50) else 0.3
+        )
+
+    trained_on(accuracy(0.6))
+    found = longer_contexts.after_a_ramp_few_steps_give_all_tasks()
+    assert (found.value, found.holds) == (pytest.approx(0.6), True)
+    trained_on(accuracy(0.4))
+    assert not longer_contexts.after_a_ramp_few_steps_give_all_tasks().holds
+
+
+def test_new_weights_are_ahead_on_the_offset_after_the_most_steps(trained_on):
+    piece = longer_contexts.after_interpolation_an_offset_is_learned_later_than_anew
+    known = {
+        ("token 3 back", "from scratch", 200): 0.9,
+        ("token 3 back", "interpolated", 200): 0.5,
+    }
+    trained_on(lambda *where: known.get(where, 0.7))
+    assert (piece().value, piece().holds) == (pytest.approx(0.4), True)
+    trained_on(lambda *_: 0.7)  # as of models that learned nothing
+    assert not piece().holds
 
 
 # --- frequencies of scores ----------------------------------------------------------------------

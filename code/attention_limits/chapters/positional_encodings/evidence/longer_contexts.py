@@ -7,7 +7,7 @@ import numpy as np
 
 from attention_limits.chapters.positional_encodings.recorded import half, said
 from attention_limits.evidence import Evidence, evidence
-from attention_limits.experiments import cures, score_frequencies
+from attention_limits.experiments import cures, fine_tuning, score_frequencies
 from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
@@ -160,6 +160,62 @@ def _keeps_both(cure: str) -> Evidence:
         unit=UNIT,
         how=f"{run.stamp}: {cures.CURED}, {cure}, n = {LONGEST}, the worse of two means of "
         f"{len(worse)} seeds, with their ranges: {words}; margin: half of its 95 % interval",
+        relation=">",
+    )
+
+
+# --- a little more training ---------------------------------------------------------------------
+
+
+@evidence(
+    rivals={
+        "interpolated frequencies": dict(cure=cures.INTERPOLATED),
+        "frequencies as they were": dict(cure=cures.NOTHING),
+        "new weights": dict(cure=fine_tuning.SCRATCH),
+    }
+)
+def after_a_ramp_few_steps_give_all_tasks(cure: str = NEAR_TURN) -> Evidence:
+    """The worst of three tasks after the fewest steps on the longest sequences."""
+    run = records.load(fine_tuning)
+    few = min(run.config["more"])
+    found = {task: fine_tuning.accuracies(run, task, cure, few) for task in run.config["settings"]}
+    worst = min(found.values(), key=np.mean)
+    words = ", ".join(f"“{task}” {said(values)}" for task, values in found.items())
+    return Evidence(
+        value=float(np.mean(worst)),
+        expected=0.5,
+        tolerance=half(worst),
+        unit=UNIT,
+        how=f"{run.stamp}: {cure}, after {few} steps on n = {LONGEST}, means of {len(worst)} seeds "
+        f"and their ranges: {words}; the worst; margin: half of its 95 % interval",
+        relation=">",
+    )
+
+
+@evidence(
+    rivals={
+        "a ramp from one turn to four": dict(cure=NEAR_TURN),
+        "a larger base, as NTK-aware scaling has": dict(cure=cures.NTK),
+        "frequencies as they were": dict(cure=cures.NOTHING),
+    }
+)
+def after_interpolation_an_offset_is_learned_later_than_anew(
+    cure: str = cures.INTERPOLATED,
+) -> Evidence:
+    """How much more often new weights are right, after as many steps on the longest sequences."""
+    run = records.load(fine_tuning)
+    many = max(run.config["more"])
+    anew, cured = (
+        fine_tuning.accuracies(run, OFFSET, start, many) for start in (fine_tuning.SCRATCH, cure)
+    )
+    return Evidence(
+        value=float(np.mean(anew) - np.mean(cured)),
+        expected=0.05,
+        tolerance=half(anew) + half(cured),
+        unit="more of the last answers right",
+        how=f"{run.stamp}: “{OFFSET}”, {many} steps on n = {LONGEST}, means of {len(anew)} seeds "
+        f"and their ranges: new weights {said(anew)} less {cure} {said(cured)}; margin: half of "
+        "each mean's 95 % interval, added",
         relation=">",
     )
 
