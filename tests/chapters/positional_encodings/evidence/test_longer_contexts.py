@@ -16,7 +16,7 @@ from attention_limits.chapters.positional_encodings.evidence.longer_contexts imp
     RECENCY,
     SIMPLER,
 )
-from attention_limits.experiments import cures
+from attention_limits.experiments import cures, fine_tuning
 from attention_limits.runs import records
 
 PIECES = pieces_in(longer_contexts)
