@@ -88,8 +88,9 @@ def test_filled_are_those_that_theory_expects_whatever_was_found(kept):
         task: [cure for cure, mark in zip(SHOWN, means(axes), strict=True) if mark[2]]
         for task, axes in panels(kept).items()
     }
-    order = ["interpolated", "larger base", "YaRN 1-4", "YaRN 1-32"]
-    assert filled == {"most recent": order, "token 3 back": [], "first token": order}
+    early = ["YaRN 0.75-1.5", "YaRN 1-2"]
+    order = ["interpolated", "larger base", *early, "YaRN 1-4", "YaRN 2-8", "YaRN 1-32"]
+    assert filled == {"most recent": order, "token 3 back": early, "first token": order}
     assert legend(kept) == ["theory: kept", "theory: lost"]
 
 

@@ -16,12 +16,20 @@ from attention_limits.chapters.positional_encodings.figures import rows
 from attention_limits.chapters.positional_encodings.figures.rows import Panel
 from attention_limits.experiments import cures, fine_tuning, score_frequencies
 from attention_limits.experiments.conditions import SETTINGS, TRAINED
-from attention_limits.experiments.cures import CURED, INTERPOLATED, LARGER, NOTHING, NTK, SHORT
+from attention_limits.experiments.cures import (
+    CURED,
+    INTERPOLATED,
+    LARGER,
+    NOTHING,
+    NTK,
+    SHORT,
+    YARN,
+)
 from attention_limits.experiments.fine_tuning import SCRATCH
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
 
-SHOWN = (NOTHING, INTERPOLATED, NTK, LARGER, "YaRN 1-4", "YaRN 1-32")
+SHOWN = (NOTHING, INTERPOLATED, NTK, LARGER, *YARN)
 NAMES = {"sinusoidal": "sinusoids", "rotary": "rotary"}
 WIDTH = style.NARROW[0]
 APART = 0.19  # rows: how far above the seeds their mean stands, or one bar's middle from a band's
@@ -34,7 +42,7 @@ def cures_kept(run: Run | None = None) -> style.Figure:
     """Accuracy at the longest length, a panel a task and a row a cure; and what theory expects."""
     run = run or records.load(cures)
     n, tasks = max(run.config["lengths"]), run.config["settings"]
-    canvas = Canvas(figsize=(WIDTH, 3.8))
+    canvas = Canvas(figsize=(WIDTH, 5.4))
     panels = canvas.subplots(1, len(tasks), sharex=True, sharey=True, squeeze=False)[0]
     said = []
     for axes, task in zip(panels, tasks, strict=True):
