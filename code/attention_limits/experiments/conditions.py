@@ -265,7 +265,10 @@ def differences(
     number of marks, at random positions.
     """
     blank = any("blanks" in condition for condition in under)
-    names = [name for name in trained(setting, "plain")[0] if blank or name != "gap of symbols"]
+    known = trained(setting, "plain")[0]
+    # Without blanks all tokens are symbols, and marks say how many of them look like the answer.
+    told = {"gap of symbols"} | ({"distractors"} if "marks" in known else set())
+    names = [name for name in known if blank or name not in told]
     rows = []
     for condition in under:
         if condition not in mean_something(setting, encoding):
