@@ -213,6 +213,7 @@ def _counted(
         "largest position": int(positions.max()),
         "gap of tokens": float(np.diff(positions, axis=1).mean()),
         "gap of symbols": _gap(positions, symbols),
+        "query's position": float(np.mean(positions[:, last])),
         "answer's distance": float(np.mean(positions[:, last] - answer)),
         "distractors": float(symbols.sum(1).mean()) - 1,
     }

@@ -1,6 +1,6 @@
 """Three controls of what models lose on longer sequences: patience, marks, entries nobody trained.
 
-A cause that was named is wrong if the loss goes while the cause stays. So here the cause stays:
+A cause that was named is not the whole cause if the loss goes while it stays. So here it stays:
 
 - patience: models that train at random positions, for many times the steps with which the search of
   ``extrapolation`` is content. It stops where the trained length is solved, not where what training

@@ -141,13 +141,13 @@ def test_an_offset_is_asked_at_the_trained_length_with_patience_and_without(reco
     ("piece", "guilty", "where"),
     [
         (
-            causes.marks_that_are_close_take_it_from_places,
+            causes.crowded_marks_take_it_from_places,
             ("sinusoidal", "learned .02"),
-            (evenly(1), None),
+            (FAR, None),
         ),
         (causes.many_marks_take_it_from_buckets, ("relative_bias 24",), (NEAR, 31)),
     ],
-    ids=["close", "many"],
+    ids=["crowded", "many"],
 )
 def test_marks_must_cost_all_of_them_where_they_alone_differ(piece, guilty, where, recorded):
     """What one lost stood for two, or another question was asked."""
