@@ -540,6 +540,8 @@ def test_without_javascript(page, book, address, open_tab):
 
 def readouts_at_start(name: str) -> list[str]:
     start = {slider.symbol: slider.start for slider in sources()[name].sliders}
-    formulas = [(r.formula, r.format) for r in sources()[name].readouts]
-    values = [float(f.numpy(**{s.name: start[s] for s in f.symbols})) for f, _ in formulas]
-    return [f"{value:{form}}" for value, (_, form) in zip(values, formulas, strict=True)]
+    said = []
+    for readout in sources()[name].readouts:
+        f = readout.formula
+        said.append(readout.text(float(f.numpy(**{s.name: start[s] for s in f.symbols}))))
+    return said
