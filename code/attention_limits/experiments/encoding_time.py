@@ -66,7 +66,7 @@ PRESETS = {
     "book": Config(repeats=0),
     "full": Config(),
 }
-DURATIONS = {"smoke": "a few seconds", "book": "a few seconds", "full": "about ten minutes"}
+DURATIONS = {"smoke": "a few seconds", "book": "a few seconds", "full": "about a minute"}
 
 
 def measure(config: Config, progress: Progress | None = None) -> Iterator[dict]:
