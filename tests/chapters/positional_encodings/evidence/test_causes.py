@@ -1,12 +1,14 @@
 """The evidence on causes: that it reads the records right, and refuses its rivals."""
 
+from dataclasses import asdict
+
 import pytest
 from helpers.chapter_parts import (
     assert_all_found,
     assert_recorded_and_refuses_rivals,
     pieces_in,
 )
-from helpers.task_runs import loads, made_controls, made_runs
+from helpers.task_runs import PROVENANCE, loads, made_controls, made_runs
 
 from attention_limits.chapters.positional_encodings.evidence import causes
 from attention_limits.chapters.positional_encodings.evidence.causes import (
@@ -21,8 +23,10 @@ from attention_limits.chapters.positional_encodings.recorded import (
     evenly,
     longer,
 )
+from attention_limits.experiments import log_n
 from attention_limits.experiments.controls import OVERWRITTEN, PLAIN
 from attention_limits.runs import records
+from attention_limits.runs.records import Run
 
 PIECES = pieces_in(causes)
 NEAR, FAR = longer(32, RANDOM), longer(256, RANDOM)
@@ -49,7 +53,12 @@ def test_it_holds_of_what_was_recorded_and_refuses_its_rivals(piece):
     assert_recorded_and_refuses_rivals(piece)
 
 
-@pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
+@pytest.mark.parametrize(
+    "piece",
+    # Of models that are all alike nobody has gained, either.
+    [piece for piece in PIECES if piece is not causes.scores_that_grow_with_ln_n_repair_nobody],
+    ids=lambda piece: piece.__name__,
+)
 @pytest.mark.parametrize("accuracy", [1 / 16, 0.5, 1.0])
 def test_models_that_are_all_alike_show_no_cause(piece, accuracy, recorded):
     """A piece that asks how little is left held for models that had learned nothing at all."""
@@ -170,3 +179,27 @@ def test_tokens_take_nothing_from_all_of_them_with_as_many_marks_as_in_training(
     recorded(patient=patient)
     found = causes.more_tokens_take_nothing()
     assert (found.value, found.holds) == (pytest.approx(0.93), True)
+
+
+@pytest.mark.parametrize("cell", [("rotary", "fixed, products"), ("alibi", "learned, scores")])
+def test_one_that_gains_with_ln_n_is_enough_to_refute(cell, monkeypatch):
+    """The mean of all stood for each, or the gain was taken at another length."""
+
+    def record(gain):
+        config = log_n.PRESETS["full"]
+        rows = [
+            {"encoding": each.encoding, "variant": each.variant, "n": n, "seed": seed}
+            | {"accuracy": 0.3 + (gain if (each.encoding, each.variant, n) == (*cell, 256) else 0)}
+            for each in log_n.cells(config)
+            for n in config.lengths
+            for seed in config.seeds
+        ]
+        run = Run("log_n", asdict(config), PROVENANCE, rows)
+        monkeypatch.setattr(records, "load", {log_n: run}.__getitem__)
+
+    record(0.3)
+    found = causes.scores_that_grow_with_ln_n_repair_nobody()
+    assert (found.value, found.holds) == (pytest.approx(0.3), False)
+    assert causes.scores_that_grow_with_ln_n_repair_nobody(n=32).value == 0
+    record(0.0)
+    assert causes.scores_that_grow_with_ln_n_repair_nobody().holds

@@ -6,6 +6,7 @@ seeds clears its bound by half of its 95 % interval.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
     said,
 )
 from attention_limits.evidence import Evidence, evidence
-from attention_limits.experiments import controls
+from attention_limits.experiments import controls, log_n
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, NOT_TOLD, SETTINGS, Question
 from attention_limits.experiments.controls import AS_TRAINED, MARKS, OVERWRITTEN, PLAIN, RANDOM
 from attention_limits.runs import records
@@ -227,6 +228,33 @@ def many_marks_take_it_from_buckets(encoding: str = "relative_bias 24") -> Evide
     }
     what = f"{RANDOM}, {STEPS} steps, n = {SHORT}, {SHORT // 4} marks less {MANY}"
     return _less(found, f"{records.load(controls).stamp}, {what}", LOST)
+
+
+@evidence(rivals={"sequences as long as in training": dict(n=SHORT)})
+def scores_that_grow_with_ln_n_repair_nobody(n: int = LONGEST) -> Evidence:
+    """The most that is gained if scores are multiplied by the logarithm of how many keys there are.
+
+    Against models that train as long without, on the positions 0, 1, 2, …
+    """
+    run = records.load(log_n)
+    gained = {}
+    for encoding, variant in product(run.config["encodings"], run.config["variants"]):
+        with_it = log_n.accuracies(run, encoding, variant, n)
+        if with_it and variant != log_n.WITHOUT:
+            without = log_n.accuracies(run, encoding, log_n.WITHOUT, n)
+            words = f"{NAMES[encoding]}, {variant}: {said(with_it)} less {said(without)}"
+            gained[words] = (np.mean(with_it) - np.mean(without), half(with_it) + half(without))
+    most = max(gained, key=lambda words: gained[words][0])
+    value, margin = gained[most]
+    return Evidence(
+        value=float(value),
+        expected=HARM,
+        tolerance=margin,
+        unit=GAINED,
+        how=f"{run.stamp}, “{RECENCY}”, n = {n}, the most of {len(gained)} encodings and variants: "
+        f"{most}; margin: half of each mean's 95 % interval, added",
+        relation="<",
+    )
 
 
 # --- helpers ------------------------------------------------------------------------------------
