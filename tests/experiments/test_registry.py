@@ -5,7 +5,6 @@ import pkgutil
 
 import pytest
 from helpers.tables import assert_rows_for
-from helpers.under_way import UNDER_WAY
 
 from attention_limits import experiments
 from attention_limits.experiments import registry
@@ -37,13 +36,7 @@ def test_an_unknown_experiment_is_refused(name):
         registry.find(name)
 
 
-@pytest.mark.parametrize("name", sorted(UNDER_WAY))
-def test_what_is_under_way_has_no_record_yet(name):
-    with pytest.raises(ValueError, match="there is no such run"):
-        records.load(registry.find(name))
-
-
-@pytest.mark.parametrize("name", [n for n in registry.EXPERIMENTS if n not in UNDER_WAY])
+@pytest.mark.parametrize("name", registry.EXPERIMENTS)
 def test_what_is_timed_says_so(name):
     """Times of two machines could have stood in one record, since nobody had said what they are."""
     experiment = registry.find(name)

@@ -9,7 +9,6 @@ import socket
 from dataclasses import asdict, replace
 
 import pytest
-from helpers.under_way import UNDER_WAY
 
 from attention_limits.experiments import scaling
 from attention_limits.experiments.registry import EXPERIMENTS, find
@@ -186,7 +185,7 @@ def test_a_missing_run_is_refused_with_what_to_do(tmp_path):
 # --- what ships ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in UNDER_WAY])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_what_ships_is_a_complete_run_of_today_s_full_preset(name):
     """A setting was changed and the book went on quoting the numbers of the old one."""
     run = records.load(find(name))

@@ -85,7 +85,11 @@ PRESETS = {
     ),
     "full": Config(),
 }
-DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about half an hour"}
+DURATIONS = {
+    "smoke": "a few seconds",
+    "book": "half a minute",
+    "full": "about three quarters of an hour",
+}
 
 
 @dataclass(frozen=True)

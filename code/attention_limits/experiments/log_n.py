@@ -95,7 +95,7 @@ PRESETS = {
     ),
     "full": Config(),
 }
-DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about half an hour"}
+DURATIONS = {"smoke": "a few seconds", "book": "half a minute", "full": "about an hour"}
 
 
 @dataclass(frozen=True)
