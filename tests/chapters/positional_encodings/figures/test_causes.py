@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.panel_rows import marks_of
 from helpers.task_runs import loads, made_controls, made_runs
 
 from attention_limits.chapters.positional_encodings.figures import causes as figures
@@ -50,20 +51,13 @@ def test_hollow_is_the_search_and_filled_has_patience(runs, patient, figure):
     """They had changed places, or a panel asked something else, or a row was another encoding's."""
     for axes, (question, marks) in zip(figure.figure.axes, ASKED, strict=True):
         for row, name in enumerate(ROWS):
-            drawn = [x for x in axes.lines if len(x.get_xdata()) == 1]
-            own = [x for x in drawn if round(x.get_ydata()[0]) == row]
-            found = {
-                x.get_markerfacecolor() == "none": x.get_xdata()[0]
-                for x in own
-                if x.get_marker() == "o"
-            }
+            found, crosses = marks_of(axes, row)
             long = controls.accuracies(patient, RECENCY, name, question, marks=marks)
             means = {False: np.mean(long)}
             if marks is None:
                 usual = extrapolation.accuracies(runs[RECENCY], name, RANDOM, question)
                 means[True] = np.mean(usual)
             assert found == pytest.approx(means)
-            crosses = [x.get_xdata()[0] for x in own if x.get_marker() == "x"]
             expected = PATIENT[question, marks].get(name)
             assert crosses == ([] if expected is None else [expected])
 

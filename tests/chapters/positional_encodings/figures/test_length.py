@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.panel_rows import marks_of
 from helpers.task_runs import loads, made_run, made_runs
 from matplotlib.colors import to_hex
 
@@ -208,27 +209,16 @@ def ends(runs, monkeypatch):
     return figures.at_the_end()
 
 
-def marks(axes):
-    """By encoding: the means at both lengths and what was expected, each with its look."""
-    found = {name: [] for name in NAMES}
-    for line in axes.lines:
-        if len(line.get_xdata()) == 1:
-            name = list(NAMES)[round(line.get_ydata()[0])]
-            found[name].append((line.get_marker(), line.get_markerfacecolor(), line.get_xdata()[0]))
-    return found
-
-
 def test_a_row_has_both_means_and_what_was_expected(runs, ends):
     """Hollow and filled had changed places, or a row was another encoding's."""
     for axes, (task, run) in zip(ends.figure.axes, runs.items(), strict=True):
-        for name, drawn in marks(axes).items():
+        for row, name in enumerate(NAMES):
+            means, crosses = marks_of(axes, row)
             short, long = (
                 np.mean(extrapolation.accuracies(run, name, "plain", longer(n)))
                 for n in (TRAINED[1], LONGEST)
             )
-            means = {(face == "none"): x for mark, face, x in drawn if mark == "o"}
             assert means == pytest.approx({True: short, False: long})
-            crosses = [x for mark, _, x in drawn if mark == "x"]
             expected = EXPECTED[task].get(name)
             assert crosses == ([] if expected is None else [expected])
 

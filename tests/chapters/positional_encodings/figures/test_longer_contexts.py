@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 from helpers.cure_runs import PROVENANCE, made_run
+from helpers.panel_rows import marks_of
 from matplotlib.colors import to_hex
 
 from attention_limits import style
@@ -141,16 +142,9 @@ def test_few_steps_are_hollow_and_many_filled(trained_on, monkeypatch):
     assert legend(figure) == ["200 more steps", "50 more steps", "expected"]
     for task, axes in zip(TASKS, figure.figure.axes, strict=True):
         for row, cure in enumerate(cures_of):
-            own = [line for line in axes.lines if len(line.get_xdata()) == 1]
-            own = [line for line in own if round(line.get_ydata()[0]) == row]
-            found = {
-                line.get_markerfacecolor() == "none": line.get_xdata()[0]
-                for line in own
-                if line.get_marker() == "o"
-            }
+            found, crosses = marks_of(axes, row)
             few, many = (after(task, cure, more) + 0.02 for more in (50, 200))  # of five seeds
             assert found == pytest.approx({True: few, False: many})
-            crosses = [line.get_xdata()[0] for line in own if line.get_marker() == "x"]
             expected = figures.EXPECTED[task].get(cure)
             assert crosses == ([] if expected is None else [expected])
     assert f"{after(TASKS[0], cures_of[0], 200) + 0.02:.2f}" in figure.alt
