@@ -82,6 +82,16 @@ def test_two_ways_to_ask_differ_in_the_gap_and_in_what_a_gap_makes_farther():
     assert float(distance[0]) == pytest.approx(8 * float(distance[1]), rel=0.01)
 
 
+def test_the_query_stands_at_the_end():
+    """What is asked on 32 tokens one apart differs in where the query stands, and nobody saw it."""
+    shown = conditions.differences("most recent", ("plain", "random positions"))
+    where = {row[0]: float(row[shown.head.index("query's position")]) for row in shown.rows}
+    assert where["plain: trained"] == 31
+    assert where["plain: 32 from 224"] == where["random positions: 256 tokens"] == 255
+    assert where["random positions: trained"] > 240
+    assert where["random positions: 32, gap 1"] == pytest.approx((31 + 255) / 2, abs=12)
+
+
 def test_marks_are_counted_where_there_are_any():
     """A table of all that differs left out what made the difference."""
     asked = ((256, 8), (32, 31))

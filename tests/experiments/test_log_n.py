@@ -31,6 +31,13 @@ def logits(variant, encoding, tokens):
     return model, model(tokens)
 
 
+def test_the_control_is_the_encoding_alone():
+    """It grew along, and nobody gained."""
+    for variant in VARIANTS:
+        alone = log_n.architecture(Cell("alibi", variant)) == ENCODINGS["alibi"]
+        assert alone == (variant == log_n.WITHOUT)
+
+
 @pytest.mark.parametrize("encoding", ["alibi", "relative_bias 24", "shaw 48"])
 def test_what_is_added_grows_or_stays(encoding):
     """ln n was said to repair a bias that it never multiplied."""

@@ -5,10 +5,13 @@ import torch
 from helpers.chapter_parts import assert_all_found, assert_holds_by_no_accident, pieces_in
 
 from attention_limits.chapters.positional_encodings.evidence import encodings
+from attention_limits.experiments import encoding_time
 from attention_limits.meters import Touched
 from attention_limits.positions import alibi, learned, sinusoidal
+from attention_limits.runs import records
 
 PIECES = pieces_in(encodings)
+LONG = ("forward and backward", 1024)
 
 
 def touched(function, *given):
@@ -76,3 +79,19 @@ def test_a_kernel_rises_where_the_page_says():
     """The exercise has 6 for width 64."""
     kernel = encodings.inner_products()
     assert int((kernel.diff() > 0).int().argmax()) + 1 == 6
+
+
+def test_time_is_that_of_a_training_step_on_the_longest_sequences(monkeypatch):
+    """The forward pass alone was timed, or a length at which calls cost more than work."""
+    config = encoding_time.PRESETS["full"]
+    rows = [
+        dict(zip(encoding_time.COLUMNS, (name, which, n, 1, repeat, "seconds", value), strict=True))
+        for name in config.encodings
+        for which in encoding_time.PASSES
+        for n in config.lengths
+        for repeat in range(config.repeats)
+        for value in [1.02 if name.startswith("learned") and (which, n) == LONG else 1.0]
+    ]
+    run = records.new(encoding_time, config, rows, complete=True)
+    monkeypatch.setattr(records, "load", {encoding_time: run}.__getitem__)
+    assert encodings.a_table_adds_next_to_no_time().value == pytest.approx(1.02)
