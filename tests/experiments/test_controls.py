@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from helpers.task_runs import entries_of
 
 from attention_limits import models
 from attention_limits.experiments import (
@@ -15,10 +16,8 @@ from attention_limits.experiments import (
 )
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED
 from attention_limits.experiments.controls import (
-    AS_TRAINED,
     MARKS,
     OFFSET,
-    OVERWRITTEN,
     PLAIN,
     PRESETS,
     RANDOM,
@@ -48,35 +47,38 @@ def test_rates_are_those_that_the_search_chose_and_steps_are_more(task, conditio
         assert more == steps if condition == PLAIN else more > steps
 
 
-def distances_told(model, far):
-    """What two models say of three tokens, the last of which stands so far from the others."""
-    tokens = torch.tensor([1, 2, 3]).expand(2, 1, 3)
-    positions = torch.tensor([0, 5, 5 + far]).expand(2, 1, 3)
-    return model(tokens, positions=positions)
+def two_apart(model, distance):
+    """What two models say of two tokens so far apart."""
+    tokens = torch.tensor([1, 2]).expand(2, 1, 2)
+    return model(tokens, positions=torch.tensor([0, distance]).expand(2, 1, 2))
 
 
 @pytest.mark.parametrize("encoding", ["shaw 48", "relative_bias 128"])
-def test_what_was_trained_stays_and_all_beyond_is_alike(encoding):
-    """An entry too many, or too few, was overwritten, or those ahead."""
+@pytest.mark.parametrize("distance", controls.COPIED)
+def test_what_was_trained_stays_and_all_beyond_is_as_at_one_distance(encoding, distance):
+    """An entry too many, or too few, was overwritten, or another was copied."""
     model = models.build(ENCODINGS[encoding], vocabulary=4, classes=4, seeds=(0, 1))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for entries in model.encoding.parameters():
             entries.add_(torch.randn(entries.shape, generator=generator))
     before = {name: x.clone() for name, x in model.named_parameters()}
-    other = controls.overwritten(model)
+    other = controls.overwritten(model, distance)
     tokens = torch.randint(4, (2, 2, TRAINED[1]), generator=generator)
     torch.testing.assert_close(other(tokens), model(tokens), rtol=0, atol=0)
-    near, edge, far = (distances_told(other, d) for d in (20, TRAINED[1] - 1, 200))
-    torch.testing.assert_close(edge, far)
-    assert (near - edge).abs().max() > 1e-3
-    assert (distances_told(model, 200) - far).abs().max() > 1e-3
+    copied, far, farther = (two_apart(other, d) for d in (distance, 60, 200))
+    torch.testing.assert_close(far, copied)
+    torch.testing.assert_close(farther, copied)
+    assert (two_apart(other, 5) - copied).abs().max() > 1e-3
+    assert (two_apart(model, 200) - copied).abs().max() > 1e-3
     torch.testing.assert_close(dict(model.named_parameters()), before, rtol=0, atol=0)
 
 
 def test_a_model_without_entries_is_refused():
     with pytest.raises(ValueError, match=r"vectors or buckets of distances, got Alibi"):
-        controls.overwritten(models.build(ENCODINGS["alibi"], vocabulary=4, classes=4, seeds=(0,)))
+        controls.overwritten(
+            models.build(ENCODINGS["alibi"], vocabulary=4, classes=4, seeds=(0,)), 20
+        )
 
 
 def test_marks_are_all_that_differs_from_another_question():
@@ -88,6 +90,23 @@ def test_marks_are_all_that_differs_from_another_question():
     assert [(question.n, marks) for question, marks in with_marks.items()] == list(MARKS)
     usual = SETTINGS[RECENCY].make()
     assert [usual._marked(n) for n, _ in MARKS] == [LONGEST // 4, TRAINED[1] // 4]
+
+
+@pytest.mark.slow
+def test_models_are_asked_with_the_marks_that_a_row_names(monkeypatch):
+    """The marks stood in the record, and the sequences had a quarter."""
+    asked = []
+
+    def rows(columns, trained, task, lengths, count, same, **more):
+        asked.append((lengths[0], same["marks"], task.marks))
+        return []
+
+    monkeypatch.setattr(controls.grid, "rows", rows)
+    config = PRESETS["smoke"]
+    controls.run_cell(Cell(RECENCY, RANDOM, "shaw 48"), config, None, tell_nobody)
+    assert (32, 31, 31) in asked
+    usual = SETTINGS[RECENCY].make().marks
+    assert all(used == (usual if named is None else named) for _, named, used in asked)
 
 
 def test_only_recency_has_marks_and_only_plain_models_are_overwritten():
@@ -119,8 +138,7 @@ def test_a_row_for_all_that_is_asked(smoke):
     config, run = smoke
     assert {tuple(row) for row in run.records} == {controls.COLUMNS}
     for cell in controls.cells(config):
-        entries = (AS_TRAINED, OVERWRITTEN) if cell.condition == PLAIN else (AS_TRAINED,)
-        for each in entries:
+        for each in entries_of(cell):
             for marks, question in controls.questions(cell, config):
                 found = controls.accuracies(
                     run,
@@ -132,7 +150,7 @@ def test_a_row_for_all_that_is_asked(smoke):
                     marks=marks,
                 )
                 assert len(found) == len(config.seeds)
-    assert len(run.records) == 2 * (5 + 2 * 4)
+    assert len(run.records) == 2 * (5 + 5 * 4)  # seeds, and what is asked of whom
 
 
 @pytest.mark.slow
@@ -141,7 +159,7 @@ def test_a_table_says_what_differs(smoke):
     shown = controls.table(run, RECENCY)
     assert shown.head[-1] == "32 tokens, 31 marks"
     assert [row[0] for row in shown.rows] == ["shaw 48"]
-    assert controls.table(run, RECENCY, PLAIN).head[-1] == "32 from 224, overwritten"
+    assert controls.table(run, RECENCY, PLAIN).head[-1] == "32 from 224, overwritten by 16"
 
 
 def test_an_unknown_encoding_is_refused():

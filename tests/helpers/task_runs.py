@@ -6,7 +6,7 @@ import numpy as np
 
 from attention_limits.chapters.positional_encodings import recorded
 from attention_limits.experiments import conditions, controls, extrapolation
-from attention_limits.experiments.controls import AS_TRAINED, OVERWRITTEN, PLAIN
+from attention_limits.experiments.controls import AS_TRAINED, COPIED, PLAIN, overwritten_by
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
 
@@ -60,6 +60,12 @@ def made_runs(accuracy=None, **changes):
     }
 
 
+def entries_of(cell):
+    """What is asked of a cell's models: of plain ones, those that are overwritten as well."""
+    copies = map(overwritten_by, COPIED) if cell.condition == PLAIN else ()
+    return (AS_TRAINED, *copies)
+
+
 def made_controls(accuracy=None):
     """A complete run of the controls; ``accuracy(cell, entries, marks, question)`` likewise."""
     config = controls.PRESETS["full"]
@@ -71,7 +77,7 @@ def made_controls(accuracy=None):
 
     rows = []
     for cell in controls.cells(config):
-        for entries in (AS_TRAINED, OVERWRITTEN)[: 1 + (cell.condition == PLAIN)]:
+        for entries in entries_of(cell):
             for marks, question in controls.questions(cell, config):
                 for seed in config.seeds:
                     row = {

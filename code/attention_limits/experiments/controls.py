@@ -8,7 +8,8 @@ A cause that was named is not the whole cause if the loss goes while it stays. S
 - marks: the same models, asked for the most recent mark where all tokens and gaps are as in another
   question and only the number of marks is not.
 - entries: vectors and buckets of plain models for distances that training did not have, overwritten
-  by the one for the largest that it had. Nothing that was trained is changed.
+  by one that it had. Nothing that was trained is changed. That for the largest distance was itself
+  trained on few pairs of tokens, so others are copied as well.
 """
 
 import copy
@@ -65,7 +66,8 @@ RATES = {
 TIMES = {(RECENCY, RANDOM): 10, (OFFSET, RANDOM): 16, (RECENCY, PLAIN): 4}
 # Tokens, and how many of them are marked instead of a quarter.
 MARKS = ((LONGEST, TRAINED[1] // 4), (TRAINED[1], TRAINED[1] - 1))
-AS_TRAINED, OVERWRITTEN = "as trained", "overwritten"
+AS_TRAINED = "as trained"
+COPIED = (TRAINED[1] - 1, 24, 20, 16)  # the distances whose entries are copied
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +167,16 @@ def _controlled(cell: Cell, trained: Trained) -> Iterator[tuple[str, Trained]]:
     """The models and, of plain ones, the models with entries overwritten."""
     yield AS_TRAINED, trained
     if cell.condition == PLAIN:
-        yield OVERWRITTEN, replace(trained, model=overwritten(trained.model))
+        for distance in COPIED:
+            yield (
+                overwritten_by(distance),
+                replace(trained, model=overwritten(trained.model, distance)),
+            )
+
+
+def overwritten_by(distance: int) -> str:
+    """What a record calls models whose untrained entries are copies of that for a distance."""
+    return f"overwritten by {distance}"
 
 
 def questions(cell: Cell, config: Config) -> Iterator[tuple[int | None, Question]]:
@@ -180,12 +191,15 @@ def questions(cell: Cell, config: Config) -> Iterator[tuple[int | None, Question
 
 
 @torch.no_grad()
-def overwritten(model: torch.nn.Module, largest: int = TRAINED[1] - 1) -> torch.nn.Module:
-    """A copy whose vectors or buckets for larger distances are those for the largest trained.
+def overwritten(
+    model: torch.nn.Module, distance: int, largest: int = TRAINED[1] - 1
+) -> torch.nn.Module:
+    """A copy whose vectors or buckets beyond the trained distances are all like another.
 
     Args:
         model: of Shaw's vectors or T5's buckets, causal.
-        largest: the distance from which on all are made alike.
+        distance: whose entry is copied.
+        largest: the largest distance in training; its entry stays.
 
     Raises:
         ValueError: if the model has neither.
@@ -194,15 +208,17 @@ def overwritten(model: torch.nn.Module, largest: int = TRAINED[1] - 1) -> torch.
     match model.encoding:
         case Shaw(tables=tables):
             for table in tables:  # an entry for each signed distance, 0 in the middle
-                last = table.shape[-2] // 2 - largest
-                table[..., :last, :] = table[..., last : last + 1, :]
+                middle = table.shape[-2] // 2
+                own = table[..., [middle - distance], :]
+                table[..., : middle - largest, :] = own
         case RelativeBias(table=table, max_distance=end):
-            last = int(
-                relative_bias.bucket(
-                    torch.tensor(largest), causal=True, buckets=table.shape[-1], max_distance=end
-                )
+            copied, last = relative_bias.bucket(
+                torch.tensor([distance, largest]),
+                causal=True,
+                buckets=table.shape[-1],
+                max_distance=end,
             )
-            table[..., last:] = table[..., last : last + 1].clone()
+            table[..., last + 1 :] = table[..., [copied]]
         case other:
             name = type(other).__name__
             raise ValueError(f"model must have vectors or buckets of distances, got {name}")

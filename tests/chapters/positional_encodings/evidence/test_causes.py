@@ -24,7 +24,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
     longer,
 )
 from attention_limits.experiments import log_n
-from attention_limits.experiments.controls import OVERWRITTEN, PLAIN
+from attention_limits.experiments.controls import AS_TRAINED, COPIED, PLAIN, overwritten_by
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
 
@@ -88,15 +88,19 @@ def test_new_places_mislead_all_of_them_or_it_is_not_said(better, recorded):
 
 
 @pytest.mark.parametrize("repaired", [("shaw 48",), ("shaw 48", "relative_bias 128")])
-def test_entries_are_to_blame_if_both_are_repaired_without_them(repaired, recorded):
+@pytest.mark.parametrize("copied", [COPIED, COPIED[:-1]])
+def test_entries_are_to_blame_if_any_copy_repairs_both(repaired, copied, recorded):
+    """One encoding stood for two, or the best of the copies for all."""
+    names = [AS_TRAINED, *map(overwritten_by, copied)]
+
     def patient(cell, entries, _, question):
-        good = entries == OVERWRITTEN and cell.encoding in repaired and question == longer(256)
+        good = entries in names[1:] and cell.encoding in repaired and question == longer(256)
         return 0.95 if good else 0.4
 
     recorded(patient=patient)
     found = causes.untrained_entries_mislead()
-    assert found.value == pytest.approx(0.55 * (len(repaired) == 2))
-    assert found.holds == (len(repaired) == 2)
+    whole = len(repaired) == 2 and copied == COPIED
+    assert (found.value, found.holds) == (pytest.approx(0.55 * whole), whole)
 
 
 def test_a_gap_is_all_that_differs(recorded):

@@ -20,13 +20,21 @@ from attention_limits.chapters.positional_encodings.recorded import (
     SHORT,
     evenly,
     half,
+    least,
     longer,
     said,
 )
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.experiments import controls, log_n
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, NOT_TOLD, SETTINGS, Question
-from attention_limits.experiments.controls import AS_TRAINED, MARKS, OVERWRITTEN, PLAIN, RANDOM
+from attention_limits.experiments.controls import (
+    AS_TRAINED,
+    COPIED,
+    MARKS,
+    PLAIN,
+    RANDOM,
+    overwritten_by,
+)
 from attention_limits.runs import records
 
 KEPT = 0.9  # of the answers right: what counts as kept
@@ -74,27 +82,30 @@ def new_places_alone_mislead(encodings: Sequence[str] = ABSOLUTE) -> Evidence:
     }
 )
 def untrained_entries_mislead(question: Question = AT_THE_END) -> Evidence:
-    """What is gained if they are overwritten by the last one that was trained.
+    """What is gained if they are overwritten by one that was trained.
 
     Each model is its own control, so the interval is that of the differences.
     """
     run = records.load(controls)
     gained, words = {}, []
     for name in controls.RATES[RECENCY, PLAIN]:
-        before, after = (
-            controls.accuracies(run, RECENCY, name, question, PLAIN, entries=entries)
-            for entries in (AS_TRAINED, OVERWRITTEN)
-        )
-        gained[name] = [b - a for a, b in zip(before, after, strict=True)]
-        words.append(f"{NAMES[name]}: {said(after)} less {said(before)}")
-    least = min(gained.values(), key=np.mean)
+        by = {
+            entries: controls.accuracies(run, RECENCY, name, question, PLAIN, entries=entries)
+            for entries in (AS_TRAINED, *map(overwritten_by, COPIED))
+        }
+        words += [f"{NAMES[name]}, {entries}: {said(values)}" for entries, values in by.items()]
+        for distance in COPIED[1:]:  # the first was hardly trained itself
+            pairs = zip(by[overwritten_by(distance)], by[AS_TRAINED], strict=True)
+            gained[name, distance] = [after - before for after, before in pairs]
+    fewest = min(gained.values(), key=np.mean)
     return Evidence(
-        value=float(np.mean(least)),
+        value=float(np.mean(fewest)),
         expected=HARM,
-        tolerance=half(least),
+        tolerance=half(fewest),
         unit=GAINED,
-        how=f"{run.stamp}, {question.words}, overwritten less as trained: {'; '.join(words)}; the "
-        "least; margin: half of the 95 % interval of the mean difference within a model",
+        how=f"{run.stamp}, {question.words}: {'; '.join(words)}; the least gain by "
+        f"{', '.join(map(str, COPIED[1:]))}; margin: half of the 95 % interval of the mean "
+        "difference within a model",
         relation=">",
     )
 
@@ -283,30 +294,20 @@ def at_random_positions(
 
 
 def _kept(found: Mapping[str, Sequence[float]], where: str) -> Evidence:
-    """The least of means, by encoding, against what counts as kept."""
-    least = min(found, key=lambda name: np.mean(found[name]))
-    words = "; ".join(f"{NAMES[name]}: {said(values)}" for name, values in found.items())
-    return Evidence(
-        value=float(np.mean(found[least])),
-        expected=KEPT,
-        tolerance=half(found[least]),
-        unit=UNIT,
-        how=f"{where}: {words}; the least; margin: half of the mean's 95 % interval",
-        relation=">",
-    )
+    return least(found, KEPT, where)
 
 
 def _less(found: Mapping[str, Two], where: str, unit: str) -> Evidence:
     """The least difference of two means against what counts as a loss or a gain."""
     differences = {name: np.mean(a) - np.mean(b) for name, (a, b) in found.items()}
-    least = min(differences, key=differences.__getitem__)
+    name = min(differences, key=differences.__getitem__)
     words = "; ".join(
         f"{NAMES.get(name, name)}: {said(a)} less {said(b)}" for name, (a, b) in found.items()
     )
     return Evidence(
-        value=float(differences[least]),
+        value=float(differences[name]),
         expected=HARM,
-        tolerance=sum(map(half, found[least])),
+        tolerance=sum(map(half, found[name])),
         unit=unit,
         how=f"{where}: {words}; the least; margin: half of each mean's 95 % interval, added",
         relation=">",

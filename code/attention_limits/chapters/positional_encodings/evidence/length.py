@@ -16,6 +16,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
     SHIFTED,
     SHORT,
     half,
+    least,
     longer,
     said,
 )
@@ -47,15 +48,8 @@ def no_positions_find_the_first_token(encoding: str = "none") -> Evidence:
 @evidence(rivals={"sequences without a beginning of their own": dict(start="none")})
 def a_beginning_gives_places(start: str = "none + bos") -> Evidence:
     """The token three back at the trained length, of models that are told no positions."""
-    found = _without_positions(start, SHORT)
-    return Evidence(
-        value=float(np.mean(found)),
-        expected=KEPT,
-        tolerance=half(found),
-        unit=UNIT,
-        how=_patiently(start, SHORT, found),
-        relation=">",
-    )
+    found = {OFFSET: _without_positions(start, SHORT)}
+    return least(found, KEPT, _patiently(start, SHORT))
 
 
 @evidence(rivals={"sequences as long as in training": dict(n=SHORT)})
@@ -67,7 +61,8 @@ def places_from_a_mask_end_with_training(n: int = 2 * SHORT) -> Evidence:
         expected=HALF,
         tolerance=half(found),
         unit=UNIT,
-        how=_patiently("none + bos", n, found),
+        how=f"{_patiently('none + bos', n)}, “{OFFSET}”: {said(found)}; margin: half of the mean's "
+        "95 % interval",
         relation="<",
     )
 
@@ -77,12 +72,9 @@ def _without_positions(start: str, n: int) -> list[float]:
     return without_positions.accuracies(records.load(without_positions), OFFSET, 2, start, n)
 
 
-def _patiently(start: str, n: int, found: Sequence[float]) -> str:
+def _patiently(start: str, n: int) -> str:
     run = records.load(without_positions)
-    return (
-        f"{run.stamp}: {NAMES[start]}, “{OFFSET}”, two layers, {run.config['steps']} steps, "
-        f"n = {n}: {said(found)}; margin: half of the mean's 95 % interval"
-    )
+    return f"{run.stamp}, {NAMES[start]}, two layers, {run.config['steps']} steps, n = {n}"
 
 
 @evidence(rivals={"a rotary encoding, in the same record": dict(encodings=("rotary",))})
@@ -254,18 +246,7 @@ def vectors_end_where_they_reach(reach: int = 16) -> Evidence:
 
 def _carried(found: dict[str, list[float]], encoding: str) -> Evidence:
     """The worst of what was found on some tasks, against what counts as carried over."""
-    worst = min(found.values(), key=np.mean)
-    words = " and ".join(f"“{task}” {said(values)}" for task, values in found.items())
-    worse = "the worse of " if len(found) > 1 else ""
-    return Evidence(
-        value=float(np.mean(worst)),
-        expected=KEPT,
-        tolerance=half(worst),
-        unit=UNIT,
-        how=f"{_where(*found)}: {NAMES[encoding]}, {worse}{words}; margin: half of the mean's "
-        "95 % interval",
-        relation=">",
-    )
+    return least(found, KEPT, f"{_where(*found)}, {NAMES[encoding]}")
 
 
 def _where(*tasks: str, n: int = LONGEST) -> str:
