@@ -141,10 +141,13 @@ def _finite(value: np.floating) -> float | None:
 # --- what is measured ---------------------------------------------------------------------------
 
 
-def between_positions(model: nn.Module) -> np.ndarray:
-    """M of each head of the first layer, whose norm comes first: (s, h, d_model, d_model)."""
+def between_positions(model: nn.Module, number: int = 0) -> np.ndarray:
+    """M of each head of a layer whose norm comes first, (s, h, d_model, d_model).
+
+    Of a later layer than the first it is what positions add that came through to it unchanged.
+    """
     assert isinstance(model, Transformer)
-    layer = model.layers[0]
+    layer = model.layers[number]
     assert isinstance(layer, Layer)
     weight, gain = (  # (s, 3 d_model, d_model), and (s, d_model)
         x.detach().cpu().double().numpy()

@@ -22,6 +22,7 @@ from attention_limits.models import Architecture
 from attention_limits.progress import Progress, part
 from attention_limits.runs.records import Run
 from attention_limits.runs.table import Table, spread
+from attention_limits.tasks import Task
 from attention_limits.training import Recipe
 
 COLUMNS = (
@@ -121,24 +122,7 @@ def run_cell(
     tried, tested = _starts(cell, turning, config, checkpoints, part(progress, 0, 2))
     recipe = long_recipe(conditions.recipe(cell.setting, "plain"), min(config.more))
     count = max(1, config.count // 3)
-
-    def trials(rates: Sequence[float]) -> list[search.Trial]:
-        found = []
-        for rate in rates:
-            trained = training.train(
-                turning,
-                task,
-                recipe,
-                seeds=config.budget.seeds,
-                rates=rate,
-                start=tried,
-                device=config.device,
-            )
-            found += search.compared(trained, task, recipe, count)
-        return found
-
-    rates, alone = config.rates, len(config.rates) == 1
-    choice = search.chosen(trials(rates) if alone else search.bracketed(rates, trials))
+    choice = searched(turning, task, recipe, config, config.rates, tried)
     rows: list[dict] = []
     for number, more in enumerate(config.more):
         trained = training.train(
@@ -155,6 +139,34 @@ def run_cell(
         same = {"task": cell.setting, "cure": cell.cure, "more": more, "at_edge": choice.at_edge}
         rows += grid.rows(COLUMNS, trained, task, config.lengths, config.count, same, loss=losses)
     return rows
+
+
+def searched(
+    architecture: Architecture,
+    task: Task,
+    recipe: Recipe,
+    config: search.Config,
+    rates: Sequence[float],
+    start: nn.Module | None,
+) -> search.Choice:
+    """The rate at which models go on, or begin; one of a single rate is taken as it is."""
+
+    def trials(rates: Sequence[float]) -> list[search.Trial]:
+        found = []
+        for rate in rates:
+            trained = training.train(
+                architecture,
+                task,
+                recipe,
+                seeds=config.budget.seeds,
+                rates=rate,
+                start=start,
+                device=config.device,
+            )
+            found += search.compared(trained, task, recipe, max(1, config.count // 3))
+        return found
+
+    return search.chosen(trials(rates) if len(rates) == 1 else search.bracketed(rates, trials))
 
 
 def _starts(

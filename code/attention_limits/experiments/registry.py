@@ -21,9 +21,11 @@ EXPERIMENTS = (
     "controls",
     "cures",
     "fine_tuning",
+    "relearning",
     "log_n",
     "without_positions",
     "score_frequencies",
+    "frozen_frequencies",
     "relative_share",
     "encoding_time",
 )

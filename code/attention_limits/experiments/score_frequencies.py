@@ -55,6 +55,13 @@ COLUMNS = (
 BANDS = ((0, 32), (32, 96), (96, 256), (256, math.inf))  # periods, in tokens
 
 
+def band_name(low: float, high: float) -> str:
+    """What a figure calls a band."""
+    if math.isinf(high):
+        return f"from {low:g}"
+    return f"{low:g} to {high:g}" if low else f"under {high:g}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config(search.Config):
     """What a run depends on, the machine aside: as ``search.Config``, of ``SETTINGS``, and

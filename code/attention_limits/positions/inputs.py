@@ -149,3 +149,16 @@ def falling(distance: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
     """−m times distances (..., n_q, n_k), as (..., h, n_q, n_k), in float32 at the least."""
     wide = torch.promote_types(slopes.dtype, torch.float32)
     return -slopes.to(wide)[..., None, None] * distance.to(wide)[..., None, :, :]
+
+
+def check_frequencies(
+    frequencies: torch.Tensor, device: torch.device, pairs: int | None = None
+) -> None:
+    """Refuse what is elsewhere than x, or the positions, or, if told, not one a pair."""
+    check_kind("frequencies", frequencies, REALS)
+    check_device("frequencies", frequencies, device)
+    if pairs is None:
+        if frequencies.ndim != 1:
+            raise ValueError(f"frequencies must be one a pair, (d/2,), got {shape_of(frequencies)}")
+    elif frequencies.shape != (pairs,):
+        raise ValueError(f"frequencies must be one a pair, ({pairs},), got {shape_of(frequencies)}")

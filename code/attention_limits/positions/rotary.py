@@ -63,12 +63,13 @@ from attention_limits.positions.cost import EncodingCost
 from attention_limits.positions.inputs import (
     check_device,
     check_fits,
+    check_frequencies,
     check_pairs,
     check_positions,
     resolve,
 )
 from attention_limits.positions.options import check_factor
-from attention_limits.tensors import REALS, check_kind, check_tensor, own_precision, shape_of
+from attention_limits.tensors import REALS, check_kind, check_tensor, own_precision
 
 PLACE = "queries and keys"
 LAYOUTS = ("interleaved", "half")
@@ -141,7 +142,7 @@ def apply(
     check_choice("layout", layout, LAYOUTS)
     if frequencies is None:
         frequencies = sinusoidal.frequencies(x.shape[-1], base=base, device=x.device)
-    _check_frequencies(frequencies, x.device, x.shape[-1] // 2)
+    check_frequencies(frequencies, x.device, x.shape[-1] // 2)
     turns = sinusoidal.angles(where, frequencies, largest=largest)
     wide = torch.promote_types(x.dtype, torch.float32)
     return _rotated(x, turns.cos().to(wide), turns.sin().to(wide), layout)
@@ -168,7 +169,7 @@ def cos_sin(
     check_positions("positions", positions, real=True)
     dtype = torch.float32 if dtype is None else dtype
     check_choice("dtype", dtype, DTYPES)
-    _check_frequencies(frequencies, positions.device)
+    check_frequencies(frequencies, positions.device)
     turns = sinusoidal.angles(positions, frequencies)
     return turns.cos().to(dtype), turns.sin().to(dtype)
 
@@ -343,19 +344,6 @@ def yarn_temperature(factor: float) -> float:
     """
     check_factor(factor)
     return 0.1 * math.log(factor) + 1
-
-
-def _check_frequencies(
-    frequencies: torch.Tensor, device: torch.device, pairs: int | None = None
-) -> None:
-    """Refuse what is elsewhere than x, or the positions, or, if told, not one a pair."""
-    check_kind("frequencies", frequencies, REALS)
-    check_device("frequencies", frequencies, device)
-    if pairs is None:
-        if frequencies.ndim != 1:
-            raise ValueError(f"frequencies must be one a pair, (d/2,), got {shape_of(frequencies)}")
-    elif frequencies.shape != (pairs,):
-        raise ValueError(f"frequencies must be one a pair, ({pairs},), got {shape_of(frequencies)}")
 
 
 def _check_part(name: str, part: torch.Tensor, x: torch.Tensor) -> None:

@@ -39,7 +39,12 @@ from attention_limits.checks import check_count
 from attention_limits.devices import widest_float
 from attention_limits.formula import Formula
 from attention_limits.positions.cost import EncodingCost
-from attention_limits.positions.inputs import check_pairs, check_positions, resolve
+from attention_limits.positions.inputs import (
+    check_frequencies,
+    check_pairs,
+    check_positions,
+    resolve,
+)
 from attention_limits.positions.options import check_base
 from attention_limits.tensors import own_precision
 
@@ -52,16 +57,21 @@ FIRST_BITS = {torch.float64: 31, torch.float32: 14}
 
 
 def define(
-    x: np.ndarray, *, base: float = 10000.0, positions: np.ndarray | None = None, start: int = 0
+    x: np.ndarray,
+    *,
+    base: float = 10000.0,
+    frequencies: np.ndarray | None = None,
+    positions: np.ndarray | None = None,
+    start: int = 0,
 ) -> np.ndarray:
     """The equations above, word for word, on (n, d) arrays; leading axes broadcast."""
     n, d = x.shape[-2:]
     p = start + np.arange(n) if positions is None else positions
+    omega = base ** (-2 * np.arange(d // 2) / d) if frequencies is None else frequencies
     PE = np.zeros((*p.shape, d))
     for i in range(d // 2):
-        omega = base ** (-2 * i / d)
-        PE[..., 2 * i] = np.sin(omega * p)
-        PE[..., 2 * i + 1] = np.cos(omega * p)
+        PE[..., 2 * i] = np.sin(omega[i] * p)
+        PE[..., 2 * i + 1] = np.cos(omega[i] * p)
     return x + PE
 
 
@@ -70,6 +80,7 @@ def apply(
     x: torch.Tensor,
     *,
     base: float = 10000.0,
+    frequencies: torch.Tensor | None = None,
     positions: torch.Tensor | None = None,
     start: int = 0,
 ) -> torch.Tensor:
@@ -77,7 +88,8 @@ def apply(
 
     Args:
         x: inputs (..., n, d), d even.
-        base: b, at least 1.
+        base: b, at least 1; not looked at where there are ``frequencies``.
+        frequencies: ω, (d/2,), on the device of ``x``; None means b^(−2i/d).
         positions: (..., n), integers or wider floats than half precision, less than 2^63 in size,
             with leading axes that broadcast to those of ``x``; None means ``start``, ``start`` + 1,
             and so on.
@@ -91,7 +103,8 @@ def apply(
     """
     positions = resolve(x, positions, start, real=True)
     check_pairs(x)
-    return x + encoding(positions, x.shape[-1], base=base).to(x.dtype)
+    PE = encoding(positions, x.shape[-1], base=base, frequencies=frequencies)
+    return x + PE.to(x.dtype)
 
 
 def cost() -> EncodingCost:
@@ -103,14 +116,30 @@ def cost() -> EncodingCost:
 
 
 @own_precision
-def encoding(positions: torch.Tensor, d: int, *, base: float = 10000.0) -> torch.Tensor:
-    """PE itself: (..., n, d), in the widest float of the device, for positions (..., n).
+def encoding(
+    positions: torch.Tensor,
+    d: int,
+    *,
+    base: float = 10000.0,
+    frequencies: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """PE itself: (..., n, d), in the widest float of the device.
+
+    Args:
+        positions: (..., n).
+        d: even.
+        base: b; not looked at where there are ``frequencies``.
+        frequencies: ω, (d/2,), on the device of ``positions``; None means b^(−2i/d).
 
     Raises:
         ValueError: naming the argument, as for ``apply``.
     """
     check_positions("positions", positions, real=True)
-    hands = angles(positions, frequencies(d, base=base, device=positions.device))
+    usual = _usual(d, base=base, device=positions.device)
+    if frequencies is None:
+        frequencies = usual
+    check_frequencies(frequencies, positions.device, len(usual))
+    hands = angles(positions, frequencies)
     return torch.stack([hands.sin(), hands.cos()], dim=-1).flatten(-2)
 
 
@@ -129,6 +158,9 @@ def frequencies(
     device = torch.get_default_device() if device is None else torch.device(device)
     i = torch.arange(d // 2, dtype=widest_float(device), device=device)
     return base ** (-2 * i / d)
+
+
+_usual = frequencies  # where an argument has that name
 
 
 def angles(

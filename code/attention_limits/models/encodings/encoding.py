@@ -1,11 +1,13 @@
 """What an encoding is as a part of a Transformer, and where the tokens stand that it is told of."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
 from attention_limits.models.layers import Initializer
+from attention_limits.positions import sinusoidal
 
 
 class Where(NamedTuple):
@@ -76,6 +78,14 @@ def check_even(name: str, width: int) -> None:
     """Refuse a width that does not fall into pairs."""
     if width % 2:
         raise ValueError(f"{name} must be even, for a pair of entries a frequency, got {width}")
+
+
+def as_frequencies(
+    given: Sequence[float] | None, width: int, base: float, device: torch.device
+) -> torch.Tensor:
+    """What pairs turn by a token, (width/2,): those that are given, or those of a base."""
+    usual = sinusoidal.frequencies(width, base=base, device=device)
+    return usual if given is None else torch.tensor(given, dtype=usual.dtype, device=device)
 
 
 def for_all_heads(positions: torch.Tensor) -> torch.Tensor:

@@ -4,27 +4,46 @@ import torch
 from typing_extensions import override
 
 from attention_limits.checks import check_count, check_number
-from attention_limits.models.encodings.encoding import Encoding, Sizes, Where, check_even
+from attention_limits.models.encodings.encoding import (
+    Encoding,
+    Sizes,
+    Where,
+    as_frequencies,
+    check_even,
+)
 from attention_limits.models.layers import Initializer
 from attention_limits.positions import learned, lstm_generated, options, sinusoidal
 
 
 class Sinusoidal(Encoding):
-    """Option: ``base``."""
+    """Options: ``base``; or ``frequencies``, one a pair of entries, and base is not looked at.
 
-    def __init__(self, initializer: Initializer, sizes: Sizes, *, base: float = 10000.0):
+    Of a frequency of 0 the entries are the same for all tokens.
+    """
+
+    def __init__(
+        self,
+        initializer: Initializer,
+        sizes: Sizes,
+        *,
+        base: float = 10000.0,
+        frequencies: tuple[float, ...] | None = None,
+    ):
         super().__init__(initializer, sizes)
-        self.base = base
+        self.base, self.frequencies = base, frequencies
 
     @staticmethod
     @override
-    def check(sizes: Sizes, *, base: float) -> None:
+    def check(sizes: Sizes, *, base: float, frequencies: tuple[float, ...] | None) -> None:
         check_even("d_model", sizes.d_model)
         options.check_base(base)
+        if frequencies is not None:
+            options.check_numbers("frequencies", frequencies, count=sizes.d_model // 2)
 
     @override
     def at_inputs(self, x: torch.Tensor, where: Where) -> torch.Tensor:
-        return sinusoidal.apply(x, base=self.base, positions=where.positions)
+        omega = as_frequencies(self.frequencies, x.shape[-1], self.base, x.device)
+        return sinusoidal.apply(x, frequencies=omega, positions=where.positions)
 
 
 class Learned(Encoding):

@@ -7,6 +7,7 @@ from attention_limits.models.encodings.encoding import (
     Encoding,
     Sizes,
     Where,
+    as_frequencies,
     check_even,
     for_all_heads,
 )
@@ -50,12 +51,9 @@ class Rotary(Encoding):
 
     @override
     def turned(self, x: torch.Tensor, where: Where) -> torch.Tensor:
+        theta = as_frequencies(self.frequencies, x.shape[-1], self.base, x.device)
         if self.frequencies is None:
-            theta = rotary.frequencies(x.shape[-1], base=self.base, device=x.device)
             theta = rotary.interpolated(theta, self.factor)
-        else:
-            wide = rotary.frequencies(x.shape[-1], device=x.device).dtype
-            theta = torch.tensor(self.frequencies, dtype=wide, device=x.device)
         # In halves, which lie together in memory: as good as interleaved, and faster.
         positions = None if where.positions is None else for_all_heads(where.positions)
         return rotary.apply(x, frequencies=theta, positions=positions, layout="half")

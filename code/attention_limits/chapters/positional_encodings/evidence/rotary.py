@@ -26,30 +26,24 @@ TOKENS = 50_000  # in which the slowest frequency makes more than a turn
 # --- periods ------------------------------------------------------------------------------------
 
 
-def of_frequencies(p: torch.Tensor, omega: torch.Tensor) -> torch.Tensor:
-    """Sinusoids of any frequencies, as those of ``sinusoidal.encoding`` otherwise."""
-    angles = sinusoidal.angles(p, omega, largest=len(p))
-    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
-
-
 def in_whole_tokens(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
     """All periods rounded to whole numbers of tokens: 6, 8, 11, …, each of which comes back."""
     periods = 2 * math.pi / sinusoidal.frequencies(d, base=base)
-    return of_frequencies(p, 2 * math.pi / periods.round())
+    return sinusoidal.encoding(p, d, frequencies=2 * math.pi / periods.round())
 
 
 def one_in_whole_tokens(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
     """The usual frequencies, but for the last, whose period is rounded to whole tokens."""
     omega = sinusoidal.frequencies(d, base=base)
     omega[-1] = 2 * math.pi / (2 * math.pi / omega[-1]).round()
-    return of_frequencies(p, omega)
+    return sinusoidal.encoding(p, d, frequencies=omega)
 
 
 def back_after_710(p: torch.Tensor, d: int, *, base: float = BASE) -> torch.Tensor:
     """The usual frequencies, but for ω = 1, whose 113 turns take 710 tokens exactly."""
     omega = sinusoidal.frequencies(d, base=base)
     omega[0] = 2 * math.pi * 113 / 710
-    return of_frequencies(p, omega)
+    return sinusoidal.encoding(p, d, frequencies=omega)
 
 
 @evidence(

@@ -1,6 +1,5 @@
 """The still figures of the page on longer contexts."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -153,10 +152,15 @@ def bands(run: Run | None = None) -> style.Figure:
             axes.barh(rows, means, height=2 * APART, **_look(name))
             ends = ([end(each) for each in found.values()] for end in (min, max))
             axes.hlines(rows, *ends, color=mpl.rcParams["text.color"], lw=1.6)
-            parts = [f"{_band(*band)} {mean:.2f}" for band, mean in zip(found, means, strict=True)]
+            parts = [
+                f"{score_frequencies.band_name(*band)} {mean:.2f}"
+                for band, mean in zip(found, means, strict=True)
+            ]
             said.append(f"{task.capitalize()}, {NAMES[name]}: {', '.join(parts)}.")
     last = len(score_frequencies.BANDS) - 1
-    panels[0].set_yticks(range(last + 1), [_band(*band) for band in score_frequencies.BANDS])
+    panels[0].set_yticks(
+        range(last + 1), [score_frequencies.band_name(*band) for band in score_frequencies.BANDS]
+    )
     panels[0].set(ylim=(last + 0.55, -0.55), xlim=(-0.04, 1.04), ylabel="period (tokens)")
     panels[0].set_xticks((0, 0.5, 1), ("0", ".5", "1"))
     panels[0].set_xlabel("share of the variance within a query", x=len(panels) / 2)
@@ -180,12 +184,6 @@ def _look(encoding: str) -> dict[str, Any]:
     if encoding == "rotary":
         return {"facecolor": "none", "edgecolor": colour, "hatch": "////"}
     return {"facecolor": colour, "edgecolor": colour}
-
-
-def _band(low: float, high: float) -> str:
-    if math.isinf(high):
-        return f"from {low:g}"
-    return f"{low:g} to {high:g}" if low else f"under {high:g}"
 
 
 def _sentence(words: str) -> str:
