@@ -476,6 +476,10 @@ REFUSED = {
         dict(position="rotary", position_options={"frequencies": (1.0,)}),
         "frequencies must be",
     ),
+    "frequencies at inputs": (
+        dict(position="sinusoidal", position_options={"frequencies": (1.0,)}),
+        "frequencies must be",
+    ),
     "deviation": (
         dict(position="learned", position_options={"deviation": -1.0}),
         "deviation must be",

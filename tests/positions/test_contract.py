@@ -818,6 +818,7 @@ def test_a_tensor_that_is_not_dense_or_has_no_such_numbers_is_refused_by_name(
 X, TIMES = torch.rand(3, 4), torch.arange(3)
 MORE_DOORS = {
     "frequencies": lambda bad: MODULES["rotary"].apply(X, frequencies=bad),
+    "frequencies at inputs": lambda bad: MODULES["sinusoidal"].apply(X, frequencies=bad),
     "positions of sines": lambda bad: MODULES["rotary"].cos_sin(bad, X[0]),
     "frequencies of sines": lambda bad: MODULES["rotary"].cos_sin(TIMES, bad),
     "x by sines": lambda bad: MODULES["rotary"].rotate(bad, X[:, :2], X[:, :2]),

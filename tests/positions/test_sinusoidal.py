@@ -28,6 +28,19 @@ def test_an_example_by_hand():
     assert encoded(0, d=6).tolist() == [[0, 1, 0, 1, 0, 1]]
 
 
+def test_frequencies_that_are_given_count_and_the_base_does_not():
+    omega = np.array([0.7, 0.0])
+    by_hand = [[np.sin(3 * 0.7), np.cos(3 * 0.7), 0, 1]]  # one that does not turn says nothing
+    np.testing.assert_allclose(
+        sinusoidal.define(np.zeros((1, 4)), base=7.0, frequencies=omega, start=3), by_hand
+    )
+    given = {"base": 7.0, "frequencies": torch.tensor(omega)}
+    np.testing.assert_allclose(encoded(3, d=4, **given), by_hand)
+    np.testing.assert_allclose(
+        sinusoidal.apply(torch.zeros(1, 4).double(), **given, start=3), by_hand
+    )
+
+
 @pytest.mark.parametrize("base", [10.0, 10000.0, 1e300])
 @pytest.mark.parametrize("k", [1, 17, 100_000])
 def test_a_shift_is_one_rotation_wherever_it_starts(k, base):
