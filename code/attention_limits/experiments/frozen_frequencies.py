@@ -57,7 +57,7 @@ class Config(search.Config):
     settings: tuple[str, ...] = ("most recent", "token 3 back")
     encodings: tuple[str, ...] = ("sinusoidal", "rotary")
     without: tuple[str, ...] = tuple(WITHOUT)
-    budget: Budget = field(default_factory=lambda: Budget(rates=(1e-3, 3e-3, 1e-2)))
+    budget: Budget = field(default_factory=lambda: Budget(rates=(1e-3, 3e-3, 1e-2), patience=(1,)))
 
 
 PRESETS = {
