@@ -131,30 +131,3 @@ def test_a_row_has_the_share_of_its_own_model_and_layer():
         row["accuracy"] for row in rows if (row["part"], row["layer"], row["n"]) == (REST, 2, 64)
     ]
     assert len(relative_share.table(run).rows) == 2 * (2 + len(PARTS))
-
-
-def test_a_correlation_is_that_of_all_models_or_of_one_speed():
-    """Two groups apart correlate, though nothing does within them."""
-    rows = [
-        {
-            "speed": speed,
-            "layers": 2,
-            "layer": 1,
-            "part": AS_TRAINED,
-            "n": n,
-            "share": share,
-            "accuracy": accuracy if n == 64 else 0.5 - share,
-        }
-        for n in (64, 128)
-        for speed, share, accuracy in [
-            ("slow", 0.0, 0.1),
-            ("slow", 0.1, 0.0),
-            ("fast", 0.9, 1.0),
-            ("fast", 1.0, 0.9),
-        ]
-    ]
-    config = {"speeds": ["slow", "fast"], "lengths": [64, 128]}
-    run = records.Run("relative_share", config, {}, rows)
-    assert relative_share.correlation(run, 64) > 0.9
-    assert relative_share.correlation(run, 64, "slow") == pytest.approx(-1)
-    assert relative_share.correlation(run, 128) == pytest.approx(-1)

@@ -230,13 +230,6 @@ def shares(run: Run, speed: str, *, layer: int = 1, layers: int = 2) -> list[flo
     return run.values("share", speed=speed, layers=layers, layer=layer, part=AS_TRAINED, n=n)
 
 
-def correlation(run: Run, n: int, speed: str | None = None) -> float:
-    """Pearson's, of the first layer's share and accuracy: over all speeds, or within one."""
-    speeds = (speed,) if speed else run.config["speeds"]
-    own = [[*zip(shares(run, x), accuracies(run, x, n), strict=True)] for x in speeds]
-    return float(np.corrcoef(np.concatenate(own).T)[0, 1])
-
-
 def table(run: Run) -> Table:
     """Means over seeds, and the least and the most."""
     rows = []

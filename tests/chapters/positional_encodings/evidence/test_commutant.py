@@ -8,6 +8,8 @@ from helpers.chapter_parts import (
 )
 
 from attention_limits.chapters.positional_encodings.evidence import commutant
+from attention_limits.experiments import relative_share
+from attention_limits.experiments.relative_share import AS_TRAINED, FLAT, RELATIVE
 from attention_limits.runs import records
 
 PIECES = pieces_in(commutant)
@@ -53,57 +55,89 @@ def test_it_is_the_least_of_the_best_heads(recorded, monkeypatch):
     assert not commutant.fast_training_finds_the_commutant(task="recency").holds
 
 
-USUAL = {
-    "slow": {"right": [0.99, 0.98], "longer": [0.1, 0.1], "share": [0.04, 0.03]},
-    "middle": {"right": [0.99, 0.98], "longer": [0.1, 0.1], "share": [0.3, 0.4]},
-    "fast": {"right": [0.99, 0.98], "longer": [0.1, 0.2], "share": [0.8, 0.6]},
-}
+LENGTHS = (32, 64, 128)
+PARTS = (AS_TRAINED, FLAT, *relative_share.PARTS)
 
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Models of three speeds and two seeds, of which a test says what is unusual."""
+    """Two seeds of each kind, right in all cases unless a test says what is unusual.
 
-    def made(speed="slow", **found):
-        each = {**USUAL, speed: USUAL[speed] | found}
+    ``accuracy(speed, layers, layer, part, n)`` and ``share(speed, layers, layer)`` of both seeds.
+    """
+
+    def made(accuracy=lambda *_: (1.0, 1.0), share=lambda *_: (0.5, 0.6)):
         rows = [
-            {"speed": name, "seed": seed, "n": n, "share": of["share"][seed], "accuracy": right}
-            for name, of in each.items()
-            for n, which in ((32, "right"), (128, "longer"))
-            for seed, right in enumerate(of[which])
+            {"speed": speed, "layers": layers, "layer": layer, "part": part, "n": n, "seed": seed}
+            | {"accuracy": accuracy(speed, layers, layer, part, n)[seed]}
+            | {"share": share(speed, layers, layer)[seed]}
+            for speed in relative_share.SPEEDS
+            for layers in (2, 1)
+            for layer in range(1, layers + 1)
+            for part in PARTS
+            for n in LENGTHS
+            for seed in (0, 1)
         ]
-        run = records.Run("relative_share", {"seeds": [0, 1]}, PROVENANCE, rows)
+        config = {"seeds": [0, 1], "lengths": list(LENGTHS)}
+        run = records.Run("relative_share", config, PROVENANCE, rows)
         monkeypatch.setattr(records, "load", lambda name: run)
 
     return made
 
 
-def test_it_is_the_most_of_the_slow_over_the_least_of_the_fast(trained):
-    trained()
-    found = commutant.slow_training_does_without()
-    assert found.value == pytest.approx(0.04 / 0.6)
+def test_what_slow_models_lose_is_what_the_worst_seed_loses(trained):
+    """One seed that needs its first layer was averaged away, or the second layer was asked."""
+    piece = commutant.slow_models_do_without_scores_of_the_first_layer
+    needed = ("slow", 2, 2, FLAT, 32)
+    trained(lambda *where: (0.1, 0.2) if where == needed else (1.0, 0.99))
+    found = piece()
+    assert (found.value, found.holds) == (0, True)
+    assert "shares of 0.50 to 0.60" in found.how
+    assert piece(layer=2).value == pytest.approx(0.9)
+    trained(lambda *where: (0.98, 0.6) if where == ("slow", 2, 1, FLAT, 32) else (1.0, 0.99))
+    assert piece().value == pytest.approx(0.39)
+    assert not piece().holds
+
+
+def test_who_has_learned_nothing_does_not_do_without(trained):
+    trained(lambda *_: (1.0, 0.1))
+    assert commutant.slow_models_do_without_scores_of_the_first_layer().value == 1
+    assert commutant.with_one_layer_slow_training_finds_it_too().value == 0
+
+
+def test_the_share_of_one_layer_is_the_least_of_the_seeds(trained):
+    piece = commutant.with_one_layer_slow_training_finds_it_too
+    trained(share=lambda *where: (0.4, 0.2) if where == ("slow", 1, 1) else (0.03, 0.9))
+    assert (piece().value, piece().holds) == (0.2, True)
+    assert piece(layers=2).value == 0.03
+    assert not piece(layers=2).holds
+
+
+def test_what_is_gained_is_gained_by_the_same_seed(trained):
+    """Seeds were mixed up, whose accuracies lie far apart and whose gains do not."""
+    piece = commutant.without_the_rest_longer_sequences_are_answered_better
+    known = {AS_TRAINED: (0.1, 0.5), RELATIVE: (0.4, 0.81)}
+    trained(
+        lambda speed, layers, layer, part, n: (
+            known.get(part, (0.1, 0.5))
+            if (speed, layers, layer, n) == ("fast", 2, 1, 64)
+            else (1, 1)
+        )
+    )
+    found = piece()
+    assert found.value == pytest.approx(0.305)
+    assert found.tolerance == pytest.approx(12.706 * 0.005, rel=1e-3)  # Student's, of two
     assert found.holds
-    assert "the most of 2 seeds at the rate 0.001, 0.040, all right in 98% or more" in found.how
-    assert "the least of 2 at 0.01, 0.600" in found.how
-    assert not commutant.slow_training_does_without(speed="middle").holds
-
-
-def test_one_slow_seed_that_finds_it_is_enough_to_refuse(trained):
-    trained(share=[0.04, 0.3])
-    assert not commutant.slow_training_does_without().holds
-
-
-def test_models_that_have_not_learned_do_without_nothing(trained):
-    """Without the commutant, and without the answer: that would be no counter-case."""
-    trained(right=[0.99, 0.3])
-    assert commutant.slow_training_does_without().value == pytest.approx(1 / 0.6)
+    assert piece(part=relative_share.REST).value == 0
+    trained()  # all alike
+    assert not piece().holds
 
 
 def test_one_fast_seed_that_carries_it_further_is_enough_to_refuse(trained):
-    trained()
-    found = commutant.the_share_buys_no_length()
-    assert found.value == 0.2
-    assert "shares of 0.60 and more" in found.how
-    assert found.holds
-    trained("fast", longer=[0.1, 0.9])
-    assert not commutant.the_share_buys_no_length().holds
+    piece = commutant.the_share_buys_no_length
+    asked = ("fast", 2, 1, AS_TRAINED, 128)
+    trained(lambda *where: (0.1, 0.2) if where == asked else (1.0, 1.0))
+    assert (piece().value, piece().holds) == (0.2, True)
+    assert "shares of 0.50 and more" in piece().how
+    trained(lambda *where: (0.1, 0.9) if where == asked else (1.0, 1.0))
+    assert not piece().holds

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from helpers.panel_rows import marks_of
 
 from attention_limits.chapters.positional_encodings.evidence import rotary as evidence
 from attention_limits.chapters.positional_encodings.figures import rotary as figures
@@ -70,6 +71,36 @@ def test_words_on_heads_have_the_means_of_the_run():
     assert "first token, 0.42 before and 0.52 after" in figure.alt
     assert "a dot for each of 4 heads and 2 seeds" in figure.caption
     assert "Recorded on 1 January 2000 on an abacus" in figure.caption
+
+
+def test_a_row_shows_what_a_part_of_the_scores_is_good_for():
+    """Hollow and filled, a part or a length have changed places, or another layer is shown."""
+    config = {"seeds": [0, 1], "lengths": [32, 64, 128]}
+    parts = list(figures.LEFT)
+    rows = [
+        {"speed": speed, "layers": layers, "layer": layer, "part": part, "n": n, "seed": seed}
+        | {"accuracy": at if layer == 1 else 0.99}
+        for number, (speed, layers) in enumerate([("slow", 1), ("fast", 2), ("slow", 2)])
+        for layer in range(1, layers + 1)
+        for row, part in enumerate(parts)
+        for column, n in enumerate(config["lengths"])
+        for seed in (0, 1)
+        for at in [0.1 * row + 0.05 * column + 0.02 * number + 0.01 * seed]
+    ]
+    run = records.Run("relative_share", config, PROVENANCE, rows)
+    figure = figures.parts_of_scores(run)
+    panels = figure.figure.axes
+    assert [axes.get_title(loc="left") for axes in panels] == ["n = 32", "n = 64", "n = 128"]
+    labels = [text.get_text() for text in panels[0].get_yticklabels()]
+    assert labels == list(figures.LEFT.values())
+    for column, (axes, n) in enumerate(zip(panels, config["lengths"], strict=True)):
+        for row, part in enumerate(parts):
+            means, crosses = marks_of(axes, row)
+            middle = 0.1 * row + 0.05 * column + 0.005
+            assert means == pytest.approx({True: middle, False: middle + 0.02})
+            expected = figures.EXPECTED[n]
+            assert crosses == ([expected[part]] if part in expected else [])
+    assert "slow, one layer" in figure.alt
 
 
 # --- rotations ----------------------------------------------------------------------------------

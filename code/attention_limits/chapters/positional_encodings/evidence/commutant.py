@@ -6,6 +6,7 @@ all positions, in squared entries.
 
 import numpy as np
 
+from attention_limits.chapters.positional_encodings.recorded import half, said
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.experiments import commutant, relative_share
 from attention_limits.experiments.conditions import SETTINGS, TRAINED
@@ -35,34 +36,102 @@ def fast_training_finds_the_commutant(task: str = OFFSET) -> Evidence:
     )
 
 
-@evidence(rivals={"models that were trained three times as fast": dict(speed="middle")})
-def slow_training_does_without(speed: str = "slow") -> Evidence:
-    """The largest share of models that have learned the task slowly, against the least of fast.
+@evidence(
+    rivals={
+        "models that were trained ten times as fast": dict(speed=FAST),
+        "the second layer of the slow models": dict(layer=2),
+    }
+)
+def slow_models_do_without_scores_of_the_first_layer(
+    speed: str = "slow", layer: int = 1
+) -> Evidence:
+    """The most that any seed loses at the trained length if queries of a layer see all keys alike.
 
-    A model that has not learned it counts as one whose matrix is relative altogether.
+    Who has not learned the task has nothing to lose, and counts as one that loses everything.
     """
     run = records.load(relative_share)
-    own, fast = (run.values("share", speed=which, n=LENGTH) for which in (speed, FAST))
-    right = run.values("accuracy", speed=speed, n=LENGTH)
-    most = max(share if learned > RIGHT else 1.0 for share, learned in zip(own, right, strict=True))
+    before, flat = (
+        relative_share.accuracies(run, speed, LENGTH, part=part, layer=layer)
+        for part in (relative_share.AS_TRAINED, relative_share.FLAT)
+    )
+    lost = [x - y if x > RIGHT else 1.0 for x, y in zip(before, flat, strict=True)]
+    own = relative_share.shares(run, speed, layer=layer)
     return Evidence(
-        value=most / min(fast),
-        expected=1 / 5,
+        value=max(lost),
+        expected=0.05,
         tolerance=0,
-        unit="of the share that fast training leaves",
-        how=f"{run.stamp}: “{OFFSET}”, the best head of the first layer; the most of {len(own)} "
-        f"seeds at the rate {_rate(speed)}, {max(own):.3f}, all right in {min(right):.0%} or more "
-        f"at n = {LENGTH}, over the least of {len(fast)} at {_rate(FAST)}, {min(fast):.3f}",
+        unit="fewer of the last answers right",
+        how=f"{run.stamp}: “{OFFSET}”, trained at the rate {_rate(speed)}, n = {LENGTH}, with all "
+        f"weights of layer {layer} alike, {said(flat)}, against {said(before)}; the most of "
+        f"{len(lost)} seeds, whose best heads there have shares of {min(own):.2f} to "
+        f"{max(own):.2f}",
         relation="<",
     )
 
 
-@evidence(rivals={"the same models at the trained length": dict(n=LENGTH)})
-def the_share_buys_no_length(n: int = LONGER) -> Evidence:
+@evidence(rivals={"slow models of two layers": dict(layers=2)})
+def with_one_layer_slow_training_finds_it_too(layers: int = 1) -> Evidence:
+    """The least share of models that have learned the task slowly, in their first layer.
+
+    Who has not learned it counts as one that has found nothing.
+    """
+    run = records.load(relative_share)
+    own = relative_share.shares(run, "slow", layers=layers)
+    right = relative_share.accuracies(run, "slow", LENGTH, layers=layers)
+    found = [share if learned > RIGHT else 0.0 for share, learned in zip(own, right, strict=True)]
+    return Evidence(
+        value=min(found),
+        expected=5 * CHANCE,
+        tolerance=0,
+        unit="of the matrix between positions, in squared entries",
+        how=f"{run.stamp}: “{OFFSET}”, trained at the rate {_rate('slow')}, {layers} layers, the "
+        f"best head of the first; the least of {len(own)} seeds, the most being {max(own):.2f}, "
+        f"all right in {min(right):.0%} or more at n = {LENGTH}; expected more than five times "
+        "chance",
+        relation=">",
+    )
+
+
+@evidence(
+    rivals={
+        "what lies outside of the commutant": dict(part=relative_share.REST),
+        "as much of the matrix, in the largest singular values": dict(part=relative_share.FEW),
+        "slow models, which look elsewhere": dict(speed="slow"),
+    }
+)
+def without_the_rest_longer_sequences_are_answered_better(
+    part: str = relative_share.RELATIVE, speed: str = FAST, n: int = 2 * LENGTH
+) -> Evidence:
+    """How much more often models are right if the first layer keeps only a part of the matrix."""
+    run = records.load(relative_share)
+    whole = relative_share.accuracies(run, speed, n)
+    kept = relative_share.accuracies(run, speed, n, part=part)
+    gained = [y - x for x, y in zip(whole, kept, strict=True)]
+    return Evidence(
+        value=float(np.mean(gained)),
+        expected=0.1,
+        tolerance=half(gained),
+        unit="more of the last answers right",
+        how=f"{run.stamp}: “{OFFSET}”, trained on up to {LENGTH} tokens at the rate "
+        f"{_rate(speed)}, n = {n}: “{part}”, {said(kept)}, less the whole matrix, {said(whole)}; "
+        f"mean of {len(gained)} seeds; margin: half of its 95 % interval",
+        relation=">",
+    )
+
+
+@evidence(
+    rivals={
+        "the same models at the trained length": dict(n=LENGTH),
+        "the same models at twice the length, without the rest of the matrix": dict(
+            n=2 * LENGTH, part=relative_share.AS_LARGE
+        ),
+    }
+)
+def the_share_buys_no_length(n: int = LONGER, part: str = relative_share.AS_TRAINED) -> Evidence:
     """How often models that have found the commutant are right at four times the length."""
     run = records.load(relative_share)
-    right = run.values("accuracy", speed=FAST, n=n)
-    least = min(run.values("share", speed=FAST, n=n))
+    right = relative_share.accuracies(run, FAST, n, part=part)
+    least = min(relative_share.shares(run, FAST))
     chance = SETTINGS[OFFSET].make().chance
     return Evidence(
         value=max(right),
