@@ -16,7 +16,15 @@ from torch import nn
 from attention_limits import training
 from attention_limits.experiments import conditions, cures, grid, search
 from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
-from attention_limits.experiments.cures import CURED, CURES, FREQUENCIES, INTERPOLATED, NOTHING, NTK
+from attention_limits.experiments.cures import (
+    CURED,
+    CURES,
+    FREQUENCIES,
+    INTERPOLATED,
+    LARGER,
+    NOTHING,
+    NTK,
+)
 from attention_limits.experiments.search import Budget
 from attention_limits.models import Architecture
 from attention_limits.progress import Progress, part
@@ -38,7 +46,7 @@ COLUMNS = (
     "accuracy",
 )
 SCRATCH = "from scratch"
-STARTS = (NOTHING, INTERPOLATED, NTK, "YaRN 1-4", SCRATCH)
+STARTS = (NOTHING, INTERPOLATED, NTK, LARGER, "YaRN 1-4", SCRATCH)
 
 
 @dataclass(frozen=True, kw_only=True)
