@@ -7,7 +7,8 @@ the first training made of some weights is in the way, then models without it le
 - or they are as trained and shorter, so that scores of that layer are a tenth of what they were;
 - or all weights are new, and the frequencies are interpolated.
 
-And the first training has other rates. The rate of the second is searched in each case.
+And where nothing is changed, the first training has other rates, too. The rate of the second is
+searched in each case.
 """
 
 import copy
@@ -62,7 +63,7 @@ class Config(search.Config):
 
     Args:
         first: rates of the first training.
-        changed: of ``CHANGED``; what is changed before models go on.
+        changed: of ``CHANGED``; what is changed before models go on, after the last of ``first``.
         more: steps on long sequences.
         budget: whose seeds choose the rate of the second training.
         rates: of that search, neighbours on ``search.GRID``.
@@ -95,7 +96,7 @@ PRESETS = {
 DURATIONS = {
     "smoke": "a few seconds",
     "book": "half a minute",
-    "full": "about half an hour",
+    "full": "about a quarter of an hour",
 }
 
 
@@ -108,10 +109,12 @@ class Cell(grid.Cell):
 
 
 def cells(config: Config) -> Iterator[Cell]:
-    """All changes after each first training; new weights have none."""
+    """Every first training as it is; all changes after the last one; and new weights."""
+    for first in config.first:
+        yield Cell(f"{first}", NOTHING)
     for changed in config.changed:
-        for first in config.first if changed != ALL else ("none",):
-            yield Cell(f"{first}", changed)
+        if changed != NOTHING:
+            yield Cell("none" if changed == ALL else f"{config.first[-1]}", changed)
 
 
 def run_cell(
