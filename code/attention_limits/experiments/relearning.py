@@ -110,7 +110,7 @@ class Cell(grid.Cell):
 
 def cells(config: Config) -> Iterator[Cell]:
     """Every first training as it is; all changes after the last one; and new weights."""
-    for first in config.first:
+    for first in config.first if NOTHING in config.changed else ():
         yield Cell(f"{first}", NOTHING)
     for changed in config.changed:
         if changed != NOTHING:
