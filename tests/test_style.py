@@ -128,6 +128,20 @@ def test_figures_need_words(name, missing):
         style.Figure(MatplotlibFigure(), **words)
 
 
+def test_a_legend_that_is_cut_off_is_refused():
+    """One that was wider than its figure lost its last word, and nobody was told."""
+    for words, fits in (("short", True), ("of three columns, this one is too long", False)):
+        canvas = MatplotlibFigure(figsize=style.NARROW)
+        marks = [mpl.lines.Line2D([], [], label=words) for _ in range(3)]
+        canvas.legend(handles=marks, loc="outside lower center", ncols=3)
+        figure = style.Figure(canvas, alt="Three words.", caption="Words.")
+        if fits:
+            assert "<svg" in figure._repr_html_()
+        else:
+            with pytest.raises(ValueError, match="figure must have room for its legend, got one of"):
+                figure._repr_html_()
+
+
 def test_words_are_on_the_page_as_they_were_written():
     """A quotation mark ended the alt text, or a `<` the caption."""
     html = style.Figure(MatplotlibFigure(), 'n < 2 "here"', "a & b < c")._repr_html_()

@@ -17,6 +17,7 @@ from typing import Any
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 BLUE, VERMILLION, GREEN, PURPLE, VIOLET = PALETTE = (
@@ -94,7 +95,7 @@ class Figure:
         caption: what it says, for everybody.
 
     Raises:
-        ValueError: if ``alt`` or ``caption`` is empty.
+        ValueError: if ``alt`` or ``caption`` is empty, or, when it is shown, if a legend is cut off.
     """
 
     figure: MatplotlibFigure
@@ -126,11 +127,26 @@ class Figure:
         focus = ' tabindex="0"' if least > 72 * NARROW[0] + 1 else ""
         return f'style="--least: {least}px; --most: {most}px"{focus}'
 
+    def _check_legends(self) -> None:
+        """Refuse a drawing at whose edge a legend is cut off."""
+        if not (legends := self.figure.findobj(Legend)):
+            return
+        self.figure.draw_without_rendering()
+        page = self.figure.bbox.padded(1)
+        for legend in legends:
+            own = legend.get_window_extent()
+            if not (page.contains(*own.min) and page.contains(*own.max)):
+                raise ValueError(
+                    f"figure must have room for its legend, got one of {own.width:.0f} × "
+                    f"{own.height:.0f} in {page.width:.0f} × {page.height:.0f} pixels"
+                )
+
     @functools.cached_property
     def _svg(self) -> str:
         drawn = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Type", "Format"))
         self.figure.savefig(drawn, format="svg", metadata=metadata)
+        self._check_legends()
         svg = drawn.getvalue()[drawn.getvalue().index("<svg") :]
         # Matplotlib's ids follow the last digits of a layout, which vary from run to run, and are
         # otherwise the same in every figure, so that two of them would clash on one page.

@@ -100,7 +100,7 @@ def test_a_row_shows_what_a_part_of_the_scores_is_good_for():
             assert means == pytest.approx({True: middle, False: middle + 0.02})
             expected = figures.EXPECTED[n]
             assert crosses == ([expected[part]] if part in expected else [])
-    assert "slow, one layer" in figure.alt
+    assert "slow, 1 layer" in figure.alt
 
 
 # --- rotations ----------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def fine_tuned() -> style.Figure:
     ]
     n = max(run.config["lengths"])
     return style.Figure(
-        rows.canvas(panels, (f"{few} more steps", f"{many} more steps"), encoding="rotary"),
+        rows.canvas(panels, (f"{few} steps", f"{many} steps"), encoding="rotary"),
         alt=f"Accuracies at n = {n} in {len(panels)} panels, one a task, for what was done to the "
         f"frequencies before models train on, and for models that begin anew: means after {few} "
         f"and after {many} steps. {rows.said(panels)}",

@@ -102,7 +102,7 @@ def parts_of_scores(run: Run | None = None) -> style.Figure:
         for n, expected in EXPECTED.items()
     ]
     seeds = len(run.config["seeds"])
-    words = ("slow, one layer", "fast, two layers")
+    words = ("slow, 1 layer", "fast, 2 layers")
     return style.Figure(
         rows.canvas(panels, words, labels=LEFT, encoding="sinusoidal"),
         alt=f"Accuracies of “{relative_share.SETTING}” in {len(panels)} panels, one a length, for "
