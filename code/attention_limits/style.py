@@ -95,7 +95,7 @@ class Figure:
         caption: what it says, for everybody.
 
     Raises:
-        ValueError: if ``alt`` or ``caption`` is empty, or, when it is shown, if a legend is cut off.
+        ValueError: if ``alt`` or ``caption`` is empty; when it is shown, if a legend is cut off.
     """
 
     figure: MatplotlibFigure

@@ -16,7 +16,8 @@ from attention_limits.chapters.positional_encodings.evidence.longer_contexts imp
     RECENCY,
     SIMPLER,
 )
-from attention_limits.experiments import cures, fine_tuning
+from attention_limits.experiments import cures, fine_tuning, frozen_frequencies, relearning
+from attention_limits.experiments.frozen_frequencies import ASKED, THROUGHOUT
 from attention_limits.runs import records
 
 PIECES = pieces_in(longer_contexts)
@@ -207,3 +208,80 @@ def test_it_is_the_least_of_the_strongest_heads(recorded):
     assert found.holds
     recorded(frequencies(0.45))
     assert not longer_contexts.recency_is_carried_by_periods_of_one_to_three_lengths().holds
+
+
+# --- weights that begin anew, and frequencies that are frozen -----------------------------------
+
+
+@pytest.fixture
+def relearned(monkeypatch):
+    """As accurate after all as is said, of a first rate and a change."""
+
+    def record(accuracy):
+        config = relearning.PRESETS["full"]
+        rows = [
+            {"first": cell.first, "changed": cell.changed, "seed": seed}
+            | {"accuracy": accuracy(cell.first, cell.changed)}
+            for cell in relearning.cells(config)
+            for seed in config.seeds
+        ]
+        run = records.Run("relearning", asdict(config), PROVENANCE, rows)
+        monkeypatch.setattr(records, "load", {relearning: run}.__getitem__)
+
+    return record
+
+
+def test_the_lesser_gain_of_both_changes_counts(relearned):
+    """One change was enough, or that of another layer."""
+    piece = longer_contexts.trained_scores_of_the_second_layer_delay_the_offset
+    known = {"nothing": 0.4, "new queries and keys, layer 2": 1.0, "softer scores, layer 2": 0.9}
+    relearned(lambda first, changed: known.get(changed, 0.3 if first == "0.03" else 0.4))
+    assert (piece().value, piece().holds) == (pytest.approx(0.5), True)
+    assert piece(layer=1).value == pytest.approx(-0.1)
+    assert piece(layer=0).value == pytest.approx(0)
+    assert "first at 0.003: 0.40 (0.40 to 0.40); first at 0.01" in piece(layer=0).how
+    relearned(lambda *_: 0.9)  # nobody was late
+    assert not piece().holds
+
+
+@pytest.fixture
+def frozen(monkeypatch):
+    """As accurate as is said, of an encoding, a band, and when it was frozen."""
+
+    def record(accuracy):
+        config = frozen_frequencies.PRESETS["full"]
+        rows = [
+            {"task": task, "encoding": encoding, "without": without, "when": when, "seed": seed}
+            | {"accuracy": accuracy(encoding, without, when) if task == RECENCY else 0.55}
+            for task in config.settings
+            for encoding in config.encodings
+            for without in frozen_frequencies.WITHOUT
+            for when in (ASKED, THROUGHOUT)
+            for seed in config.seeds
+        ]
+        run = records.Run("frozen_frequencies", asdict(config), PROVENANCE, rows)
+        monkeypatch.setattr(records, "load", {frozen_frequencies: run}.__getitem__)
+
+    return record
+
+
+def test_what_a_frozen_band_costs_is_measured_against_the_same_models(frozen):
+    piece = longer_contexts.rotary_models_use_the_frequency_that_recency_varies_with
+    known = {("rotary", "nothing", ASKED): 0.95, ("rotary", "32 to 96", ASKED): 0.3}
+    frozen(lambda *where: known.get(where, 0.94))
+    assert (piece().value, piece().holds) == (pytest.approx(0.65), True)
+    assert not piece(band="under 32").holds
+    frozen(lambda *_: 0.1)  # of models that had learned nothing
+    assert not piece().holds
+
+
+@pytest.mark.parametrize("encoding", ["sinusoidal", "rotary"])
+def test_one_band_that_is_needed_is_enough_to_refuse(encoding, frozen):
+    """Models that had all frequencies stood for those that had not."""
+    piece = longer_contexts.no_band_is_needed_for_recency
+    needed = (encoding, "96 to 256", THROUGHOUT)
+    frozen(lambda *where: 0.85 if where == needed else 0.3 if where[2] == ASKED else 0.95)
+    assert (piece().value, piece().holds) == (pytest.approx(0.85), True)
+    assert not piece(when=ASKED).holds
+    frozen(lambda *where: 0.5 if where == needed else 0.95)
+    assert not piece().holds

@@ -139,7 +139,7 @@ def test_few_steps_are_hollow_and_many_filled(trained_on, monkeypatch):
     figure = figures.fine_tuned()
     cures_of = fine_tuning.PRESETS["full"].cures
     assert rows(figure) == dict(enumerate(cures_of))
-    assert legend(figure) == ["200 more steps", "50 more steps", "expected"]
+    assert legend(figure) == ["200 steps", "50 steps", "expected"]
     for task, axes in zip(TASKS, figure.figure.axes, strict=True):
         for row, cure in enumerate(cures_of):
             found, crosses = marks_of(axes, row)

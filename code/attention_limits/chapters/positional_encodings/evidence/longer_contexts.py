@@ -7,7 +7,13 @@ import numpy as np
 
 from attention_limits.chapters.positional_encodings.recorded import half, least, said
 from attention_limits.evidence import Evidence, evidence
-from attention_limits.experiments import cures, fine_tuning, score_frequencies
+from attention_limits.experiments import (
+    cures,
+    fine_tuning,
+    frozen_frequencies,
+    relearning,
+    score_frequencies,
+)
 from attention_limits.experiments.conditions import LONGEST, SETTINGS, TRAINED
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
@@ -201,6 +207,45 @@ def after_interpolation_an_offset_is_learned_later_than_anew(
     )
 
 
+@evidence(
+    rivals={
+        "changes in the first layer": dict(layer=1),
+        "nothing changed, at all rates of the first training": dict(layer=0),
+    }
+)
+def trained_scores_of_the_second_layer_delay_the_offset(layer: int = 2) -> Evidence:
+    """The lesser gain of two changes: new queries and keys of a layer, and softer scores there.
+
+    Each is what interpolated models have after 200 steps, less what they have unchanged. Layer 0
+    stands for no change, and gains what slower first trainings do.
+    """
+    run = records.load(relearning)
+    before = relearning.accuracies(run, relearning.NOTHING)
+    if layer:
+        found = {
+            change: relearning.accuracies(run, change)
+            for change, (number, _) in relearning.CHANGES.items()
+            if number == layer - 1
+        }
+    else:
+        found = {
+            f"first at {rate:g}": relearning.accuracies(run, relearning.NOTHING, rate)
+            for rate in relearning.FIRST[:-1]
+        }
+    worst = min(found.values(), key=np.mean)
+    words = "; ".join(f"{what}: {said(values)}" for what, values in found.items())
+    return Evidence(
+        value=float(np.mean(worst) - np.mean(before)),
+        expected=0.1,
+        tolerance=half(worst) + half(before),
+        unit="more of the last answers right",
+        how=f"{run.stamp}: “{OFFSET}”, interpolated, 200 steps on n = {LONGEST}, means of "
+        f"{len(before)} seeds and their ranges: {words}; the lesser, less unchanged "
+        f"{said(before)}; margin: half of each mean's 95 % interval, added",
+        relation=">",
+    )
+
+
 # --- frequencies of scores ----------------------------------------------------------------------
 
 
@@ -227,3 +272,44 @@ def recency_is_carried_by_periods_of_one_to_three_lengths(
         f"{len(shares)} seeds, the most being {max(shares):.2f}",
         relation=">",
     )
+
+
+@evidence(
+    rivals={
+        "faster frequencies": dict(band="under 32"),
+        "slower ones": dict(band="96 to 256"),
+        "the slowest": dict(band="from 256"),
+    }
+)
+def rotary_models_use_the_frequency_that_recency_varies_with(band: str = "32 to 96") -> Evidence:
+    """How much recency loses at the trained length if a band is frozen after training."""
+    run = records.load(frozen_frequencies)
+    whole, frozen = (
+        frozen_frequencies.accuracies(run, RECENCY, "rotary", without)
+        for without in (frozen_frequencies.NOTHING, band)
+    )
+    return Evidence(
+        value=float(np.mean(whole) - np.mean(frozen)),
+        expected=0.3,
+        tolerance=half(whole) + half(frozen),
+        unit="fewer of the last answers right",
+        how=f"{run.stamp}: rotary, “{RECENCY}”, n = {SHORT}, means of {len(whole)} seeds and "
+        f"their ranges: {said(whole)} less {said(frozen)} with periods {band} frozen; margin: half "
+        "of each mean's 95 % interval, added",
+        relation=">",
+    )
+
+
+@evidence(rivals={"bands that are frozen after training": dict(when=frozen_frequencies.ASKED)})
+def no_band_is_needed_for_recency(when: str = frozen_frequencies.THROUGHOUT) -> Evidence:
+    """The worst of all models that train without one band, at the trained length."""
+    run = records.load(frozen_frequencies)
+    found = {
+        f"{encoding} without {band}": frozen_frequencies.accuracies(
+            run, RECENCY, encoding, band, when
+        )
+        for encoding in run.config["encodings"]
+        for band in run.config["without"]
+        if band != frozen_frequencies.NOTHING
+    }
+    return least(found, 0.8, f"{run.stamp}: “{RECENCY}”, n = {SHORT}")

@@ -72,7 +72,9 @@ def canvas(
         _mark("lstm alone", mfc="none", label=hollow),
         _cross(label="expected"),
     ]
-    drawn.legend(handles=marks, loc="outside lower center", ncols=3, columnspacing=1, handletextpad=0.2)
+    drawn.legend(
+        handles=marks, loc="outside lower center", ncols=3, columnspacing=1, handletextpad=0.2
+    )
     return drawn
 
 
