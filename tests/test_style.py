@@ -138,9 +138,7 @@ def test_a_legend_that_is_cut_off_is_refused():
         if fits:
             assert "<svg" in figure._repr_html_()
         else:
-            with pytest.raises(
-                ValueError, match="figure must have room for its legend"
-            ):
+            with pytest.raises(ValueError, match="figure must have room for its legend"):
                 figure._repr_html_()
 
 

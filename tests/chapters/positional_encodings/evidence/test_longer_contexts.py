@@ -231,15 +231,15 @@ def relearned(monkeypatch):
     return record
 
 
-def test_the_lesser_gain_of_both_changes_counts(relearned):
-    """One change was enough, or that of another layer."""
-    piece = longer_contexts.trained_scores_of_the_second_layer_delay_the_offset
-    known = {"nothing": 0.4, "new queries and keys, layer 2": 1.0, "softer scores, layer 2": 0.9}
-    relearned(lambda first, changed: known.get(changed, 0.3 if first == "0.03" else 0.4))
-    assert (piece().value, piece().holds) == (pytest.approx(0.5), True)
-    assert piece(layer=1).value == pytest.approx(-0.1)
-    assert piece(layer=0).value == pytest.approx(0)
-    assert "first at 0.003: 0.40 (0.40 to 0.40); first at 0.01" in piece(layer=0).how
+def test_what_is_gained_is_gained_over_the_same_first_training(relearned):
+    """Models of another first rate stood for what was not changed, or another layer for ours."""
+    piece = longer_contexts.trained_queries_and_keys_of_the_second_layer_delay_the_offset
+    known = {("0.03", "nothing"): 0.4, ("0.03", "new queries and keys, layer 2"): 1.0}
+    relearned(lambda *where: known.get(where, 0.45))
+    assert (piece().value, piece().holds) == (pytest.approx(0.6), True)
+    for change, first in [("new queries and keys, layer 1", 3e-2), ("nothing", 3e-3)]:
+        assert piece(change=change, first=first).value == pytest.approx(0.05)
+        assert not piece(change=change, first=first).holds
     relearned(lambda *_: 0.9)  # nobody was late
     assert not piece().holds
 
