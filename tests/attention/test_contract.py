@@ -16,7 +16,7 @@ from helpers.mechanisms import MODULES, gates_of
 from helpers.mechanisms import gated as gated_inputs
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, check_gradients, draw_qkv, gradients, on_devices
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -337,14 +337,20 @@ def problems(draw_one):
     return inputs, mask
 
 
+@pytest.mark.parametrize("name", CASES)
 @given(problem=problems())
-@cases()
-def test_equals_its_definition_whatever_the_shapes(module, options, problem):
-    inputs, mask = problem
-    inputs = gated(module, options, inputs)
+def test_equals_its_definition_whatever_the_shapes(name, problem):
+    """Each problem under all options: to make one takes longer than to try it."""
+    module, (qkv, mask) = MODULES[name], problem
     if mask is not None and "mask" in inspect.signature(module.attend).parameters:
-        options = {**options, "mask": mask}
-    assert_close(attended(module, inputs, **options), defined(module, inputs, **options))
+        masked = {"mask": mask}
+    else:
+        masked = {}
+    for options in CASES[name]:
+        inputs = gated(module, options, qkv)
+        actual = attended(module, inputs, **options, **masked)
+        note(f"with {options}")
+        assert_close(actual, defined(module, inputs, **options, **masked))
 
 
 @pytest.mark.parametrize(("n", "n_k"), [(1, 1), (97, 97), (5, 131), (131, 5)])
