@@ -89,6 +89,7 @@ class Case(NamedTuple):
         given: how many of the tensors, from the last on, have no gradient, such as times.
         rounds: whether it computes in half precision within autocast, as models do.
         compilers: those of ``COMPILERS`` to try: () where another case is compiled around it.
+        deep: those of ``TRANSFORMS`` that ``make deep`` tries, as another test does the same.
     """
 
     call: Callable
@@ -99,6 +100,7 @@ class Case(NamedTuple):
     given: int = 0
     rounds: bool = False
     compilers: tuple[str, ...] = COMPILERS
+    deep: tuple[str, ...] = ()
 
     def function(self, *inputs):
         return vector(self.call(*inputs))
@@ -276,7 +278,12 @@ def everything_tried(cases):
     return pytest.mark.parametrize(
         ("case", "transform"),
         [
-            pytest.param(case, transform, id=f"{name}-{how}")
+            pytest.param(
+                case,
+                transform,
+                id=f"{name}-{how}",
+                marks=[pytest.mark.deep] if how in case.deep else [],
+            )
             for name, case in cases.items()
             for how, transform in TRANSFORMS.items()
             if how not in COMPILERS or how in case.compilers

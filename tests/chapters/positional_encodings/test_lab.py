@@ -1,6 +1,7 @@
 """The lab of encodings: every control, and models that train while somebody watches."""
 
 import html
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from attention_limits import training
 from attention_limits.chapters.positional_encodings import lab as labs
 from attention_limits.chapters.positional_encodings.figures import length as figures
 from attention_limits.chapters.positional_encodings.recorded import FIRST, NAMES, OFFSET
-from attention_limits.experiments import conditions, first_token
+from attention_limits.experiments import conditions, first_token, search
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED
 from attention_limits.lab import STILL, VIEW
 from attention_limits.runs import records
@@ -23,6 +24,16 @@ pytestmark = pytest.mark.slow  # each trains, or starts processes
 
 STEPS = 20  # with a look on the way, after ten
 LENGTHS, COUNT = (32, 64), 10
+BATCH = 4
+recipe_of, losses_of = conditions.recipe, search.losses
+
+
+def few_sequences(*given):
+    return replace(recipe_of(*given), batch=BATCH)
+
+
+def of_few(trained, task, recipe, count):
+    return losses_of(trained, task, recipe, COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +99,8 @@ def plot_of(live):
 def chosen_little(patched):
     patched.setattr(labs, "LENGTHS", LENGTHS)
     patched.setattr(labs, "COUNT", COUNT)
+    patched.setattr(conditions, "recipe", few_sequences)
+    patched.setattr(search, "losses", of_few)
     controls = labs.TrainIt()
     choose(controls, "none", "lstm alone")
     controls.steps.min = controls.steps.value = STEPS
@@ -245,7 +258,7 @@ def test_models_are_those_of_the_experiment_at_the_rate_that_was_recorded(live, 
     live.task.value = "token 3 back"
     live.steps.value = STEPS
     live.button.click()
-    recipe = training.Recipe(steps=STEPS, lengths=TRAINED)
+    recipe = training.Recipe(steps=STEPS, batch=BATCH, lengths=TRAINED)
     task = SETTINGS["token 3 back"].make()
     rates = {row["encoding"]: row["rate"] for row in live.recorded[OFFSET].records}
     assert given == [
