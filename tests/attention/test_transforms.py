@@ -52,10 +52,11 @@ once_each = pytest.mark.parametrize(
 
 
 # Who has steps. Two states are scanned as the third is, which has the gates of one and the writes
-# of the other.
-LIKE_GATED_DELTA_RULE = ("gated_linear", "delta_rule")
+# of the other. And what a step of these two adds to `attend`, a clock's and a window's have, too:
+# new keys are joined to those that are held, and of these the last are kept.
+LIKE_OTHERS = ("gated_linear", "delta_rule", "dense", "offsets")
 STREAMS = [
-    pytest.param(name, marks=pytest.mark.deep) if name in LIKE_GATED_DELTA_RULE else name
+    pytest.param(name, marks=pytest.mark.deep) if name in LIKE_OTHERS else name
     for name in MECHANISMS
     if hasattr(MODULES[name], "step")
 ]
