@@ -86,6 +86,7 @@ UNPROVABLE = {
     "wrong far away": (sp.Piecewise((x, x < 100), (7, True)), x),
     "true, but beyond simplify": (sp.floor(2 * x), sp.floor(x) + sp.floor(x + sp.Rational(1, 2))),
     "wrong by less than the digits": (x + sp.Float("1e-25", 40), x),
+    "so, with angles": (sp.sin(x) ** 2 + sp.cos(x) ** 2 + sp.Float("1e-25", 40), 1),
 }
 
 

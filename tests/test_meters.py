@@ -65,6 +65,24 @@ def test_touched_counts_what_goes_in_and_comes_out(device):
     assert work.count == 15 + 10 + 6
 
 
+def test_tensors_are_found_in_lists_and_by_name():
+    """What is joined came in a list, or what is written to by name, and neither was seen."""
+    x, y = torch.zeros(3, 5), torch.zeros(3, 5)
+    with Touched() as work:
+        torch.cat([x, y])
+    assert work.count == 2 * 30
+    with Touched() as work:
+        torch.add(x, 1, out=y)
+    assert work.count == 3 * 15
+    with PeakMemory() as memory:
+        torch.add(x, 1, out=y)
+        x.unsafe_split(1)
+    assert memory.peak == 0
+    with PeakMemory() as memory:
+        x.topk(2)
+    assert memory.peak == 6 * (4 + 8)
+
+
 def test_touched_sees_a_backward_pass():
     """The backward pass of a product of numbers reads three arrays and writes two."""
     x, y = (torch.zeros(7, device="meta", requires_grad=True) for _ in range(2))

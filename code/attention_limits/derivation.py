@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
+from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.functions.elementary.trigonometric import TrigonometricFunction
 
 from attention_limits import store
 from attention_limits.formula import Formula
@@ -21,6 +23,7 @@ DIGITS = 30  # to which they are evaluated there
 LINE = 48  # characters, about; a longer equation is printed on two lines
 LONGEST = 52  # and a longer side of it on several
 LARGEST = 400  # operations; beyond this, simplify may not come back
+BINDING = ExprWithLimits, sp.Derivative, sp.Lambda, sp.Limit, sp.Subs  # a symbol that is no number
 
 
 class NotProven(AssertionError):  # noqa: N818  (it reads as what it says)
@@ -188,7 +191,8 @@ def _plain(side: sp.Expr | sp.MatrixBase | Formula) -> sp.Expr | sp.MatrixBase:
 
 @functools.lru_cache(maxsize=2 * POINTS)  # who looks for slips tries one left side many times
 def _value(side: sp.Expr, point: tuple[tuple[sp.Symbol, sp.Number], ...]) -> sp.Expr:
-    return side.subs(dict(point)).doit().evalf(DIGITS)
+    put = side.subs if side.has(*BINDING) else side.xreplace  # which need not look for such symbols
+    return put(dict(point)).doit().evalf(DIGITS)
 
 
 def _normal_forms(difference: sp.Expr) -> Iterator[sp.Expr]:
@@ -196,6 +200,8 @@ def _normal_forms(difference: sp.Expr) -> Iterator[sp.Expr]:
     difference = difference.doit()
     yield difference
     yield sp.expand(difference)
+    if difference.has(TrigonometricFunction):
+        yield sp.expand(difference.rewrite(sp.exp))  # where their identities are those of powers
     yield sp.cancel(sp.together(difference))
     if difference.count_ops() <= LARGEST:
         yield sp.simplify(difference)

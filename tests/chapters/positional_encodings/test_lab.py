@@ -1,6 +1,8 @@
 """The lab of encodings: every control, and models that train while somebody watches."""
 
 import html
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -13,7 +15,7 @@ from attention_limits import training
 from attention_limits.chapters.positional_encodings import lab as labs
 from attention_limits.chapters.positional_encodings.figures import length as figures
 from attention_limits.chapters.positional_encodings.recorded import FIRST, NAMES, OFFSET
-from attention_limits.experiments import conditions, first_token
+from attention_limits.experiments import conditions, first_token, search
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED
 from attention_limits.lab import STILL, VIEW
 from attention_limits.runs import records
@@ -22,6 +24,16 @@ pytestmark = pytest.mark.slow  # each trains, or starts processes
 
 STEPS = 20  # with a look on the way, after ten
 LENGTHS, COUNT = (32, 64), 10
+BATCH = 4
+recipe_of, losses_of = conditions.recipe, search.losses
+
+
+def few_sequences(*given):
+    return replace(recipe_of(*given), batch=BATCH)
+
+
+def of_few(trained, task, recipe, count):
+    return losses_of(trained, task, recipe, COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +74,33 @@ def idle():
 
 @pytest.fixture
 def live(monkeypatch):
-    """The controls of a reader who has chosen little, so that a run takes no time."""
-    return chosen_little(monkeypatch)
+    """The controls of a reader who has chosen little, so that a run takes no time.
+
+    Of the figures of a run only that is drawn which ``plot_of`` looks at; see ``pressed``.
+    """
+    controls, draw, given_for = chosen_little(monkeypatch), figures.curves, {}
+
+    def not_yet(*given):
+        name = f"figure {len(given_for)}"
+        given_for[name] = given
+        return SimpleNamespace(_repr_html_=lambda: name)
+
+    monkeypatch.setattr(figures, "curves", not_yet)
+    controls.drawn = lambda name: draw(*given_for[name])._repr_html_()
+    return controls
+
+
+def plot_of(live):
+    """What the reader sees."""
+    shown = live.plot.value
+    return live.drawn(shown) if shown.startswith("figure ") else shown
 
 
 def chosen_little(patched):
     patched.setattr(labs, "LENGTHS", LENGTHS)
     patched.setattr(labs, "COUNT", COUNT)
+    patched.setattr(conditions, "recipe", few_sequences)
+    patched.setattr(search, "losses", of_few)
     controls = labs.TrainIt()
     choose(controls, "none", "lstm alone")
     controls.steps.min = controls.steps.value = STEPS
@@ -86,7 +118,7 @@ class Pressed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pressed():
-    """What is chosen is trained once, for all that only look at what came of it."""
+    """What is chosen is trained once, and all is drawn, for those that look at what came of it."""
     kept, real, threads = [], training.train, torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(
@@ -226,13 +258,14 @@ def test_models_are_those_of_the_experiment_at_the_rate_that_was_recorded(live, 
     live.task.value = "token 3 back"
     live.steps.value = STEPS
     live.button.click()
-    recipe = training.Recipe(steps=STEPS, lengths=TRAINED)
+    recipe = training.Recipe(steps=STEPS, batch=BATCH, lengths=TRAINED)
     task = SETTINGS["token 3 back"].make()
     rates = {row["encoding"]: row["rate"] for row in live.recorded[OFFSET].records}
     assert given == [
         (ENCODINGS[name], task, recipe, (0, 1), rates[name], "cpu")
         for name in ("none", "lstm alone")
     ]
+    assert "LSTM alone" in plot_of(live)
 
 
 def test_the_answers_are_those_of_the_trained_models(pressed):
@@ -310,8 +343,8 @@ def test_an_interrupt_keeps_what_is_there_and_says_how_far_it_is(live, monkeypat
     live.steps.value = 30
     live.button.click()
     assert text_of(live.words) == "Interrupted.<br>LSTM alone is drawn as after 10 steps."
-    assert "interrupted before its end" in live.plot.value
-    assert "no positions" in live.plot.value
+    assert "interrupted before its end" in plot_of(live)
+    assert "no positions" in plot_of(live)
     assert live.bar.value == pytest.approx((1 + 20 / 30) / 2)
     assert not live.button.disabled
 
@@ -320,8 +353,8 @@ def test_an_interrupt_between_two_encodings_leaves_the_first_complete(live, monk
     interrupt_at(monkeypatch, "LSTM alone: step 10")
     live.button.click()
     assert text_of(live.words) == "Interrupted."
-    assert "LSTM alone" not in live.plot.value
-    assert "no positions" in live.plot.value
+    assert "LSTM alone" not in plot_of(live)
+    assert "no positions" in plot_of(live)
 
 
 def test_an_interrupt_before_the_first_answers_leaves_the_record(live, monkeypatch):
@@ -342,7 +375,7 @@ def test_after_an_interrupt_the_next_run_starts_afresh(live):
     live.button.click()
     assert text_of(live.words) == ""
     assert set(live.rows) == {"none"}
-    assert "LSTM alone" not in live.plot.value
+    assert "LSTM alone" not in plot_of(live)
 
 
 def test_what_cannot_be_trained_is_said_and_the_others_are(live, monkeypatch):
@@ -358,7 +391,7 @@ def test_what_cannot_be_trained_is_said_and_the_others_are(live, monkeypatch):
     live.button.click()
     assert text_of(live.words) == "no positions cannot be trained: no <such> operation"
     assert "&lt;such&gt;" in live.words.value
-    assert "LSTM alone" in live.plot.value
+    assert "LSTM alone" in plot_of(live)
     assert not live.button.disabled
 
 
@@ -377,6 +410,7 @@ def test_what_diverged_is_said(live, monkeypatch):
     monkeypatch.setattr(labs.TrainIt, "_rate", lambda self, task, cell: 1e6)
     live.button.click()
     assert "no positions: 2 of 2 seeds diverged." in text_of(live.words)
+    assert "no positions" in plot_of(live)
 
 
 def test_an_error_frees_the_button(live, monkeypatch):
