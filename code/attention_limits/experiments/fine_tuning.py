@@ -21,7 +21,6 @@ from attention_limits.experiments.cures import (
     CURES,
     FREQUENCIES,
     INTERPOLATED,
-    LARGER,
     NOTHING,
     NTK,
 )
@@ -46,7 +45,7 @@ COLUMNS = (
     "accuracy",
 )
 SCRATCH = "from scratch"
-STARTS = (NOTHING, INTERPOLATED, NTK, LARGER, "YaRN 1-4", SCRATCH)
+STARTS = (NOTHING, INTERPOLATED, NTK, "YaRN 1-4", SCRATCH)
 
 
 @dataclass(frozen=True, kw_only=True)
