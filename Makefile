@@ -13,11 +13,16 @@ unexport PYTHONDONTWRITEBYTECODE
 # the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: book test unit deep lint serve results bench clean
+.PHONY: book notebooks test unit deep lint serve results bench clean
 
 book: $(VENV)/installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html, or type: make serve"
+
+# The branch that Colab and Binder open: each page with cells as a notebook. BOOK_REF says which
+# commit or tag these install, once repository.url in _config.yml says from where.
+notebooks: book
+	$(BIN)/python -m attention_limits_book.branch _build/html _build/notebooks
 
 test: book lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep" $(SIDE_BY_SIDE)

@@ -24,6 +24,22 @@ def long(bib_path: str | Path) -> dict[str, str]:
     return {entry.key: " ".join(entry.text.render(markdown).split()) for entry in entries}
 
 
+def addresses(bib_path: str | Path) -> dict[str, str]:
+    """Bib key → where the work is to be read, for every entry that says so."""
+    from pybtex.database import parse_file
+
+    entries = parse_file(str(bib_path)).entries
+    return {key: found for key, entry in entries.items() if (found := _address(entry.fields))}
+
+
+def _address(fields) -> str:
+    if "doi" in fields:
+        return f"https://doi.org/{fields['doi']}"
+    if "eprint" in fields:
+        return f"https://arxiv.org/abs/{fields['eprint']}"
+    return fields.get("url", "")
+
+
 def _short(entry, plain) -> str:
     from pybtex.richtext import Text
 
