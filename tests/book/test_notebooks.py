@@ -335,7 +335,8 @@ class TestBlocks:
             "<details>\n<summary>Solution 1</summary>\n\nSo.\n\n```python\ny\n```\n\nThus.\n\n"
             "</details>\n\nNext.",
         ]
-        assert cells[1].metadata.tags == ["exercise:e", "check"]
+        # With the stub untouched it raises: Run All shall not stop there.
+        assert cells[1].metadata.tags == ["exercise:e", "check", "raises-exception"]
 
     def test_a_box_ends_where_a_cell_runs(self):
         """No box can be drawn around several cells: what follows would be folded away with it."""

@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from attention_limits_book.notebooks.blocks import CLOSED, OPENED, is_solution, markdown
 from attention_limits_book.notebooks.page import Page
 from attention_limits_book.notebooks.syntax import (
+    MAY_RAISE,
     NOT_RUN,
     Part,
     code_options,
@@ -98,6 +99,7 @@ def _code_cell(token: Token, line: int) -> nbformat.NotebookNode:
     metadata, body = code_options(token.content, line)
     if {"hide-input", "hide-cell", "remove-input", "remove-cell"} & {*metadata.get("tags", ())}:
         metadata["jupyter"] = {"source_hidden": True}  # folded, as in the book
-    if NOT_RUN in metadata.get("tags", ()):  # in the book: what a reader has written, runs
-        metadata["tags"].remove(NOT_RUN)
+    if NOT_RUN in (tags := metadata.get("tags", [])):
+        # What a reader has written runs; what she has not does not stop the cells below it.
+        tags[tags.index(NOT_RUN)] = MAY_RAISE
     return new_code_cell("\n".join(body).strip("\n"), metadata=metadata)
