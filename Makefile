@@ -60,7 +60,7 @@ dist: $(VENV)/publishing
 plain: $(VENV)/installed
 	rm -rf _build/plain
 	git checkout-index --all --prefix=_build/plain/
-	cd _build/plain && $(CURDIR)/$(BIN)/jupyter-book config sphinx .
+	cd _build/plain && $(CURDIR)/$(BIN)/jupyter-book config sphinx . && sed -i.old "s/'jupyter_book', //" conf.py
 	$(PYTHON) -m venv _build/plain/.venv
 	cd _build/plain && .venv/bin/python -m pip install --quiet --no-compile --editable . \
 		--requirement tests/plain.txt $(PIP_ARGS)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from attention_limits_book import addresses, branch
 
@@ -93,6 +94,17 @@ def test_the_oldest_and_the_newest_that_are_promised_are_tested():
     assert pairs == [(versions[0], f"{torch}.0"), (versions[-1], proven)]
     assert project["requires-python"] == f">={versions[0]}"
     assert {system.partition("-")[0] for system in matrix["os"]} == {"ubuntu", "macos"}
+
+
+def test_without_jupyter_book_there_is_all_that_the_book_takes():
+    """`make plain` failed for a package that only Jupyter Book had brought."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    book = project["optional-dependencies"]["book"]
+    taken = {canonicalize_name(Requirement(line).name) for line in book}
+    lines = (ROOT / "tests/plain.txt").read_text(encoding="utf-8").splitlines()
+    plain = {canonicalize_name(Requirement(line).name) for line in lines if line[0] != "#"}
+    assert taken - plain == {"jupyter-book"}
+    assert "sphinx>=8.2" in lines
 
 
 def test_what_is_published_is_what_was_made():
@@ -180,10 +192,12 @@ def test_the_wheel_that_is_uploaded_verifies_from_an_empty_folder(tmp_path):
     python = tmp_path / "clean/bin/python"
     constraints = ["--constraint", ROOT / "constraints.txt"]
     pip_args = shlex.split(os.environ.get("PIP_ARGS", ""))
-    run(python, "-m", "pip", "install", "--quiet", wheel, *constraints, *pip_args)
+    # On a path that leads to the checkout, pip finds the package and installs nothing.
+    outside = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    install = ["install", "--quiet", wheel, *constraints, *pip_args]
+    run(python, "-m", "pip", *install, env=outside)
     empty = tmp_path / "empty"
     empty.mkdir()
-    outside = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     command = python.with_name("attention-limits")
     said = run(command, "verify", "cost-time", "--json", cwd=empty, env=outside)
     [report] = json.loads(said)
