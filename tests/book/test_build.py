@@ -1,6 +1,7 @@
 """What a build refuses, what it repeats, and what it survives: small books built for real."""
 
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -8,6 +9,7 @@ import socket
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import nbformat
@@ -19,8 +21,9 @@ from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
 from myst_nb.core.utils import coalesce_streams
 
-from attention_limits_book import addresses, branch, execution
+from attention_limits_book import addresses, branch, downloads, execution
 from attention_limits_book.addresses import REF
+from attention_limits_book.fingerprints import is_notebook
 
 BOOK = Path(__file__).parents[2] / "_build" / "html"
 
@@ -397,6 +400,35 @@ def test_a_notebook_says_what_its_page_says(published, branch_of):
     for page, place in leads:
         there = BeautifulSoup(published.file(f"_build/html/{page}").read_bytes(), "html.parser")
         assert not place or there.find(id=place)
+
+
+@pytest.mark.deep
+def test_every_link_of_the_books_notebooks_leads_somewhere(tmp_path):
+    """A page was renamed, and notebooks led to where it had been."""
+    with (BOOK.parent / ".doctrees/environment.pickle").open("rb") as file:
+        kept = pickle.load(file)
+    std, py = kept.domaindata["std"], kept.domaindata["py"]
+    domains = {
+        "std": SimpleNamespace(labels=std["labels"], anonlabels=std["anonlabels"]),
+        "py": SimpleNamespace(objects=py["objects"]),
+    }
+    own = dict(found_docs=kept.found_docs, get_domain=domains.get)
+    env = SimpleNamespace(**vars(kept) | own)
+    config = SimpleNamespace(
+        bibtex_bibfiles=["references.bib"],
+        book_addresses=addresses.of(FORK, COMMIT),
+        nb_execution_mode="cache",
+    )
+    app = SimpleNamespace(config=config, env=env, srcdir=ROOT, outdir=tmp_path / "html")
+    (tmp_path / "jupyter_execute").symlink_to(BOOK.parent / "jupyter_execute")
+    site, found = re.escape(config.book_addresses.site), set()
+    for page in sorted(kept.found_docs):
+        if is_notebook(source := ROOT / f"{page}.md"):
+            text = (app.outdir / downloads._write(app, page, source)).read_text(encoding="utf-8")
+            found |= set(re.findall(rf"\]\({site}([^#)]*)(?:#([^)]*))?\)", text))
+    assert len(found) > 20
+    pages = {path: (BOOK / path).read_text(encoding="utf-8") for path, _ in found}
+    assert [link for link in found if link[1] and f'id="{link[1]}"' not in pages[link[0]]] == []
 
 
 @pytest.mark.slow
