@@ -569,7 +569,7 @@ def test_unknown_stops_the_build(source, where):
 
 
 BIB = r"""
-@article{one,   author = {R{\'e}, Christopher}, title = {A}, journal = {J}, year = 2020}
+@article{one,   author = {R{\'e}, Christopher}, title = {A}, year = 2020, doi = {1/2}}
 @article{two,   author = {van den Oord, A{\"a}ron and {\L}ukasz, Anna}, title = {B}, year = 2021}
 @article{three, author = {Lee-Thorp, James and B, C and D, E}, title = {C_1}, year = 2022}
 @misc{team,     author = {{DeepSeek-AI}}, title = {V3}, year = 2024, eprint = {2412.19437}}
@@ -588,6 +588,15 @@ def test_short_references(tmp_path):
         "team": "DeepSeek-AI (2024)",
         "more": "Brown et al. (2020)",
         "nobody": "An Étude (n.d.)",
+    }
+
+
+def test_addresses_of_references(tmp_path):
+    """An entry with a DOI and a preprint leads to what was published."""
+    (tmp_path / "a.bib").write_text(BIB)
+    assert references.addresses(tmp_path / "a.bib") == {
+        "one": "https://doi.org/1/2",
+        "team": "https://arxiv.org/abs/2412.19437",
     }
 
 
