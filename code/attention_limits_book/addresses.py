@@ -119,4 +119,4 @@ def _derive(app: Sphinx, config) -> None:
     try:
         config.book_addresses = configured(Path(app.srcdir))
     except ValueError as error:
-        raise ConfigError(f"{CONFIG}: {error}") from error
+        raise ConfigError(f"{CONFIG}: {error}") from None
