@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 PIP_ARGS ?=
+# Which versions are installed: those that are proven together, or another list of the kind.
+CONSTRAINTS ?= constraints.txt
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,11 +15,16 @@ unexport PYTHONDONTWRITEBYTECODE
 # the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: book test unit deep lint serve results bench clean
+.PHONY: book notebooks test unit deep lint serve dist plain results bench clean
 
 book: $(VENV)/installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html, or type: make serve"
+
+# The branch that Colab and Binder open: each page with cells as a notebook. BOOK_REF says which
+# commit or tag these install, once repository.url in _config.yml says from where.
+notebooks: book
+	$(BIN)/python -m attention_limits_book.branch _build/html _build/notebooks
 
 test: book lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep" $(SIDE_BY_SIDE)
@@ -42,6 +49,23 @@ lint: $(VENV)/installed
 serve: book
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
 
+# Wheel and sdist, of what lies in code/, as they would be uploaded.
+dist: $(VENV)/publishing
+	rm -rf _build/dist
+	$(BIN)/python -m build --outdir _build/dist .
+	$(BIN)/twine check --strict _build/dist/*
+
+# The exit from Jupyter Book 1, which is in maintenance: the conf.py that it exports, read by a Sphinx
+# that it does not allow, in a copy of what git knows.
+plain: $(VENV)/installed
+	rm -rf _build/plain
+	git checkout-index --all --prefix=_build/plain/
+	cd _build/plain && $(CURDIR)/$(BIN)/jupyter-book config sphinx . && sed -i.old "s/'jupyter_book', //" conf.py
+	$(PYTHON) -m venv _build/plain/.venv
+	cd _build/plain && .venv/bin/python -m pip install --quiet --no-compile --editable . \
+		--requirement tests/plain.txt $(PIP_ARGS)
+	cd _build/plain && .venv/bin/sphinx-build -W -n --keep-going . _build/html
+
 # Measures anew what the book quotes of clocks and of training, and says first how long that takes;
 # leave the machine alone meanwhile. One that was killed on its way goes on.
 results: $(VENV)/installed
@@ -57,7 +81,11 @@ bench: $(VENV)/installed
 clean:
 	rm -rf _build
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[book,test]' --constraint constraints.txt $(PIP_ARGS)
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[book,test]' --constraint $(CONSTRAINTS) $(PIP_ARGS)
+	touch $@
+
+$(VENV)/publishing: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[publish]' --constraint $(CONSTRAINTS) $(PIP_ARGS)
 	touch $@

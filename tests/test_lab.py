@@ -14,7 +14,8 @@ from attention_limits.chapters.quadratic_cost import lab as labs
 from attention_limits.chapters.quadratic_cost.figures import scaling as figures
 from attention_limits.experiments import scaling
 from attention_limits.experiments.scaling import MECHANISMS
-from attention_limits.lab import STILL, VIEW, Lab
+from attention_limits.lab import VIEW, Lab
+from attention_limits.notebook import STILL
 from attention_limits.runs import records
 
 pytestmark = pytest.mark.slow  # each trains, or starts processes

@@ -6,16 +6,17 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from attention_limits.notebook import HIDDEN, glue
+from attention_limits.notebook import HIDDEN, STILL, glue
 
 
 @pytest.fixture
-def displayed():
+def displayed(monkeypatch):
     """What `glue` shows: the lines that one sees, and the records behind them."""
 
     InteractiveShell.instance()  # without one, `display` prints
 
-    def run(**values):
+    def run(*, built=True, **values):
+        monkeypatch.setenv(STILL, "1") if built else monkeypatch.delenv(STILL, raising=False)
         with capture_output() as captured:
             glue(**values)
         assert captured.stdout == "", "a kernel may cut what is printed in two"
@@ -29,6 +30,13 @@ def test_the_reader_sees_name_and_number(displayed):
     """A notebook outside the book has only the printed line to find the number in."""
     printed, _ = displayed(gap=3.25e-16, below=5)
     assert printed == "gap = 3.25e-16\nbelow = 5"
+
+
+def test_outside_a_build_there_is_nothing_that_a_front_end_cannot_show(displayed):
+    """VS Code said below each number that it had no renderer for it."""
+    printed, records = displayed(gap=3.25e-16, built=False)
+    assert printed == "gap = 3.25e-16"
+    assert records == []
 
 
 @pytest.mark.parametrize("value", [np.float64(0.25), torch.tensor(0.25), 0.25])

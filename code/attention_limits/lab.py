@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from attention_limits.notebook import STILL
+
 if TYPE_CHECKING:
     from ipywidgets import Widget
 
     from attention_limits import style
-
-# Set in the kernels of a build, whose outputs end on pages without one. There a widget would be a
-# dead control, and its state, under random names, would make each build another book.
-STILL = "ATTENTION_LIMITS_STILL"
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 INVITATION = (

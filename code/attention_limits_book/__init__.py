@@ -3,6 +3,7 @@
 from sphinx.application import Sphinx
 
 from attention_limits_book import (
+    addresses,
     assets,
     claims,
     downloads,
@@ -14,9 +15,13 @@ from attention_limits_book import (
     terms,
 )
 
+MODULES = (
+    addresses, execution, claims, library, terms, faces, numbers, assets, downloads, lint,
+)  # fmt: skip
+
 
 def setup(app: Sphinx) -> dict:
     """Register everything; each module says what it does."""
-    for module in (execution, claims, library, terms, faces, numbers, assets, downloads, lint):
+    for module in MODULES:
         module.setup(app)
     return {"version": "0.1", "parallel_read_safe": True, "parallel_write_safe": True}

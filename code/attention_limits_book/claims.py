@@ -225,8 +225,9 @@ def _claim_in_notebook(directive: Directive, page: Page) -> str:
     results = claim.get("results", ())
     listed = _pieces(results, found=False).split("\n")
     pieces = "\n".join(inline(line, directive.line, page) for line in listed)
+    card = page.address("label", f"claim-{directive.argument}")
     return quote(
-        f"**Claim.** {statement}",
+        f"**{f'[Claim]({card})' if card else 'Claim'}.** {statement}",
         f"**Verdict: {claim['verdict']}.** {reason}".rstrip(),
         inline(_assumes(claim.get("assumes", ())), directive.line, page),
         details(_summary(results), pieces) if results else "",
@@ -242,13 +243,15 @@ def _verdicts_in_notebook(directive: Directive, page: Page) -> str:
     if directive.argument or directive.options:
         raise error_at(directive.line, "directive {verdict-table} takes no argument and no option")
     rows = ["| Claim | Verdict | Why |", "|---|---|---|"]
-    for claim in page.book.claims.values():
+    for name, claim in page.book.claims.items():
         statement, reason = (
             _table_cell(_claim_text(claim, part, directive.line, page))
             for part in ("statement", "reason")
         )
         assumes = _table_cell(inline(_assumes(claim.get("assumes", ())), directive.line, page))
-        rows.append(f"| {statement} | {claim['verdict']} | {f'{reason} {assumes}'.strip()} |")
+        card = page.address("label", f"claim-{name}")
+        verdict = f"[{claim['verdict']}]({card})" if card else claim["verdict"]
+        rows.append(f"| {statement} | {verdict} | {f'{reason} {assumes}'.strip()} |")
     return "\n".join(rows)
 
 

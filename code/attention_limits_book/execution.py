@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.util import logging as sphinx_logging
 
-from attention_limits.lab import STILL
+from attention_limits.notebook import STILL
 from attention_limits.store import STORE
 from attention_limits_book import fingerprints
 from attention_limits_book.fingerprints import is_notebook

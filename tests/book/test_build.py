@@ -1,10 +1,16 @@
 """What a build refuses, what it repeats, and what it survives: small books built for real."""
 
 import os
+import pickle
+import re
+import shutil
 import signal
 import socket
 import subprocess
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -15,7 +21,9 @@ from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
 from myst_nb.core.utils import coalesce_streams
 
-from attention_limits_book import execution
+from attention_limits_book import addresses, branch, downloads, execution
+from attention_limits_book.addresses import REF
+from attention_limits_book.fingerprints import is_notebook
 
 BOOK = Path(__file__).parents[2] / "_build" / "html"
 
@@ -231,21 +239,30 @@ SHOWN = {
         cell("import matplotlib\n\nmatplotlib.rcParams['axes.facecolor']"),
         cell("from attention_limits.notebook import glue\nglue(gap=3.2e-8, tokens=131072)"),
         "Off by {glue:text}`gap:.0e` on {glue:text}`tokens`, or {glue:text}`gap:.1e`.",
+        "(here)=\n## A place\n\nSee {doc}`lab`, {ref}`here`, {doc}`the page <library>` of "
+        "{py:func}`~attention_limits.attention.sliding_window.attend` and {cite:t}`euclid`.",
         LAB,
     ],
     "lab": [LAB],
 }
 
 
+FORK = "https://github.com/Reader/attention"
+COMMIT = "0123abc"
+
+
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory):
-    """Some pages, built by a reader with start-up files, colours and fonts of her own."""
+def published(tmp_path_factory):
+    """Some pages, built by a reader with start-up files, colours and fonts of her own.
+
+    And with a repository of her own, from which she publishes them.
+    """
     own = tmp_path_factory.mktemp("own")
     startup = own / "profile_default/startup/mine.py"
     startup.parent.mkdir(parents=True)
     startup.write_text("mine = 1")
     (own / "matplotlibrc").write_text("axes.facecolor: tomato\nfont.family: No Such Font\n")
-    book = Book(tmp_path_factory.mktemp("shown"), fonts=False)
+    book = Book(tmp_path_factory.mktemp("shown"), fonts=False, url=FORK)
     for name, blocks in SHOWN.items():
         book.page(name, *blocks)
     book.write("chapters/library.md", "# Library\n\n```{mechanism} sliding_window\n```\n")
@@ -253,9 +270,16 @@ def shown(tmp_path_factory):
     book.claim()  # and no evidence that would be gathered
     names = (*SHOWN, "library")
     book.contents(*(f"chapters/{name}" for name in names))
-    built = book.build(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own))
+    book.write("environment.yml", (ROOT / "environment.yml").read_text(encoding="utf-8"))
+    built = book.build(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own), BOOK_REF=COMMIT)
     assert built.status == 0, built.output
-    pages = {name: book.html(f"chapters/{name}") for name in names}
+    return book
+
+
+@pytest.fixture(scope="module")
+def shown(published):
+    """These pages, parsed."""
+    pages = {name: published.html(f"chapters/{name}") for name in (*SHOWN, "library")}
     return {name: BeautifulSoup(page, "html.parser") for name, page in pages.items()}
 
 
@@ -299,3 +323,166 @@ def test_a_lab_is_still_on_the_page_and_the_same_whoever_runs_it(shown):
     assert not one.select("input, select, button, [onclick], [tabindex]:not([role=img])")
     assert "widget" not in str(shown["lab"])
     assert str(one) == str(other)
+
+
+# --- where its buttons lead ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def branch_of(published, tmp_path_factory):
+    """What the publishing of these pages puts beside them: the branch of their notebooks."""
+    folder = tmp_path_factory.mktemp("published") / "notebooks"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(REF, COMMIT)
+        for _ in range(2):  # into a new folder, and over what an earlier book left there
+            made = branch.make(published.file("_build/html"), folder, published.folder)
+            assert [str(path) for path in made] == [f"chapters/{name}.ipynb" for name in LABS]
+            (folder / "old.ipynb").write_text("")
+    return folder
+
+
+LABS = sorted(SHOWN)  # the pages with cells
+
+
+def buttons(page):
+    """Each button that leads somewhere, by the words on it."""
+    links = page.select(".article-header-buttons a")
+    return {link.get_text().strip(): link["href"] for link in links}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LABS)
+def test_every_button_leads_to_what_is_published(name, shown, published, branch_of):
+    """A reader pressed Colab, and was told that there is no such file."""
+    leads = buttons(shown[name])
+    places = {
+        "Colab": (
+            "https://colab.research.google.com/github/Reader/attention/blob/notebooks/",
+            branch_of,
+        ),
+        "Binder": (
+            "https://mybinder.org/v2/gh/Reader/attention/notebooks?urlpath=lab/tree/",
+            branch_of,
+        ),
+        ".ipynb": ("../", published.file("_build/html")),
+        ".md": (f"{FORK}/blob/{COMMIT}/", published.folder),
+    }
+    assert leads.keys() == places.keys()
+    for label, (above, folder) in places.items():
+        address = unquote(leads[label])
+        assert address.startswith(above)
+        assert (folder / address.removeprefix(above)).is_file()
+    [download] = shown[name].select(".article-header-buttons a[download]")
+    assert download["download"] == f"{name}.ipynb"
+
+
+@pytest.mark.slow
+def test_what_a_reader_installs_is_what_was_published(published, branch_of):
+    """The notebook of one version ran on the package of another."""
+    package = f'"git+{FORK}@{COMMIT}"'
+    assert package in (branch_of / "postBuild").read_text(encoding="utf-8")
+    assert os.access(branch_of / "postBuild", os.X_OK)
+    assert (branch_of / "environment.yml").is_file()
+    for name in LABS:
+        notebook = nbformat.read(branch_of / f"chapters/{name}.ipynb", as_version=4)
+        assert f"%pip install -q {package}" in notebook.cells[0].source
+
+
+@pytest.mark.slow
+def test_a_notebook_says_what_its_page_says(published, branch_of):
+    """Numbers had the names of variables, and no link was left."""
+    notebook = nbformat.read(branch_of / "chapters/plain.ipynb", as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "Off by `3 · 10⁻⁸` on `131,072`, or `3.2 · 10⁻⁸`." in text
+    site = "https://reader.github.io/attention/"
+    leads = re.findall(rf"\]\({site}([^#)]*)(?:#([^)]*))?\)", text)
+    assert len(leads) == 4
+    for page, place in leads:
+        there = BeautifulSoup(published.file(f"_build/html/{page}").read_bytes(), "html.parser")
+        assert not place or there.find(id=place)
+
+
+@pytest.mark.deep
+def test_every_link_of_the_books_notebooks_leads_somewhere(tmp_path):
+    """A page was renamed, and notebooks led to where it had been."""
+    with (BOOK.parent / ".doctrees/environment.pickle").open("rb") as file:
+        kept = pickle.load(file)
+    std, py = kept.domaindata["std"], kept.domaindata["py"]
+    domains = {
+        "std": SimpleNamespace(labels=std["labels"], anonlabels=std["anonlabels"]),
+        "py": SimpleNamespace(objects=py["objects"]),
+    }
+    own = dict(found_docs=kept.found_docs, get_domain=domains.get)
+    env = SimpleNamespace(**vars(kept) | own)
+    config = SimpleNamespace(
+        bibtex_bibfiles=["references.bib"],
+        book_addresses=addresses.of(FORK, COMMIT),
+        nb_execution_mode="cache",
+    )
+    app = SimpleNamespace(config=config, env=env, srcdir=ROOT, outdir=tmp_path / "html")
+    (tmp_path / "jupyter_execute").symlink_to(BOOK.parent / "jupyter_execute")
+    site, found = re.escape(config.book_addresses.site), set()
+    for page in sorted(kept.found_docs):
+        if is_notebook(source := ROOT / f"{page}.md"):
+            text = (app.outdir / downloads._write(app, page, source)).read_text(encoding="utf-8")
+            found |= set(re.findall(rf"\]\({site}([^#)]*)(?:#([^)]*))?\)", text))
+    assert len(found) > 20
+    pages = {path: (BOOK / path).read_text(encoding="utf-8") for path, _ in found}
+    assert [link for link in found if link[1] and f'id="{link[1]}"' not in pages[link[0]]] == []
+
+
+@pytest.mark.slow
+def test_a_page_without_cells_has_no_button_that_runs_it(shown):
+    assert buttons(shown["library"]) == {}
+
+
+@pytest.mark.parametrize("config", [None, "title: A book", "repository:", "repository: {url: }"])
+def test_a_book_that_is_not_published_has_no_addresses(config, tmp_path):
+    """Its buttons led to the repository of Jupyter Book, which that takes by default."""
+    if config:
+        (tmp_path / "_config.yml").write_text(config)
+    assert addresses.configured(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://gitlab.com/reader/attention",
+        "https://github.com/reader",
+        "https://github.com/reader/attention/tree/main",
+        "http://github.com/reader/attention",
+        "git@github.com:reader/attention.git",
+        "reader/attention",
+    ],
+)
+def test_a_repository_that_nothing_opens_is_refused(url):
+    """A whole book was published whose buttons lead nowhere."""
+    with pytest.raises(ValueError, match=r"repository\.url must be https://github\.com/OWNER/NAME"):
+        addresses.of(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("https://github.com/Reader/attention.git", "https://reader.github.io/attention/"),
+        ("https://github.com/Reader/reader.github.io/", "https://reader.github.io/"),
+    ],
+)
+def test_a_book_is_where_pages_publishes_it(url, site, monkeypatch):
+    monkeypatch.delenv(REF, raising=False)
+    found = addresses.of(url)
+    assert found.page("chapters/a b", "c") == f"{site}chapters/a%20b.html#c"
+    assert found.package == f"git+{found.repository}@v{metadata.version('attention-limits')}"
+
+
+def test_a_branch_is_laid_or_it_is_said_why_not(tmp_path, capsys):
+    """A traceback, for a folder that cannot be written or a book that nobody has built."""
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    book = tmp_path / "html"
+    arguments = [str(book), str(tmp_path / "_config.yml/notebooks"), "--source", str(tmp_path)]
+    assert branch.main(arguments) == 1
+    assert "build the book first" in capsys.readouterr().err
+    (book / "notebooks").mkdir(parents=True)
+    (book / "notebooks/a.ipynb").write_text("{}")
+    assert branch.main(arguments) == 1
+    assert "Not a directory" in capsys.readouterr().err

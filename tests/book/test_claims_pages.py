@@ -151,3 +151,10 @@ def test_the_notebook_says_what_the_card_says(book):
 >   - would have given 0 apples (expected 4) for an empty basket
 >
 > </details>""")
+
+
+def test_a_book_that_is_not_published_has_no_button_that_leads_to_a_repository(book):
+    """Buttons led to a repository that is none of the book's."""
+    page = BeautifulSoup(book.html("chapters/first"), "html.parser")
+    links = page.select(".article-header-buttons a")
+    assert [link["href"] for link in links] == ["../notebooks/chapters/first.ipynb"]

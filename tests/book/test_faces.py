@@ -49,7 +49,9 @@ def test_a_notebook_is_written_into_a_folder_that_is_new_or_not(tmp_path):
     source = tmp_path / "page.md"
     source.write_text(f"{HEADER}# Title\n")
     env = SimpleNamespace(claims={}, titles={}, get_domain=lambda name: SimpleNamespace(labels={}))
-    config = SimpleNamespace(bibtex_bibfiles=["a.bib"])
+    config = SimpleNamespace(
+        bibtex_bibfiles=["a.bib"], book_addresses=None, nb_execution_mode="off"
+    )
     app = SimpleNamespace(config=config, env=env, srcdir=tmp_path, outdir=tmp_path / "html")
     for _ in range(2):
         name = downloads._write(app, "chapters/page", source)

@@ -3,14 +3,16 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from helpers.sources import HEADER
+from IPython.core.inputtransformer2 import TransformerManager
 
 from attention_limits_book.faces import IN_NOTEBOOKS
 from attention_limits_book.notebooks import convert, references
-from attention_limits_book.notebooks.cells import SETUP
+from attention_limits_book.notebooks.cells import setup
 
 HEADER_LINES = HEADER.count("\n")
 
@@ -33,7 +35,7 @@ PAGES = {"index": "The Limits of Attention", "chapters/locality": "Locality"}
 LABELS = {"elsewhere": "A Section Elsewhere"}
 
 
-def notebook(source):
+def notebook(source, **published):
     return convert(
         HEADER + source,
         faces=IN_NOTEBOOKS,
@@ -42,17 +44,40 @@ def notebook(source):
         page_titles=PAGES,
         bibliography=BIBLIOGRAPHY,
         labels=LABELS,
+        **published,
     )
 
 
-def markdown(source):
+def markdown(source, **published):
     """The notebook's prose, cells joined by empty lines."""
-    return "\n\n".join(c.source for c in notebook(source).cells if c.cell_type == "markdown")
+    cells = notebook(source, **published).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
 def code_cells(source):
     """The chapter's own code cells, without the setup cell that every notebook begins with."""
     return [c for c in notebook(source).cells[1:] if c.cell_type == "code"]
+
+
+SITE = "https://example.org"
+PACKAGE = "git+https://example.org/book@v1"
+
+
+def link(kind, name):
+    """As in a book that is published; it has no page called index, and no term but one."""
+    known = {("page", "chapters/locality"), ("label", "elsewhere"), ("label", "claim-cost-time")}
+    known |= {("label", "l"), ("term", "KV cache"), ("py", "a.b"), ("reference", "dao2024")}
+    return f"{SITE}/{kind}/{name}" if (kind, name) in known else ""
+
+
+def run_setup(monkeypatch, found, package=PACKAGE):
+    """The first cell as IPython runs it, in a kernel that finds the package or not: its magics."""
+    found, asked = iter(found), []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: next(found))
+    shell = SimpleNamespace(run_line_magic=lambda name, line: asked.append((name, line)))
+    code = TransformerManager().transform_cell(setup(package, SITE))
+    exec(code, {"get_ipython": lambda: shell})
+    return asked
 
 
 # A page with everything in it; the tests of structure run on it.
@@ -142,22 +167,35 @@ class TestCells:
     def test_no_outputs(self):
         assert all(c.outputs == [] and c.execution_count is None for c in code_cells(EVERYTHING))
 
-    def test_first_cell_asks_for_the_package(self):
+    @pytest.mark.parametrize("package", ["", PACKAGE])
+    def test_first_cell_provides_the_package(self, package):
         """A reader without the package would meet a bare ModuleNotFoundError further down."""
-        first = notebook("# Title").cells[0]
-        assert first.source == SETUP
+        address = f"{SITE}/chapters/locality.html" if package else ""
+        first = notebook("# Title", package=package, address=address).cells[0]
+        assert first.source == setup(package, address)
         assert first.metadata.tags == ["setup"]
-        assert "pip install ." in first.source
+        assert (f'%pip install -q "{package}"' if package else "`pip install .`") in first.source
+        assert address in first.source
 
     def test_setup_names_the_remedy_where_the_package_is_missing(self, monkeypatch):
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         with pytest.raises(ModuleNotFoundError, match=r"pip install \."):
-            exec(SETUP, {})
+            exec(setup(), {})
 
-    def test_setup_is_silent_where_the_package_is_there(self, monkeypatch, capsys):
-        """Every notebook would begin with words that nobody needs."""
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-        exec(SETUP, {})
+    def test_setup_installs_the_package_where_it_is_missing(self, monkeypatch, capsys):
+        asked = run_setup(monkeypatch, found=[None, object()])
+        assert asked == [("pip", f'install -q "{PACKAGE}"')]
+        assert "Installing attention_limits" in capsys.readouterr().out
+
+    def test_setup_says_that_pip_failed(self, monkeypatch):
+        """pip's message was followed by a traceback of an import, three cells below."""
+        with pytest.raises(ModuleNotFoundError, match="pip says why, above"):
+            run_setup(monkeypatch, found=[None, None])
+
+    @pytest.mark.parametrize("package", ["", PACKAGE])
+    def test_setup_is_silent_where_the_package_is_there(self, package, monkeypatch, capsys):
+        """Every notebook would begin with words that nobody needs, or install over a checkout."""
+        assert run_setup(monkeypatch, found=[object()] * 2, package=package) == []
         assert capsys.readouterr() == ("", "")
 
     @pytest.mark.parametrize(
@@ -297,7 +335,8 @@ class TestBlocks:
             "<details>\n<summary>Solution 1</summary>\n\nSo.\n\n```python\ny\n```\n\nThus.\n\n"
             "</details>\n\nNext.",
         ]
-        assert cells[1].metadata.tags == ["exercise:e", "check"]
+        # With the stub untouched it raises: Run All shall not stop there.
+        assert cells[1].metadata.tags == ["exercise:e", "check", "raises-exception"]
 
     def test_a_box_ends_where_a_cell_runs(self):
         """No box can be drawn around several cells: what follows would be folded away with it."""
@@ -398,15 +437,15 @@ ROLES = {
     "**bold {py:func}`a`**": "**bold `a`**",
     "`{py:func}` and \\{py:func}`a`": "`{py:func}` and \\{py:func}`a`",
     "``{py:func}`a` ``": "``{py:func}`a` ``",
-    "[text](other.md)": "text",
-    "[*text* {py:func}`a`](other.md#part)": "*text* `a`",
+    "[text](locality.md)": "text",
+    "[*text* {py:func}`a`](locality.md#part)": "*text* `a`",
     "[text](#label)": "text",
     "[](locality.md)": "Locality",
     "[](#elsewhere)": "A Section Elsewhere",
     "[text](https://example.org/a_b)": "[text](https://example.org/a_b)",
     "<https://example.org>": "<https://example.org>",
     "[a][b]\n\n[b]: https://example.org": ("[a](https://example.org)\n\n[b]: https://example.org"),
-    "> over {ref}`two\n> lines <x>` and [a\n> link](x.md)": "> over two lines and a\n> link",
+    "> over {ref}`two\n> lines <x>` and [a\n> link](index.md)": "> over two lines and a\n> link",
     "| a | b |\n|---|---|\n| {py:func}`x` | {doc}`locality` |": (
         "| a | b |\n|---|---|\n| `x` | Locality |"
     ),
@@ -416,6 +455,57 @@ ROLES = {
 @pytest.mark.parametrize(("source", "expected"), ROLES.items())
 def test_role(source, expected):
     assert markdown(source) == expected
+
+
+AT = f"{SITE}/page/chapters/locality"
+LINKED = {
+    "{doc}`locality` {doc}`there <locality>`": f"[Locality]({AT}) [there]({AT})",
+    "[](locality.md) [*text*](locality.md#part)": f"[Locality]({AT}) [*text*]({AT})",
+    "[*text* {py:func}`~a.b`](locality.md)": f"[*text* `b`]({AT})",
+    "{ref}`elsewhere`": f"[A Section Elsewhere]({SITE}/label/elsewhere)",
+    "[here](#elsewhere)": f"[here]({SITE}/label/elsewhere)",
+    "{py:func}`~a.b` {py:func}`c`": f"[`b`]({SITE}/py/a.b) `c`",
+    "{term}`caches <KV cache>` {term}`n`": f"[caches]({SITE}/term/KV cache) n",
+    "{cite:t}`dao2024`": f"[Dao (2024)]({SITE}/reference/dao2024)",
+    "{cite}`dao2024,child2019generating`": (
+        f"([Dao, 2024]({SITE}/reference/dao2024); Child et al., 2019)"
+    ),
+    "{doc}`/index` [text](index.md)": "The Limits of Attention text",
+    "(l)=\n## A {py:func}`a.b`\n\n{ref}`l`": (
+        f"## A [`a.b`]({SITE}/py/a.b)\n\n[A `a.b`]({SITE}/label/l)"
+    ),
+    "```{claim} cost-backward\n```": "> **Claim.** back-propagation is a|cubic\n>\n"
+    "> **Verdict: false.**",
+    "```{eval-rst}\n.. autofunction:: a.b\n```": f'- `help("a.b")`, or [its page]({SITE}/py/a.b)',
+}
+
+
+@pytest.mark.parametrize(("source", "expected"), LINKED.items())
+def test_in_a_published_book_words_lead_to_it(source, expected):
+    """Who read "see Locality" had to look for it; one link within another is none at all."""
+    assert markdown(source, link=link) == expected
+
+
+def test_a_claim_leads_to_its_card():
+    text = markdown("```{claim} cost-time\n```\n\n```{verdict-table}\n```", link=link)
+    card = f"]({SITE}/label/claim-cost-time)"
+    assert f"> **[Claim{card}.**" in text
+    assert f"| [holds{card} |" in text
+
+
+RECORDED = {"ratio": "2.345", "tokens": "131072", "gap": "3.2e-08", "words": "'no'"}
+NUMBERS = {"ratio:.2f": "2.35", "tokens": "131,072", "gap:.0e": "3 · 10⁻⁸", "words": "no"}
+
+
+@pytest.mark.parametrize(("role", "number"), NUMBERS.items())
+def test_a_number_is_the_one_that_was_recorded(role, number):
+    """The prose read "The last gives `ratio`", and a reader had to find out what that was."""
+    assert markdown(f"It is {{glue:text}}`{role}`.", recorded=RECORDED) == f"It is `{number}`."
+
+
+def test_a_number_that_was_not_recorded_stops_the_build():
+    with pytest.raises(ValueError, match="no number called 'missing'"):
+        markdown("{glue:text}`missing:.0f`", recorded=RECORDED)
 
 
 LANDMARKS = {
@@ -479,7 +569,7 @@ def test_unknown_stops_the_build(source, where):
 
 
 BIB = r"""
-@article{one,   author = {R{\'e}, Christopher}, title = {A}, journal = {J}, year = 2020}
+@article{one,   author = {R{\'e}, Christopher}, title = {A}, year = 2020, doi = {1/2}}
 @article{two,   author = {van den Oord, A{\"a}ron and {\L}ukasz, Anna}, title = {B}, year = 2021}
 @article{three, author = {Lee-Thorp, James and B, C and D, E}, title = {C_1}, year = 2022}
 @misc{team,     author = {{DeepSeek-AI}}, title = {V3}, year = 2024, eprint = {2412.19437}}
@@ -498,6 +588,15 @@ def test_short_references(tmp_path):
         "team": "DeepSeek-AI (2024)",
         "more": "Brown et al. (2020)",
         "nobody": "An Étude (n.d.)",
+    }
+
+
+def test_addresses_of_references(tmp_path):
+    """An entry with a DOI and a preprint leads to what was published."""
+    (tmp_path / "a.bib").write_text(BIB)
+    assert references.addresses(tmp_path / "a.bib") == {
+        "one": "https://doi.org/1/2",
+        "team": "https://arxiv.org/abs/2412.19437",
     }
 
 

@@ -4,7 +4,8 @@ import pytest
 from bs4 import BeautifulSoup
 from helpers.chapter_parts import functions
 
-from attention_limits.lab import STILL, Lab
+from attention_limits.lab import Lab
+from attention_limits.notebook import STILL
 
 LABS = functions("lab", Lab)
 

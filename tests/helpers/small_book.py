@@ -120,9 +120,10 @@ class Book:
     """A few pages in a folder of their own, with the settings of the real book.
 
     And with its list of fonts, unless told otherwise: each book would take a second to make one.
+    ``url`` is that of its repository; without it, nobody has published it.
     """
 
-    def __init__(self, folder, *, fonts=True):
+    def __init__(self, folder, *, fonts=True, url=""):
         self.folder = Path(folder)
         self.record = self.folder / "_build/record.txt"
         config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -131,6 +132,7 @@ class Book:
             shutil.copy(ROOT / image, self.file(image))
         for known in (ROOT / "_build/.matplotlib").glob("fontlist-*.json") if fonts else ():
             self.write(f"_build/.matplotlib/{known.name}", known.read_text(encoding="utf-8"))
+        config["repository"]["url"] = url
         config["sphinx"]["config"]["claims_file"] = "claims.yml"
         # Its evidence lives in the extension below, which another process would not have.
         config["sphinx"]["config"]["claims_jobs"] = 1

@@ -17,8 +17,8 @@ from types import MappingProxyType
 import nbformat
 from nbformat.v4 import new_notebook
 
-from attention_limits_book.notebooks.cells import cells
-from attention_limits_book.notebooks.page import Book, Face, Page
+from attention_limits_book.notebooks.cells import cells, setup
+from attention_limits_book.notebooks.page import Book, Face, Link, Page, nowhere
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -32,6 +32,10 @@ def convert(
     page_titles: Mapping[str, str],
     bibliography: Mapping[str, str] = NOTHING,
     labels: Mapping[str, str] = NOTHING,
+    recorded: Mapping[str, str] | None = None,
+    link: Link = nowhere,
+    package: str = "",
+    address: str = "",
 ) -> nbformat.NotebookNode:
     """A chapter as a notebook: the same source and mappings always give the same bytes.
 
@@ -45,21 +49,26 @@ def convert(
         bibliography: bib key → its line in the list of references; see ``references.long``.
             A key that is missing here is listed by its short reference.
         labels: label on *another* page → the text that stands for it.
+        recorded: number that a cell glued → what it was; None if the page was not run.
+        link: where something is in the published book; see ``page.Link``.
+        package: what pip installs where the book's package is absent.
+        address: of the page in the published book.
 
     Returns:
         A notebook of format 4.5 without outputs.
 
     Raises:
-        ValueError: for a directive, role, claim, reference, page or label that is not known,
-            naming it and its line in ``source``.
+        ValueError: for a directive, role, claim, reference, number, page or label that is not
+            known, naming it and its line in ``source``.
     """
-    book = Book(faces, claims, references, page_titles, bibliography, labels)
+    book = Book(faces, claims, references, page_titles, bibliography, labels, recorded, link)
+    first = setup(package, address)
     # Two passes, as in LaTeX: the first meets the labels and citations, the second uses them.
     survey = Page(book)
-    for _ in cells(source, survey):
+    for _ in cells(source, survey, first):
         pass
     notebook = new_notebook(
-        cells=list(cells(source, Page(book, survey=survey))),
+        cells=list(cells(source, Page(book, survey=survey), first)),
         metadata={
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
             "language_info": {"name": "python"},

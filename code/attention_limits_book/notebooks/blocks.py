@@ -33,7 +33,7 @@ def markdown(part: Part, page: Page) -> str:
         if token.type == "inline":
             text = inline("\n".join(lines), line, page)
             if part.tokens[i - 1].type == "heading_open":
-                page.remember(Landmark(inline(token.content, line, page)))
+                page.remember(Landmark(inline(token.content, line, page, links=False)))
             page.pending.clear()
             output += [*part.lines[done:first], *text.split("\n")]
             done = last
@@ -167,8 +167,8 @@ def body(directive: Directive, page: Page) -> str:
 
 
 def title(directive: Directive, page: Page) -> str:
-    """What stands behind the name of a directive, as plain Markdown."""
-    return inline(directive.argument, directive.line, page)
+    """What stands behind the name of a directive, as plain Markdown that leads nowhere."""
+    return inline(directive.argument, directive.line, page, links=False)
 
 
 def paragraphs(*parts: str) -> str:
@@ -194,14 +194,16 @@ def opened(summary: str) -> str:
 
 def _documented(directive: Directive, page: Page) -> str:
     """What the book prints of docstrings, a notebook's own Python prints."""
-    names = []
+    rows = []
     for number, row in enumerate(directive.body):
         if match := re.fullmatch(r"\.\. auto\w+:: (\S+)", row):
-            names.append(match[1])
+            address = page.address("py", match[1])
+            elsewhere = f", or [its page]({address})" if address else ""
+            rows.append(f'- `help("{match[1]}")`{elsewhere}')
         elif not re.match(r" +:\w|\s*$", row):
             problem = f"{row!r} is not known to the notebook converter: docstrings alone are"
             raise error_at(directive.body_line + number, problem)
-    return "\n".join(f'- `help("{name}")`' for name in names)
+    return "\n".join(rows)
 
 
 def _bibliography(directive: Directive, page: Page) -> str:

@@ -9,6 +9,11 @@ from typing import NamedTuple
 from attention_limits_book.notebooks.syntax import Directive, error_at
 
 
+def nowhere(kind: str, name: str) -> str:
+    """The links of a book that is not published; see ``Link``."""
+    return ""
+
+
 class Book(NamedTuple):
     """What a page may refer to: the arguments of :func:`convert`."""
 
@@ -18,6 +23,8 @@ class Book(NamedTuple):
     page_titles: Mapping[str, str]
     bibliography: Mapping[str, str]
     labels: Mapping[str, str]
+    recorded: Mapping[str, str] | None = None
+    link: "Link" = nowhere
 
 
 class Landmark(NamedTuple):
@@ -58,13 +65,17 @@ class Page:
             return found
         return Landmark(look_up(self.book.labels, label, "label", line))
 
-    def page_title(self, target: str, line: int) -> str:
-        """The title of the page that a path leads to, however the path is written."""
+    def page_named(self, target: str, line: int) -> str:
+        """The page that a path leads to, however the path is written."""
         name = re.sub(r"^(\.{0,2}/)+|\.md(#.*)?$", "", target.strip())
-        for page, title in self.book.page_titles.items():
+        for page in self.book.page_titles:
             if f"/{page}".endswith(f"/{name}"):
-                return title
+                return page
         raise error_at(line, f"no page called {target!r}")
+
+    def address(self, kind: str, name: str) -> str:
+        """Where something is in the published book; nothing as long as there is none."""
+        return self.book.link(kind, _normal(name) if kind == "label" else name)
 
 
 def _normal(label: str) -> str:
@@ -81,3 +92,7 @@ def look_up(known: Mapping, key: str, kind: str, line: int):
 
 # What a directive becomes in a notebook: Markdown.
 Face = Callable[[Directive, Page], str]
+
+# Where something is in the published book: ("page", "chapters/proofs"), ("label", …), ("term", …)
+# or ("py", a dotted name) to an address, and to nothing where there is none.
+Link = Callable[[str, str], str]

@@ -22,6 +22,7 @@ from myst_parser.parsers.options import TokenizeError, options_to_items
 # What _config.yml enables and a chapter may use.
 SYNTAX = frozenset({"amsmath", "colon_fence", "dollarmath", "tasklist"})
 NOT_RUN = "skip-execution"  # the tag of a cell that a build shows and does not run: nbclient's own
+MAY_RAISE = "raises-exception"  # Jupyter's own: what stands below such a cell runs all the same
 
 
 @cache

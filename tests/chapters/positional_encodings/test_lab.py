@@ -17,7 +17,8 @@ from attention_limits.chapters.positional_encodings.figures import length as fig
 from attention_limits.chapters.positional_encodings.recorded import FIRST, NAMES, OFFSET
 from attention_limits.experiments import conditions, first_token, search
 from attention_limits.experiments.conditions import ENCODINGS, LONGEST, SETTINGS, TRAINED
-from attention_limits.lab import STILL, VIEW
+from attention_limits.lab import VIEW
+from attention_limits.notebook import STILL
 from attention_limits.runs import records
 
 pytestmark = pytest.mark.slow  # each trains, or starts processes
