@@ -8,6 +8,7 @@ from attention_limits_book import (
     downloads,
     execution,
     faces,
+    labs,
     library,
     lint,
     numbers,
@@ -17,6 +18,7 @@ from attention_limits_book import (
 
 def setup(app: Sphinx) -> dict:
     """Register everything; each module says what it does."""
-    for module in (execution, claims, library, terms, faces, numbers, assets, downloads, lint):
+    parts = (execution, claims, library, terms, faces, numbers, assets, downloads, labs, lint)
+    for module in parts:
         module.setup(app)
     return {"version": "0.1", "parallel_read_safe": True, "parallel_write_safe": True}
