@@ -27,13 +27,13 @@ HOST = """async ({ esm, css, script, figures }) => {
     const bundle = { get: () => (unpacked++, new DataView(bytes.buffer)) };
     const widget_manager = { get_model: async (id) => id === "bundle" ? bundle : null };
     await Promise.all(figures.map(async (state) => {
-        // Each widget is a module of its own, as in anywidget.
-        const address = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
-        const { render } = (await import(address)).default;
         const poster = document.createElement("figure");
         poster.dataset.poster = state.poster;
         const el = document.createElement("div");
         document.body.append(poster, el);
+        // Each widget is a module of its own, as in anywidget.
+        const address = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
+        const { render } = (await import(address)).default;
         await render({ model: { get: (name) => state[name], widget_manager }, el });
     }));
 }"""

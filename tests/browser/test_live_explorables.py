@@ -5,13 +5,11 @@ for what happens at the opening: links, a page loaded again, one from disk, one 
 """
 
 import json
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from helpers.built import figures, kinds, soup, sources, written
+from helpers.built import alike, figures, kinds, soup, sources, written
 
 from attention_limits.explorable import Explorable
 from attention_limits.numerals import singular
@@ -235,13 +233,7 @@ class Live:
             zip(*self.source.table.cells(setting).values(), strict=True),
             strict=True,
         ):
-            assert row == list(true) or same_but_for_a_tie(row, true), f"{row} is {true}"
-
-
-def same_but_for_a_tie(row: list[str], true: Iterable[str]) -> bool:
-    """Whether numbers differ by one in their last digit, as where Python rounds half to even."""
-    digits = [[int(re.sub(r"[^0-9]", "", cell) or 0) for cell in cells] for cells in (row, true)]
-    return all(abs(one - other) <= 1 for one, other in zip(*digits, strict=True))
+            assert alike(row, true), f"{row} is {true}"
 
 
 @pytest.fixture(scope="module")
@@ -397,6 +389,19 @@ def shown_far(opened, page, name):
     return there.tab.page.evaluate("location.hash"), there.state()
 
 
+PRESET = [where for where in figures() if where[1] == "attention-share"]
+
+
+@pytest.mark.parametrize("live", PRESET, indirect=True, ids=lambda where: where[1])
+def test_what_came_of_a_move_is_told_once_the_hand_rests(live):
+    """A screen reader heard every step of the way, or nothing at all."""
+    status = live.figure.locator(".explorable-status")
+    live.figure.locator("[data-preset]").first.click()
+    told = status.filter(has_text=next(iter(live.source.presets)))
+    told.wait_for(state="attached")
+    assert live.figure.locator("[data-readout]").first.text_content() in told.text_content()
+
+
 @pytest.mark.parametrize("live", figures()[:1], indirect=True, ids=lambda where: where[1])
 def test_a_scroll_that_begins_on_a_slider_moves_nothing(live):
     """A thumb that scrolls past a figure changes it on its way."""
@@ -502,6 +507,7 @@ def test_prints_without_controls(page, book, opened):
             assert box["height"] > 150
             assert live.figure.locator("table").bounding_box()["height"] > 50
             assert live.figure.locator("figcaption").is_visible()
+            assert live.figure.locator(".explorable-setting").is_visible()
     finally:
         on_page[0].tab.page.emulate_media(media="screen")
 
