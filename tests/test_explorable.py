@@ -13,7 +13,15 @@ from helpers.sources import ROOT, pages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_limits.explorable import FOUR, Explorable, Readout, Slider, Trace, explore
+from attention_limits.explorable import (
+    FOUR,
+    Explorable,
+    Readout,
+    Slider,
+    Table,
+    Trace,
+    explore,
+)
 from attention_limits.formula import Formula
 from attention_limits.symbols import d, d_model, n, tau
 
@@ -152,7 +160,8 @@ def test_bad_explorables_are_refused_by_name(wrong, message):
 
 def test_a_trace_needs_a_column_or_a_slider_for_each_symbol():
     """The parity test could not evaluate a trace, because nothing sets its symbol."""
-    given = {"name": "a", "title": "A", "caption": "Try.", "alt": "See.", "table": {}}
+    given = {"name": "a", "title": "A", "caption": "Try.", "alt": "See."}
+    given["table"] = Table(n, (1,), {}, "n")
     sliders, traces = GIVEN["sliders"], [Trace("y", WORK, {n: "x"})]
     Explorable(chart=CHART, sliders=sliders, traces=traces, **given)
     with pytest.raises(ValueError, match=r"traces must have .*, got none for \{d\} of 'y'"):
@@ -246,20 +255,6 @@ def test_it_compiles_without_a_warning(name, capfd):
 
 
 @each
-def test_only_the_live_chart_has_inputs_of_its_own(name):
-    """The page showed two sliders for one symbol, or the notebook showed none."""
-    chart = explorable(name)
-    assert not any("bind" in node for node in walk(chart.spec))
-    html = chart._repr_mimebundle_()["text/html"]
-    for slider in chart.sliders:
-        assert f'"name": "{slider.symbol.name}"' in html
-        assert slider.label in html
-    named = sum(bool(slider.names) for slider in chart.sliders)
-    assert html.count('"input": "select"') == named
-    assert html.count('"input": "range"') == len(chart.sliders) - named
-
-
-@each
 def test_every_slider_moves_something(name):
     """A slider was dead."""
     chart = explorable(name)
@@ -321,12 +316,13 @@ def test_the_table_is_what_the_chart_shows_at_the_start(name):
     """Readers without JavaScript were told other numbers than those with it."""
     chart = explorable(name)
     start = {slider.symbol.name: slider.start for slider in chart.sliders}
-    traces = {key: t for t in chart.traces for key in (t.formula.name, t.field)}
-    (first, across), *columns = chart.table.items()
+    drawn = {trace.formula for trace in chart.traces}
+    (_, across), *columns = chart.table.cells(chart.start).items()
     assert columns
-    along = {s.symbol for s in chart.sliders if first.startswith(s.label)}  # or along the axis
+    symbol = chart.table.along
     for (head, cells), row in itertools.product(columns, range(len(across))):
-        formula, (symbol,) = traces[head].formula, set(traces[head].columns) or along
+        formula = chart.table.columns[head]
+        assert formula in drawn, f"the table has {head}, and the chart has not"
         at, unit = as_number(across[row])
         nearby = [at] if symbol.is_integer else [at - unit / 2, at, at + unit / 2]
         values = [

@@ -28,11 +28,13 @@ LAYERS = [
         "closure",
         "notebook",
         "numerals",
+        "drawing",
+        "live",
     ],
     ["tex", "vega", "tensors", "store", "labels", "lab", "panel", "processes", "progress"],
     ["evidence"],
     ["claims", "terms"],
-    ["formula"],
+    ["formula", "figure_html"],
     ["derivation", "layer", "explorable"],
     ["attention", "positions", "baselines"],
     ["tasks"],
@@ -47,6 +49,7 @@ LAYERS = [
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 HEAVY = ["torch", "sympy", "numpy", "altair", "matplotlib", "ipywidgets", "IPython", "yaml"]
+HEAVY += ["anywidget", "vl_convert", "PIL"]
 PROBE = f"""
 import json, sys, time
 before = set(sys.modules)

@@ -15,6 +15,7 @@ from attention_limits.chapters.quadratic_cost.figures import scaling as figures
 from attention_limits.experiments import scaling
 from attention_limits.experiments.scaling import MECHANISMS
 from attention_limits.lab import VIEW, Lab
+from attention_limits.live import Gate, behind_gate
 from attention_limits.notebook import STILL
 from attention_limits.runs import records
 
@@ -62,15 +63,23 @@ def text_of(widget):
 
 def test_a_kernel_is_given_controls_and_every_other_reader_the_record(lab):
     """A notebook that is only looked at, on GitHub say, showed nothing."""
-    bundle = lab._repr_mimebundle_()
-    assert bundle.keys() == {VIEW, "text/html", "text/plain"}
-    assert bundle[VIEW] == {
-        "version_major": 2,
-        "version_minor": 0,
-        "model_id": lab.widget.model_id,
-    }
-    assert records.load(scaling).stamp in html.unescape(bundle["text/html"])
-    assert "download this page as a notebook" in bundle["text/plain"]
+    still, live = lab._faces()
+    assert still.keys() == {"text/html", "text/plain"}
+    assert live.keys() == {VIEW, "text/plain"}
+    assert records.load(scaling).stamp in html.unescape(still["text/html"])
+    assert "run this cell" in still["text/plain"]
+    assert lab._repr_mimebundle_().keys() == {VIEW, *still}
+
+
+def test_controls_stand_behind_a_gate_that_only_a_kernel_opens(lab, monkeypatch):
+    """A saved notebook as a page had a button that no kernel heard."""
+    poster = "a picture"
+    gate, controls = behind_gate(lab.widget, poster).children
+    assert controls is lab.widget
+    answers = []
+    monkeypatch.setattr(Gate, "send", lambda self, message: answers.append(message))
+    gate._handle_custom_msg({"question": "here?"}, [])
+    assert answers == [{"question": "here?"}]
 
 
 def test_a_page_is_given_no_control_and_no_widget_is_made(lab, monkeypatch):
@@ -90,18 +99,13 @@ def test_the_still_face_has_a_figure_a_date_and_nothing_to_press(lab, monkeypatc
     assert face.select(CONTROLS) == []
     assert face.select_one('figure.plot [role="img"]')["aria-label"]
     assert "recorded on" in face.figcaption.get_text()
-    assert "download this page as a notebook" in face.get_text()
-
-
-def test_ipywidgets_7_shows_the_controls_as_well(lab, monkeypatch):
-    """Colab's widgets have no bundle of their own to take the view from."""
-    monkeypatch.delattr(Widget, "_repr_mimebundle_")
-    assert lab._repr_mimebundle_()[VIEW]["model_id"] == lab.widget.model_id
+    assert ("download this page as a notebook" if still else "run this cell") in face.get_text()
 
 
 def test_displayed_twice_it_is_one_lab(lab):
     """Each display made new controls, and the old ones went deaf."""
-    assert lab._repr_mimebundle_()[VIEW] == lab._repr_mimebundle_()[VIEW]
+    lab._faces()
+    assert behind_gate(lab.widget, "").children[1] is lab.widget
 
 
 def test_a_recorded_figure_s_words_cannot_break_out():

@@ -1,12 +1,14 @@
 """Formulas as charts that answer the reader's hand.
 
-An :class:`Explorable` draws formulas with sliders for their symbols. In a notebook it is a live
-Altair chart. In the book's HTML it becomes an accessible figure that works without a kernel and
-without a network: the browser computes the same expressions, printed by SymPy.
+An :class:`Explorable` draws formulas with sliders for their symbols, by the same JavaScript in the
+book's pages, without a kernel and without a network, and in notebooks: the browser computes the
+same expressions, printed by SymPy. Where no script runs it is a picture, its words and a table.
 """
 
 import functools
 import math
+import os
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +19,9 @@ import sympy as sp
 
 from attention_limits import style, vega
 from attention_limits.formula import Formula, check_domain
-from attention_limits.notebook import MIME
-from attention_limits.numerals import numeral, singular
+from attention_limits.lab import VIEW
+from attention_limits.notebook import MIME, STILL
+from attention_limits.numerals import numeral, signed, singular
 from attention_limits.symbols import MEANING
 
 HEIGHT = 300  # of the plot, in pixels
@@ -154,6 +157,64 @@ class Trace:
         return vega.pipeline(self.formula.expr, self.field, names)
 
 
+_AT, _ROW = "datum.at", sp.Symbol("row")  # of a table's rows: the value of ``along``, the number
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers along one symbol, for where the sliders stand: they follow, as the chart does.
+
+    Args:
+        along: the symbol whose values the rows have: the axis, an index, or one of the sliders.
+        values: which of its values, ascending.
+        columns: formulas of it and of the sliders, by what stands above them.
+        head: what stands above the values.
+        format: of the columns, in the mini-language that Python and d3-format share: one for all,
+            or one for each; "" for a number as the book writes it.
+        where: a condition on ``along`` and the sliders, without which a row is left out.
+    """
+
+    along: sp.Symbol
+    values: Sequence[float]
+    columns: Mapping[str, Formula]
+    head: str
+    format: str | Sequence[str] = ""
+    where: sp.Basic = sp.true
+
+    @property
+    def formats(self) -> Sequence[str]:
+        """The format of each column."""
+        if isinstance(self.format, str):
+            return [self.format] * len(self.columns)
+        return self.format
+
+    def cells(self, setting: Mapping[sp.Symbol, float]) -> dict[str, list[str]]:
+        """Its columns as a reader sees them, for one setting of the sliders."""
+        given = {symbol: value for symbol, value in setting.items() if symbol != self.along}
+        at = [v for v in self.values if self.where.subs({**given, self.along: v}) == sp.true]
+        found = {self.head: [_words(value) for value in at]}
+        for (name, formula), spec in zip(self.columns.items(), self.formats, strict=True):
+            known = {s.name: at if s == self.along else given[s] for s in formula.symbols}
+            column = np.broadcast_to(formula.numpy(**known), len(at))
+            found[name] = [signed(f"{v:{spec}}") if spec else numeral(v) for v in column]
+        return found
+
+    def vega(self, sliders: Sequence[Slider]) -> list[dict]:
+        """Its rows, and for each column a data set with numbers in ``out``, or also ``text``."""
+        names = {s.symbol: s.symbol.name for s in sliders} | {self.along: _AT, _ROW: "datum.row"}
+        rows = [{"row": row, "at": _plain(value)} for row, value in enumerate(self.values)]
+        where = vega.compiled({"filter": vega.expression(self.where, names)})
+        found: list[dict] = [{"name": "table", "values": rows, "transform": [where]}]
+        for formula, spec in zip(self.columns.values(), self.formats, strict=True):
+            steps = vega.pipeline(formula.expr, "out", names)
+            if spec:
+                steps.append({"calculate": f"format(datum.out, '{spec}')", "as": "text"})
+            transform = [vega.compiled(step) for step in steps]
+            name = f"table_{len(found)}"
+            found.append({"name": name, "source": "table", "transform": transform})
+        return found
+
+
 # What a figure may be drawn with.
 Chart = alt.Chart | alt.LayerChart | alt.VConcatChart | alt.FacetChart
 
@@ -170,7 +231,7 @@ class Explorable:
         chart: the Altair chart, ``width="container"``, with signals named after the sliders.
         sliders: what the reader may move.
         traces: every computed column that the chart draws.
-        table: columns of numbers for readers without JavaScript, and for print.
+        table: numbers for readers who do not see the chart, and for print.
         readouts: numbers that follow the sliders.
         presets: named settings of the sliders, by symbol.
 
@@ -186,7 +247,7 @@ class Explorable:
     chart: Chart
     sliders: Sequence[Slider]
     traces: Sequence[Trace]
-    table: Mapping[str, Sequence[str]]
+    table: Table
     readouts: Sequence[Readout] = ()
     presets: Mapping[str, Mapping[sp.Symbol, float]] = field(default_factory=dict)
 
@@ -260,12 +321,22 @@ class Explorable:
                 [label, {symbol.name: value for symbol, value in setting.items()}]
                 for label, setting in self.presets.items()
             ],
-            # A list: JSON as notebooks keep it sorts the names of columns.
-            "table": [[column, list(cells)] for column, cells in self.table.items()],
+            "table": {
+                "along": self.table.along.name,
+                "labels": [_words(value) for value in self.table.values],
+                "data": self.table.vega(self.sliders),
+                # A list: JSON as notebooks keep it sorts the names of columns.
+                "start": [[name, cells] for name, cells in self.table.cells(self.start).items()],
+            },
         }
 
+    @property
+    def start(self) -> dict[sp.Symbol, float]:
+        """Where its sliders start."""
+        return {slider.symbol: slider.start for slider in self.sliders}
+
     def _readouts_at_start(self) -> list[str]:
-        start = {slider.symbol: slider.start for slider in self.sliders}
+        start = self.start
         values = (
             readout.formula.numpy(**{s.name: start[s] for s in readout.formula.symbols})
             for readout in self.readouts
@@ -273,20 +344,43 @@ class Explorable:
         return [r.text(float(v)) for v, r in zip(values, self.readouts, strict=True)]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
-        return {MIME: self.payload(), "text/html": self._live_html(), "text/plain": self.alt}
+        if STILL in os.environ:
+            return {MIME: self.payload(), "text/plain": self.alt}
+        still, live = self._faces()
+        return {**live, **still}
 
-    def _live_html(self) -> str:
-        """The chart with Vega's own inputs, for JupyterLab, VS Code and Colab."""
-        params = [
-            alt.param(
-                name=slider.symbol.name,
-                value=slider.start,
-                bind=_input(slider),
-            )
-            for slider in self.sliders
-        ]
-        chart = self.chart.add_params(*params).configure(**style.ALTAIR)
-        return chart.properties(width=600).to_html(fullhtml=False, output_div=f"live-{self.name}")
+    def _ipython_display_(self) -> None:
+        """Show the picture, and the live figure that takes its place where it can.
+
+        They are two outputs, not two types of one: a front end takes the widget where it knows
+        widgets, even in a saved notebook, where no kernel is left to draw it.
+        """
+        from IPython.core.getipython import get_ipython
+        from IPython.display import display
+
+        if STILL in os.environ:
+            display(self._repr_mimebundle_(), raw=True)
+        elif not hasattr(get_ipython(), "kernel"):
+            display({"text/plain": self.alt}, raw=True)
+        else:
+            for face in self._faces():
+                display(face, raw=True)
+
+    def _faces(self) -> tuple[dict, dict]:
+        """What is shown without a kernel, and what with one: a figure for each time it is shown."""
+        from attention_limits import figure_html, live
+
+        state = self.in_notebook()
+        model = live.Figure(**state).model_id
+        view = {"version_major": 2, "version_minor": 0, "model_id": model}
+        still = live.QUIET + figure_html.still(self.payload(), state["poster"])
+        return {"text/html": still, "text/plain": self.alt}, {VIEW: view, "text/plain": ""}
+
+    def in_notebook(self) -> dict[str, str]:
+        """What the live figure of a notebook is made of, under a name of its own each time."""
+        from attention_limits import figure_html
+
+        return {"html": figure_html.live(self.payload()), "poster": uuid.uuid4().hex}
 
 
 def explore(
@@ -350,7 +444,7 @@ def explore(
         chart=alt.layer(*layers).properties(width="container", height=HEIGHT),
         sliders=sliders,
         traces=traces,
-        table=_table(formulas, x, over, sliders, "x" in log, y_format),
+        table=_table(formulas, x, over, "x" in log, y_format),
         readouts=readouts,
         presets=presets or {},
     )
@@ -471,34 +565,14 @@ def _rule(
 
 
 def _table(
-    formulas: Sequence[Formula],
-    x: sp.Symbol,
-    over: tuple[float, float],
-    sliders: Sequence[Slider],
-    log: bool,
-    y_format: str,
-) -> dict[str, list[str]]:
-    """Nine rows along the axis, with every slider where it starts."""
+    formulas: Sequence[Formula], x: sp.Symbol, over: tuple[float, float], log: bool, y_format: str
+) -> Table:
+    """Nine rows along the axis."""
     grid = (np.geomspace if log else np.linspace)(*over, 9)
     grid = np.round(grid) if x.is_integer else grid
-    start = {slider.symbol: slider.start for slider in sliders}
-    table = {_axis_title(x): [_words(value) for value in grid]}
-    for formula in formulas:
-        values = {s.name: grid if s == x else start[s] for s in formula.symbols}
-        column = np.broadcast_to(formula.numpy(**values), grid.shape)
-        is_share = y_format.endswith("%")
-        table[formula.name] = [f"{v:{y_format}}" if is_share else numeral(v) for v in column]
-    return table
-
-
-def _input(slider: Slider) -> alt.Binding:
-    """What moves a slider's signal in a notebook: a range, or a list of names."""
-    if slider.names:
-        options = [_plain(value) for value in slider.values]
-        return alt.binding_select(name=f"{slider.label} ", options=options, labels=slider.labels)
-    step = _plain(min(np.diff(slider.values)))
-    low, *_, high = slider.values
-    return alt.binding_range(name=f"{slider.label} ", min=low, max=high, step=step)
+    columns = {formula.name: formula for formula in formulas}
+    share = y_format if y_format.endswith("%") else ""
+    return Table(x, [_plain(value) for value in grid], columns, _axis_title(x), share)
 
 
 def _axis_title(symbol: sp.Symbol) -> str:

@@ -10,9 +10,9 @@ def numeral(number: float) -> str:
     """A count with all its digits in groups of three, anything else to four significant ones."""
     if math.isfinite(number) and abs(number) < 1e15:
         if number == int(number):
-            return _signed(f"{int(number):,}")
+            return signed(f"{int(number):,}")
         if abs(number) >= 1000:
-            return _signed(f"{float(number):,.0f}")
+            return signed(f"{float(number):,.0f}")
     return power_of_ten(f"{float(number):.4g}")
 
 
@@ -25,9 +25,9 @@ def power_of_ten(text: str) -> str:
     """A number as Python prints it, ``1.6e+21``, with its power of ten written out."""
     mantissa, _, exponent = text.partition("e")
     if not exponent or "n" in text:  # which inf and nan have
-        return _signed(text)
+        return signed(text)
     power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
-    return _signed(power if mantissa == "1" else f"{mantissa} · {power}")
+    return signed(power if mantissa == "1" else f"{mantissa} · {power}")
 
 
 def in_words(text: str) -> str:
@@ -37,5 +37,6 @@ def in_words(text: str) -> str:
     return re.sub(r"(?<![\w.,])\d(?:\.\d+)?e-?\d+\b", lambda n: power_of_ten(n[0]), grouped)
 
 
-def _signed(text: str) -> str:
+def signed(text: str) -> str:
+    """A number with the sign that mathematics has for less than nothing."""
     return text.replace("-", "−", 1) if text.startswith("-") else text

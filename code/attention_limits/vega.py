@@ -5,6 +5,7 @@ a pipeline of data transforms: one row a term, then one aggregate.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import sympy as sp
 from sympy.printing.printer import Printer
@@ -66,6 +67,21 @@ def pipeline(expr: sp.Expr, field: str, names: Mapping[sp.Symbol, str]) -> list[
         names[total] = f"datum.{result}"
         columns.append(result)
     return [*transforms, _calculate(expression(expr, names), field)]
+
+
+def compiled(transform: Mapping[str, Any]) -> dict:
+    """One of these transforms, or a filter, in the words of Vega itself."""
+    match transform:
+        case {"calculate": formula, "as": field}:
+            return {"type": "formula", "expr": formula, "as": field}
+        case {"flatten": fields, "as": names}:
+            return {"type": "flatten", "fields": fields, "as": names}
+        case {"aggregate": [{"op": op, "field": field, "as": name}], "groupby": columns}:
+            together = {"ops": [op], "fields": [field], "as": [name]}
+            return {"type": "aggregate", "groupby": columns, **together}
+        case {"filter": condition}:
+            return {"type": "filter", "expr": condition}
+    raise ValueError(f"transform must be one of a pipeline's, got {transform}")
 
 
 def _calculate(formula: str, field: str) -> dict:

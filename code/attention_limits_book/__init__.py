@@ -9,6 +9,7 @@ from attention_limits_book import (
     downloads,
     execution,
     faces,
+    labs,
     library,
     lint,
     numbers,
@@ -16,7 +17,7 @@ from attention_limits_book import (
 )
 
 MODULES = (
-    addresses, execution, claims, library, terms, faces, numbers, assets, downloads, lint,
+    addresses, execution, claims, library, terms, faces, numbers, assets, downloads, labs, lint,
 )  # fmt: skip
 
 

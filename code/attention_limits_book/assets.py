@@ -5,7 +5,11 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+import attention_limits
+from attention_limits import drawing
+
 STATIC = Path(__file__).parent / "static"
+OF_FIGURES = Path(attention_limits.__file__).parent / "static"  # what notebooks load as well
 
 
 def setup(app: Sphinx) -> None:
@@ -13,8 +17,10 @@ def setup(app: Sphinx) -> None:
     # Sphinx copies assets only with pages that it writes; a new style sheet writes them all again.
     app.add_config_value("assets_fingerprint", "", "html", [str])
     app.connect("config-inited", _note_assets)
-    app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(STATIC)))
+    app.connect("builder-inited", _add_folders)
     app.add_css_file("book.css")
+    app.add_css_file("explorable.css")
+    app.add_js_file("explorable.js", loading_method="defer")
     app.add_js_file("explorables.js", loading_method="defer")
     app.add_js_file("beliefs.js", loading_method="defer")
     app.add_js_file("terms.js", loading_method="defer")
@@ -24,15 +30,19 @@ def setup(app: Sphinx) -> None:
     app.connect("build-finished", _write_vega)
 
 
-def fingerprint(folder: Path) -> str:
-    """A hash of every file in a folder."""
-    files = sorted(folder.iterdir())
+def fingerprint(*folders: Path) -> str:
+    """A hash of every file in some folders."""
+    files = sorted(path for folder in folders for path in folder.iterdir())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def _note_assets(app: Sphinx, config) -> None:
-    config.assets_fingerprint = fingerprint(STATIC)
+    config.assets_fingerprint = fingerprint(STATIC, OF_FIGURES)
     config.html_search_scorer = str(STATIC / "scorer.js")  # Sphinx puts it into its own script
+
+
+def _add_folders(app: Sphinx) -> None:
+    app.config.html_static_path += [str(STATIC), str(OF_FIGURES)]
 
 
 def _without_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -68,22 +78,12 @@ def _with_named_buttons(
     context["generate_toctree_html"] = named
 
 
-def vega_script() -> str:
-    """Vega and its embedder as a plain script that publishes ``vegaEmbed``."""
-    import vl_convert
-
-    # A page opened from disk may not load modules, and the bundle's many top-level names would
-    # clash as a plain script: hence a function around it, which publishes one name.
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return f"(() => {{{bundle}}})();\n"
-
-
 def _write_vega(app: Sphinx, exception: Exception | None) -> None:
-    """Vega and its embedder, in one file that explorables.js loads when a figure comes near."""
+    """Vega, in one file that explorables.js loads when a figure comes near."""
     if exception is not None or app.builder.format != "html":
         return
     target = Path(app.outdir) / "_static" / "vega.js"
     made_of = f"/* {app.config.book_fingerprint} */\n"  # bundling takes seconds
     if target.exists() and target.read_text(encoding="utf-8").startswith(made_of):
         return
-    target.write_text(made_of + vega_script(), encoding="utf-8")
+    target.write_text(made_of + drawing.vega_script(), encoding="utf-8")

@@ -5,6 +5,7 @@ has changed that its directives rest on, such as the docstrings that it prints.
 """
 
 import hashlib
+import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from IPython.core.inputtransformer2 import TransformerManager
 from myst_nb.core.read import read_myst_markdown_notebook
 
-from attention_limits import closure
+from attention_limits import closure, drawing, figure_html
 from attention_limits_book.faces import DIRECTIVES
 
 NOTEBOOK = "format_name: myst"  # in a page's header, where jupytext puts it
@@ -35,7 +36,9 @@ def versions(source: Path) -> str:
 def of_sphinx_side(versions: str) -> str:
     """A hash of the code that makes pages of what was computed."""
     digest = hashlib.sha256(versions.encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    own = Path(__file__).parent.rglob("*.py")
+    drawn = (Path(inspect.getfile(module)) for module in (drawing, figure_html))
+    for path in sorted([*own, *drawn]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

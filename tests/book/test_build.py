@@ -322,6 +322,8 @@ def test_a_lab_is_still_on_the_page_and_the_same_whoever_runs_it(shown):
     assert one.select_one('figure.plot [role="img"]')
     assert not one.select("input, select, button, [onclick], [tabindex]:not([role=img])")
     assert "widget" not in str(shown["lab"])
+    links = [face.select_one("a.lab-notebook").attrs.pop("href") for face in (one, other)]
+    assert links[0] == "../notebooks/chapters/lab.ipynb"
     assert str(one) == str(other)
 
 

@@ -26,8 +26,8 @@ SETTLE = """async () => {
     await frame(), await frame();
     await Promise.allSettled(document.getAnimations().filter(ends).map((a) => a.finished));
     await frame(), await frame();
-    const figures = [...(window.explorables?.values() ?? [])];
-    await Promise.all(figures.map(({ view }) => view?.runAsync()));
+    const figures = [...document.querySelectorAll("figure.explorable")];
+    await Promise.all(figures.map(({ explorable }) => explorable?.view?.runAsync()));
     await frame();
 }"""
 

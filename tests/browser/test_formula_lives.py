@@ -42,10 +42,9 @@ from sympy import (
 )
 
 import attention_limits
-from attention_limits import vega
+from attention_limits import drawing, vega
 from attention_limits.formula import Formula
 from attention_limits.symbols import d, i, j, l, m, n, tau, w, x
-from attention_limits_book import assets
 
 pytestmark = pytest.mark.browser
 
@@ -133,7 +132,7 @@ def vega_script(tmp_path_factory):
     script = BOOK / "_static" / "vega.js"
     if not script.is_file():
         script = tmp_path_factory.mktemp("vega") / "vega.js"
-        script.write_text(assets.vega_script(), encoding="utf-8")
+        script.write_text(drawing.vega_script(), encoding="utf-8")
     return script
 
 
@@ -154,7 +153,8 @@ def compute(vega_script, browser):
         compiled = vl_convert.vegalite_to_vega(json.dumps(spec))  # as the book's figures are
         done = page.evaluate(
             """async (spec) => {
-                const { view } = await vegaEmbed("div", spec, { mode: "vega", actions: false });
+                const { View, parse } = attentionLimitsVega;
+                const view = await new View(parse(spec), { container: "div" }).runAsync();
                 const { data } = view.getState({ data: () => true, signals: () => false });
                 const rows = Object.keys(data).map((name) => view.data(name) ?? [])
                     .filter((rows) => rows.length && "out" in rows[0]);

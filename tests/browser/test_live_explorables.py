@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from helpers.built import figures, kinds, soup, sources, written
+from helpers.built import alike, figures, kinds, soup, sources, written
 
 from attention_limits.explorable import Explorable
 from attention_limits.numerals import singular
@@ -50,10 +50,12 @@ KEYS = {"ArrowRight": 1, "ArrowUp": 1, "ArrowLeft": -1, "ArrowDown": -1, "Home":
 # Called with the figure's id first. `settled` waits for Vega, and for what follows its promise.
 SCRIPT = """
     const settled = async (id) => {
-        await explorables.get(id).view.runAsync();
+        await view(id).runAsync();
         await new Promise((resolve) => setTimeout(resolve));
     };
-    const slider = (id, name) => document.getElementById(`${id}-${name}`);
+    const view = (id) => document.getElementById(id).explorable.view;
+    const slider = (id, name) =>
+        document.getElementById(id).querySelector(`[data-signal="${name}"]`);
     window.test = {
         move: async (id, stops) => {
             for (const [name, value] of Object.entries(stops)) {
@@ -68,26 +70,29 @@ SCRIPT = """
             await settled(id);
         },
         rows: (id, field, columns) => {
-            const { view } = explorables.get(id);
-            const { data } = view.getState({ data: () => true, signals: () => false });
-            return Object.keys(data).flatMap((name) => view.data(name) ?? [])
+            const { data } = view(id).getState({ data: () => true, signals: () => false });
+            return Object.keys(data).flatMap((name) => view(id).data(name) ?? [])
                 .filter((row) => [field, ...columns].every((column) => column in row))
                 .map((row) => [field, ...columns].map((column) => row[column]));
         },
         state: async (id) => {
             await settled(id);
             const figure = document.getElementById(id);
-            const { view } = explorables.get(id);
             const sliders = [...figure.querySelectorAll("[data-signal]")];
             const readouts = [...figure.querySelectorAll("[data-readout]")];
             const each = (f) => Object.fromEntries(sliders.map((s) => [s.dataset.signal, f(s)]));
             return {
                 at: each((s) => s.valueAsNumber),
                 said: each((s) => s.ariaValueText),
-                shown: each((s) => s.nextElementSibling.value),
-                signals: each((s) => view.signal(s.dataset.signal)),
-                readouts: readouts.map((r) => view.signal(`readout_${r.dataset.readout}`)),
+                shown: each((s) => s.closest("div").querySelector("output").value),
+                signals: each((s) => view(id).signal(s.dataset.signal)),
+                readouts: readouts.map((r) => view(id).signal(`readout_${r.dataset.readout}`)),
                 texts: readouts.map((r) => r.textContent),
+                setting: figure.querySelector(".explorable-setting").textContent,
+                heard: figure.querySelector(".explorable-view").ariaLabel,
+                caption: figure.querySelector("caption").textContent,
+                cells: [...figure.querySelectorAll("tbody tr")].map((row) =>
+                    [...row.cells].map((cell) => cell.textContent)),
             };
         },
         follow: async (id, hash) => {
@@ -178,6 +183,7 @@ class Live:
             assert state["said"][name] == state["shown"][name] == f"{label} {unit}".strip()
         self.check_traces(rows, values)
         self.check_readouts(state, values)
+        self.check_words(state, values)
 
     def check_traces(self, found: list[list], values: dict[str, float]) -> None:
         drawn, true = {}, {}
@@ -213,6 +219,21 @@ class Live:
             # Python and JavaScript round a tie to different sides.
             either = {readout.text(true * (1 + nudge)) for nudge in (-1e-12, 0, 1e-12)}
             assert text.replace("−", "-") in either, f"{readout.label} at {values}"
+
+    def check_words(self, state: dict, values: dict[str, float]) -> None:
+        """What is printed, what a screen reader hears, and the table: they follow."""
+        said = {name: f"{s.label}: {state['said'][name]}" for name, s in self.sliders.items()}
+        assert state["setting"] == f"Drawn for {'; '.join(said.values())}."
+        assert "; ".join(said.values()) in state["heard"]
+        rest = [words for name, words in said.items() if name != self.source.table.along.name]
+        assert state["caption"] == (f"For {'; '.join(rest)}." if rest else "")
+        setting = {slider.symbol: values[name] for name, slider in self.sliders.items()}
+        for row, true in zip(
+            state["cells"],
+            zip(*self.source.table.cells(setting).values(), strict=True),
+            strict=True,
+        ):
+            assert alike(row, true), f"{row} is {true}"
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +286,7 @@ def stops(live: Live) -> list[dict[str, int]]:
 def test_comes_to_life(live):
     """A figure that stays a poster, or one that shows poster and chart at once."""
     assert live.figure.locator(".explorable-view svg").count() == 1
-    assert live.figure.locator(".vega-embed svg").is_visible()
+    assert live.figure.locator(".explorable-view > div > svg").is_visible()
     assert live.figure.locator(".explorable-panel").is_visible()
     assert live.figure.locator("[data-signal]").count() == len(live.sliders)
 
@@ -283,7 +304,7 @@ def test_sliders_have_names_and_say_their_value(live):
     for name, slider in live.sliders.items():
         named = live.figure.get_by_role("slider", name=slider.label)
         assert named.and_(live.input(name)).count() == 1, f"{name} is not labelled {slider.label!r}"
-        assert live.figure.locator(f'label[for="{live.id}-{name}"]').is_visible()
+        assert live.input(name).locator("xpath=../span").is_visible()
     live.check()  # among others, that what is said is the value
 
 
@@ -368,6 +389,38 @@ def shown_far(opened, page, name):
     return there.tab.page.evaluate("location.hash"), there.state()
 
 
+PRESET = [where for where in figures() if where[1] == "attention-share"]
+
+
+@pytest.mark.parametrize("live", PRESET, indirect=True, ids=lambda where: where[1])
+def test_what_came_of_a_move_is_told_once_the_hand_rests(live):
+    """A screen reader heard every step of the way, or nothing at all."""
+    status = live.figure.locator(".explorable-status")
+    live.figure.locator("[data-preset]").first.click()
+    told = status.filter(has_text=next(iter(live.source.presets)))
+    told.wait_for(state="attached")
+    assert live.figure.locator("[data-readout]").first.text_content() in told.text_content()
+
+
+@pytest.mark.parametrize("live", figures()[:1], indirect=True, ids=lambda where: where[1])
+def test_a_scroll_that_begins_on_a_slider_moves_nothing(live):
+    """A thumb that scrolls past a figure changes it on its way."""
+    name = next(iter(live.sliders))
+    live.input(name).evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    box = live.input(name).bounding_box()
+    top = live.tab.page.evaluate("scrollY")
+    x, y = box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2
+    touch = live.tab.page.context.new_cdp_session(live.tab.page)
+    moves = [("touchStart", 0), *(("touchMove", 15 * step) for step in range(1, 15))]
+    for kind, by in moves:
+        points = [{"x": x, "y": y - by}]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    touch.detach()
+    live.tab.page.wait_for_function("top => scrollY > top", arg=top)
+    assert live.state()["at"] == live.start
+
+
 @pytest.mark.parametrize("page", CROWDED)
 def test_a_link_opens_what_was_shown(page, book, show, opened):
     """A figure starts anew, or lies out of sight."""
@@ -406,27 +459,28 @@ def test_a_page_loaded_again_shows_the_same(scheme, book, show, opened):
 
 @pytest.mark.parametrize("live", figures()[:1], indirect=True, ids=lambda where: where[1])
 def test_broken_link_does_no_harm(live):
-    """A mistyped link that breaks the figure, moves it beyond its ends, or fills the console."""
+    """A mistyped link that breaks the figure, fills the console, or is ignored in silence."""
     name, slider = next(iter(live.sliders.items()))
-    low, start, high = 0, live.start[name], len(slider.values) - 1
-    for query, at in {
-        "": start,
-        "&&=&x": start,
-        "nobody=1": start,
-        f"{name}": start,
-        f"{name}=": start,
-        f"{name}=banana": start,
-        f"{name}=NaN": start,
-        f"{name}=1e999": start,
-        f"{name}=-1e9": low,
-        f"{name}=1e9": high,
-        f"{name}={slider.values[0]}&{name}={slider.values[-1]}": high,
-        f"{name}=%E0%A4%A": start,
-        "__proto__=1&constructor=2&&&===": start,
+    start, high = live.start[name], len(slider.values) - 1
+    for query, (at, told) in {
+        "": (start, ""),
+        "&&=&zebra": (start, "there is no slider “zebra”"),
+        "nobody=1": (start, "there is no slider “nobody”"),
+        f"{name}": (start, f"“” is no value for {slider.label}"),
+        f"{name}=banana": (start, f"“banana” is no value for {slider.label}"),
+        f"{name}=NaN": (start, "“NaN” is no value"),
+        f"{name}=1e999": (start, "“1e999” is no value"),
+        f"{name}=-1e9": (start, f"“-1e9” is beyond the ends of {slider.label}"),
+        f"{name}=1e9": (start, "beyond the ends"),
+        f"{name}={slider.values[0]}&{name}={slider.values[-1]}": (high, ""),
+        f"{name}=%E0%A4%A": (start, "no value"),
+        "__proto__=1&constructor=2&&&===": (start, "there is no slider “__proto__”"),
     }.items():
         live.call("click", ".explorable-reset")
         live.call("follow", f"#{live.id}?{query}")
         assert live.state()["at"] == {**live.start, name: at}, query
+        note = live.figure.locator(".explorable-note").inner_text()
+        assert told in note if told else not note
         live.check()
     for link in (
         "#nobody?x=1",
@@ -434,7 +488,7 @@ def test_broken_link_does_no_harm(live):
         "#?",
         "#%",
         "#a b?c=1",
-        f"#{live.id}-title?{name}=1",
+        f"#{live.id}-2?{name}=1",
     ):
         live.call("follow", link)
     live.check()
@@ -453,6 +507,7 @@ def test_prints_without_controls(page, book, opened):
             assert box["height"] > 150
             assert live.figure.locator("table").bounding_box()["height"] > 50
             assert live.figure.locator("figcaption").is_visible()
+            assert live.figure.locator(".explorable-setting").is_visible()
     finally:
         on_page[0].tab.page.emulate_media(media="screen")
 

@@ -16,15 +16,16 @@ YARD = 6  # ms that the yardstick takes where the slowest figure takes 10; who i
 CEILING = 1_900_000  # bytes, gzipped: 1.3 × what it weighs today
 
 MEASURE = """async ([id, count]) => {
-    const { view } = explorables.get(id);
-    const { sliders } = JSON.parse(document.querySelector(`#${id} > script`).textContent);
+    const figure = document.getElementById(id);
+    const { view } = figure.explorable;
+    const { sliders } = JSON.parse(figure.querySelector("script[type]").textContent);
     const times = [];
     for (let i = 0; i < count; i++) {
         // Each slider in turn sweeps from end to end, as a hand does.
         const slider = sliders[Math.floor((i * sliders.length) / count)];
         const last = slider.values.length - 1;
         const to = Math.abs(((i * Math.max(1, Math.round(last / 25))) % (2 * last)) - last);
-        const input = document.getElementById(`${id}-${slider.name}`);
+        const input = figure.querySelector(`[data-signal="${slider.name}"]`);
         const start = performance.now();
         input.value = to;
         input.dispatchEvent(new Event("input")); // sets the signal

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -82,6 +82,16 @@ def makers() -> dict[str, Callable[[], Explorable]]:
     """These functions, by their own names: each makes its explorable once."""
     found = functions("explorables", Explorable).items()
     return {name: functools.cache(function) for name, function in found if _alone(function)}
+
+
+def alike(shown: Iterable[str], true: Iterable[str]) -> bool:
+    """Whether a browser shows these numbers: where Python rounds half to even, it rounds up."""
+
+    def digits(cell: str) -> int:
+        return int(re.sub(r"[^0-9]", "", cell) or 0)
+
+    pairs = zip(shown, true, strict=True)
+    return all(one == other or abs(digits(one) - digits(other)) == 1 for one, other in pairs)
 
 
 def _alone(function: Callable) -> bool:

@@ -6,7 +6,7 @@ import altair as alt
 
 from attention_limits import style
 from attention_limits.chapters.attention.derivations import OUTPUT, POSITION, VALUE, WEIGHT
-from attention_limits.explorable import Explorable, Slider, Trace, with_transforms
+from attention_limits.explorable import Explorable, Slider, Table, Trace, with_transforms
 from attention_limits.symbols import j, m, tau, x
 
 MOST_KEYS = 40
@@ -76,14 +76,8 @@ def _up(column: str) -> alt.Y:
     return alt.Y(f"{column}:Q", title="weight, value, output").scale(domain=[-1.1, 1.1])
 
 
-def _table() -> dict[str, list[str]]:
-    """Every key's weight and value where the sliders start, and the output."""
-    keys = range(8)
-    start = {"x": 0.3, "tau": 0.0064, "m": 8}
-    here: dict[str, Any] = {"j": list(keys), "m": 8}
-    return {
-        "key": [str(key) for key in keys],
-        "position": [f"{p:.3f}" for p in POSITION.numpy(**here)],
-        "weight": [f"{p:.4f}" for p in WEIGHT.numpy(j=list(keys), **start)],
-        "value": [f"{p:+.3f}" for p in VALUE.numpy(**here)],
-    }
+def _table() -> Table:
+    """Every key's weight and value."""
+    columns = {"position": POSITION, "weight": WEIGHT, "value": VALUE}
+    formats = (".3f", ".4f", "+.3f")
+    return Table(j, range(MOST_KEYS), columns, "key", formats, where=j < m)

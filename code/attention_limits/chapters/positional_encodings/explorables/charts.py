@@ -9,10 +9,9 @@ from attention_limits import style
 from attention_limits.explorable import (
     HEIGHT,
     Chart,
-    Slider,
+    Table,
     Trace,
 )
-from attention_limits.numerals import numeral
 
 MOST_FREQUENCIES = 128  # in the charts of a pair each
 
@@ -62,15 +61,9 @@ def against(
 
 
 def table(
-    head: str, traces: Sequence[Trace], sliders: Sequence[Slider], rows: Sequence[int]
-) -> dict[str, list[str]]:
-    """Some rows of columns that depend on one index, with every slider where it starts."""
-    start = {slider.symbol.name: slider.start for slider in sliders}
-    table = {head: [str(row) for row in rows]}
-    for trace in traces:
-        (index,) = trace.columns
-        known = {symbol.name for symbol in trace.formula.symbols}
-        given = {name: value for name, value in start.items() if name in known}
-        values = trace.formula.numpy(**{index.name: list(rows)}, **given)
-        table[trace.formula.name] = [numeral(value) for value in values]
-    return table
+    head: str, traces: Sequence[Trace], rows: Sequence[int], where: sp.Basic = sp.true
+) -> Table:
+    """Some rows of columns that depend on one index."""
+    (index,) = {symbol for trace in traces for symbol in trace.columns}
+    columns = {trace.formula.name: trace.formula for trace in traces}
+    return Table(index, rows, columns, head, where=where)

@@ -84,7 +84,7 @@ def heat_map() -> Explorable:
         chart=alt.layer(*layers).properties(width="container", height=HEIGHT),
         sliders=sliders,
         traces=[*waves, length],
-        table=table("frequency", [length], sliders[:1], range(0, PAIRS, 3)),
+        table=table("frequency", [length], range(0, PAIRS, 3)),
     )
 
 
@@ -127,7 +127,7 @@ def kernel() -> Explorable:
         chart=chart.properties(width="container", height=HEIGHT),
         sliders=sliders,
         traces=[product],
-        table=table("distance", [product], sliders, range(0, DISTANCES + 1, 25)),
+        table=table("distance", [product], range(0, DISTANCES + 1, 25)),
     )
 
 
@@ -160,7 +160,7 @@ def alibi_window() -> Explorable:
         ),
         sliders=sliders,
         traces=[window],
-        table=table("head", [window], sliders[:2], range(1, 17, 3)),
+        table=table("head", [window], (*range(1, 17, 3), 32, 48, 64), where=head <= h),
         readouts=[
             Readout("narrowest window", WINDOW_OF_HEAD.subs({head: 1}), ",.1f"),
             Readout("widest window", WINDOW_OF_HEAD.subs({head: h})),

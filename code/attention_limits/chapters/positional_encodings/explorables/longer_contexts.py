@@ -73,7 +73,7 @@ def turns_in_training() -> Explorable:
         chart=alt.layer(*layers).properties(width="container", height=HEIGHT),
         sliders=sliders,
         traces=[turns, *cures, one],
-        table=table("frequency", [turns, ntk, yarn], sliders, range(0, 64, 9)),
+        table=table("frequency", [turns, ntk, yarn], (*range(0, 64, 9), 127), where=i <= _LAST),
         readouts=_angle_readouts(),
         presets={
             model.name: {base: model.base, d: model.d, context: model.trained, factor: 8}

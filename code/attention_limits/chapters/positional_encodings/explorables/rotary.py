@@ -45,6 +45,7 @@ from attention_limits.symbols import (
     theta,
 )
 
+FEW = (*range(0, 16, 3), 31, 63, 127)  # frequencies in the table
 FORMATS = {"bfloat16": 8, "float16": 11, "float32": 24}  # significant bits
 LARGEST_FLOAT16 = 65_504
 TOO_COARSE = sp.Rational(1, 10)  # radians, by which an angle may be off at a marked position
@@ -107,7 +108,7 @@ def tell_apart() -> Explorable:
         chart=chart.properties(width="container", height=HEIGHT),
         sliders=sliders,
         traces=[line, length, alone, together, longest],
-        table=table("frequency", [length, alone], sliders, range(0, 16, 3)),
+        table=table("frequency", [length, alone], FEW, where=i < frequencies),
         readouts=[
             Readout("the slowest comes round after", SLOWEST),
             Readout("and moves, in one token,", MOVES, FOUR),

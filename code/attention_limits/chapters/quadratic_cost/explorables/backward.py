@@ -21,12 +21,12 @@ from attention_limits.explorable import (
     Explorable,
     Readout,
     Slider,
+    Table,
     Trace,
     explore,
     with_transforms,
 )
 from attention_limits.formula import Formula
-from attention_limits.numerals import numeral
 from attention_limits.shapes import SHAPES
 from attention_limits.symbols import b, d, d_model, f, h, n
 
@@ -95,7 +95,7 @@ def activation_memory() -> Explorable:
         chart=_bars(traces, sliders),
         sliders=sliders,
         traces=traces,
-        table=_table(traces, sliders),
+        table=_table(traces),
         readouts=[
             Readout("weights as large as everything else at", lead),
             Readout(
@@ -156,15 +156,10 @@ def _bars(traces: Sequence[Trace], sliders: Sequence[Slider]) -> Chart:
     return alt.layer(*layers).properties(width="container", height=200)
 
 
-def _table(traces: Sequence[Trace], sliders: Sequence[Slider]) -> dict[str, list[str]]:
-    """Some lengths, with every other slider where it starts."""
-    lengths = [2**power for power in range(9, 20, 2)]
-    table = {"sequence length (tokens)": [f"{length:,}" for length in lengths]}
-    for formula in (trace.formula for trace in traces):
-        given = {s.symbol.name: s.start for s in sliders if s.symbol in formula.symbols}
-        values = (formula(**given | {"n": length}) for length in lengths)
-        table[formula.name] = [numeral(value) for value in values]
-    return table
+def _table(traces: Sequence[Trace]) -> Table:
+    """Some lengths, whichever is drawn."""
+    columns = {trace.formula.name: trace.formula for trace in traces}
+    return Table(n, [2**power for power in range(9, 20, 2)], columns, "sequence length (tokens)")
 
 
 def _down() -> alt.Y:

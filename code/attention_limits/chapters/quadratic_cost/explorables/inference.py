@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
-import numpy as np
 import sympy as sp
 
 from attention_limits import style
@@ -19,12 +18,12 @@ from attention_limits.explorable import (
     Explorable,
     Readout,
     Slider,
+    Table,
     Trace,
     explore,
     with_transforms,
 )
 from attention_limits.formula import Formula
-from attention_limits.numerals import numeral
 from attention_limits.shapes import MEMORY, MODELS
 from attention_limits.symbols import (
     accelerator,
@@ -354,12 +353,7 @@ def _bar(number: int, label: str, scale: alt.Scale) -> list[alt.Chart]:
     ]
 
 
-def _table(times: Mapping[str, Formula], sliders: Sequence[Slider]) -> dict[str, list[str]]:
-    """The four times over the length of the prompt, with every other slider where it starts."""
-    start = {slider.symbol.name: slider.start for slider in sliders}
+def _table(times: Mapping[str, Formula], sliders: Sequence[Slider]) -> Table:
+    """The four times over the length of the prompt, whichever is drawn."""
     (lengths,) = (slider for slider in sliders if slider.symbol == prompt)
-    table = {f"{lengths.label} ({lengths.unit})": lengths.labels}
-    for bar, time in times.items():
-        at = {s.name: start[s.name] for s in time.symbols} | {"prompt": np.array(lengths.values)}
-        table[bar] = [numeral(value) for value in time.numpy(**at)]
-    return table
+    return Table(prompt, lengths.values, times, f"{lengths.label} ({lengths.unit})")

@@ -25,6 +25,7 @@ from attention_limits.explorable import (
     Explorable,
     Readout,
     Slider,
+    Table,
     Trace,
     explore,
     with_transforms,
@@ -99,7 +100,7 @@ def tiles_step_by_step() -> Explorable:
         .properties(width="container", height=430),
         sliders=sliders,
         traces=[queries, keys, outputs, pairs, tiles, plain],
-        table=_table([tiles, plain], sliders),
+        table=_table([tiles, plain]),
         readouts=[
             Readout("scores computed", SHARE_DONE.subs(DRAWN), ".0%"),
             Readout("traffic in tiles", MOVED_IN_TILES.subs(DRAWN)),
@@ -314,12 +315,7 @@ def _now() -> alt.Chart:
     return now.mark_text(align="right", baseline="middle").encode(*_at("x", "y"), text="words:N")
 
 
-def _table(traces: Sequence[Trace], sliders: Sequence[Slider]) -> dict[str, list[str]]:
-    """The traffic after each tile of queries, with the other slider where it starts."""
-    steps = list(range(0, STEPS + 1, BLOCKS + 2))
-    start = {slider.symbol.name: slider.start for slider in sliders}
-    table = {"step": [str(at) for at in steps]}
-    for trace in traces:
-        values = trace.formula.numpy(**(start | {"step": steps}))
-        table[trace.formula.name] = [f"{value:,.0f}" for value in values]
-    return table
+def _table(traces: Sequence[Trace]) -> Table:
+    """The traffic after each tile of queries."""
+    columns = {trace.formula.name: trace.formula for trace in traces}
+    return Table(step, range(0, STEPS + 1, BLOCKS + 2), columns, "step", ",.0f")
