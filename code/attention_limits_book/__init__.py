@@ -10,13 +10,27 @@ from attention_limits_book import (
     faces,
     library,
     lint,
+    mathematics,
     numbers,
     terms,
+)
+
+MODULES = (
+    execution,
+    claims,
+    library,
+    terms,
+    faces,
+    numbers,
+    mathematics,
+    assets,
+    downloads,
+    lint,
 )
 
 
 def setup(app: Sphinx) -> dict:
     """Register everything; each module says what it does."""
-    for module in (execution, claims, library, terms, faces, numbers, assets, downloads, lint):
+    for module in MODULES:
         module.setup(app)
     return {"version": "0.1", "parallel_read_safe": True, "parallel_write_safe": True}

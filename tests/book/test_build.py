@@ -234,6 +234,12 @@ SHOWN = {
         LAB,
     ],
     "lab": [LAB],
+    "formulas": [
+        "| size |\n| --- |\n| $n_i$ |",
+        "$$\na &= b \\\\\nc &= d\n$$ (two-lines)",
+        "By {eq}`two-lines`,\n\n\\begin{align}\ne &= f \\\\\ng &= h\n\\end{align}",
+        cell("from IPython.display import Math\n\nMath('m < n')"),
+    ],
 }
 
 
@@ -252,6 +258,9 @@ def shown(tmp_path_factory):
     book.write("references.bib", (ROOT / "references.bib").read_text(encoding="utf-8") + REFERENCE)
     book.claim()  # and no evidence that would be gathered
     names = (*SHOWN, "library")
+    # Written after the others, with no formula but that in the list of pages beside it.
+    book.write("chapters/titled.md", "# About $p^q$\n\n```{math}\ni = j\n\nk = l\n```\n")
+    names = (*names, "titled")
     book.contents(*(f"chapters/{name}" for name in names))
     built = book.build(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own))
     assert built.status == 0, built.output
@@ -299,3 +308,33 @@ def test_a_lab_is_still_on_the_page_and_the_same_whoever_runs_it(shown):
     assert not one.select("input, select, button, [onclick], [tabindex]:not([role=img])")
     assert "widget" not in str(shown["lab"])
     assert str(one) == str(other)
+
+
+@pytest.mark.slow
+def test_formulas_of_every_origin_are_set(shown):
+    """One in a table, with a number, from amsmath, of several lines, or printed by a cell."""
+    formulas = shown["formulas"].article.select(".math")
+    others = shown["titled"].article.select("div.math")
+    assert [formula["data-tex"] for formula in formulas] == [
+        "n_i",
+        r"a &= b \\ c &= d",
+        r"\begin{align} e &= f \\ g &= h \end{align}",
+        r"\displaystyle m < n",
+    ]
+    assert [formula["data-tex"] for formula in others] == ["i = j k = l"]
+    for formula in formulas + others:
+        assert formula.select_one("mjx-math[aria-hidden]")
+        assert formula.select_one("math.spoken")
+    assert [len(f.select("mjx-mtr")) for f in formulas + others] == [0, 2, 2, 0, 2]
+    assert formulas[1].select_one(".eqno").get_text().startswith("(1)")
+    assert shown["formulas"].select_one(f"a[href='#{formulas[1]['id']}']")
+
+
+@pytest.mark.slow
+def test_a_page_has_the_style_of_the_formulas_beside_it(shown):
+    """In the list of pages, one that stands in a title was a row of empty boxes elsewhere."""
+    for name in ("lab", "titled"):
+        (style,) = (s.get_text() for s in shown[name].select("head style") if "mjx" in s.get_text())
+        assert 'content: "p"' in style
+        assert 'content: "m"' not in style
+    assert shown["titled"].title.get_text().startswith("About ")
