@@ -12,6 +12,8 @@ from attention_limits_book import (
     lint,
     mathematics,
     numbers,
+    pages,
+    publishing,
     terms,
 )
 
@@ -23,6 +25,8 @@ MODULES = (
     faces,
     numbers,
     mathematics,
+    pages,
+    publishing,
     assets,
     downloads,
     lint,

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 from docutils import nodes
 from py_mini_racer import MiniRacer
 from sphinx.application import Sphinx
-from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
@@ -43,7 +42,7 @@ WITHOUT_A_PAGE = "globalThis.MathJax = {loader: {load: [], ready() {}}, startup:
 
 
 def setup(app: Sphinx) -> None:
-    """Register the renderer, the pages' style and the fonts."""
+    """Register the renderer and the fonts."""
     app.add_html_math_renderer(RENDERER, (_visit_inline, None), (_visit_display, None))
     app.add_js_file("mathematics.js", loading_method="defer")
     app.connect("config-inited", _use)
@@ -52,7 +51,6 @@ def setup(app: Sphinx) -> None:
 
 def _use(app: Sphinx, config) -> None:
     config.html_math_renderer = RENDERER
-    config.template_bridge = f"{__name__}.Pages"
 
 
 # --- Setting formulas ---------------------------------------------------------------------------
@@ -114,6 +112,12 @@ def mathjax() -> Path:
 TYPESETTER = Typesetter()
 
 
+def words(tex: str) -> str:
+    """A formula's characters in a row, where nothing but text can stand."""
+    read = TYPESETTER.set(tex).html.partition("<math")[2]
+    return html.unescape(re.sub(r"<[^>]*>", "", f"<math{read}"))
+
+
 # --- In pages -----------------------------------------------------------------------------------
 
 
@@ -164,16 +168,12 @@ def _set(node: nodes.Element, tex: str, *, display: bool) -> str:
     return made.html
 
 
-class Pages(BuiltinTemplateLoader):
-    """Sphinx's own templates; a page with formulas gets their style when it is complete."""
-
-    def render(self, template: str, context: dict) -> str:  # type: ignore[override]
-        """Fill a template in."""
-        page = super().render(template, context)
-        if "<mjx-container" not in page:
-            return page
-        shown = style(page).replace(ROOT, context.get("content_root", ""))
-        return page.replace("</head>", f"<style>{shown}</style>\n</head>", 1)
+def with_style(page: str, root: str) -> str:
+    """A page with the style of its formulas, ``root`` being the way to the book's."""
+    if "<mjx-container" not in page:
+        return page
+    shown = style(page).replace(ROOT, root)
+    return page.replace("</head>", f"<style>{shown}</style>\n</head>", 1)
 
 
 def style(page: str) -> str:

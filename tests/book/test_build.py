@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from helpers.small_book import CLAIM, OPEN, REFERENCE, ROOT, Book, build_command, cell, recorded
 from helpers.small_cells import PATIENCE
@@ -235,12 +236,16 @@ SHOWN = {
     ],
     "lab": [LAB],
     "formulas": [
+        "This begins with $n^2$ tokens and says a few words more about what it does.",
         "| size |\n| --- |\n| $n_i$ |",
         "$$\na &= b \\\\\nc &= d\n$$ (two-lines)",
         "By {eq}`two-lines`,\n\n\\begin{align}\ne &= f \\\\\ng &= h\n\\end{align}",
         cell("from IPython.display import Math\n\nMath('m < n')"),
     ],
 }
+
+
+HOME = "https://example.org/book/"
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +263,12 @@ def shown(tmp_path_factory):
     book.write("references.bib", (ROOT / "references.bib").read_text(encoding="utf-8") + REFERENCE)
     book.claim()  # and no evidence that would be gathered
     names = (*SHOWN, "library")
+    config = yaml.safe_load(book.file("_config.yml").read_text(encoding="utf-8"))
+    config["html"]["baseurl"] = HOME
+    book.write("_config.yml", yaml.safe_dump(config))
+    lab = book.file("chapters/lab.md")
+    described = "---\ndescription: Where a lab is described by its header.\n"
+    lab.write_text(lab.read_text(encoding="utf-8").replace("---\n", described, 1), encoding="utf-8")
     # Written after the others, with no formula but that in the list of pages beside it.
     book.write("chapters/titled.md", "# About $p^q$\n\n```{math}\ni = j\n\nk = l\n```\n")
     names = (*names, "titled")
@@ -265,6 +276,7 @@ def shown(tmp_path_factory):
     built = book.build(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own))
     assert built.status == 0, built.output
     pages = {name: book.html(f"chapters/{name}") for name in names}
+    pages["sitemap"] = book.file("_build/html/sitemap.xml").read_text(encoding="utf-8")
     return {name: BeautifulSoup(page, "html.parser") for name, page in pages.items()}
 
 
@@ -316,6 +328,7 @@ def test_formulas_of_every_origin_are_set(shown):
     formulas = shown["formulas"].article.select(".math")
     others = shown["titled"].article.select("div.math")
     assert [formula["data-tex"] for formula in formulas] == [
+        "n^2",
         "n_i",
         r"a &= b \\ c &= d",
         r"\begin{align} e &= f \\ g &= h \end{align}",
@@ -325,9 +338,9 @@ def test_formulas_of_every_origin_are_set(shown):
     for formula in formulas + others:
         assert formula.select_one("mjx-math[aria-hidden]")
         assert formula.select_one("math.spoken")
-    assert [len(f.select("mjx-mtr")) for f in formulas + others] == [0, 2, 2, 0, 2]
-    assert formulas[1].select_one(".eqno").get_text().startswith("(1)")
-    assert shown["formulas"].select_one(f"a[href='#{formulas[1]['id']}']")
+    assert [len(f.select("mjx-mtr")) for f in formulas + others] == [0, 0, 2, 2, 0, 2]
+    assert formulas[2].select_one(".eqno").get_text().startswith("(1)")
+    assert shown["formulas"].select_one(f"a[href='#{formulas[2]['id']}']")
 
 
 @pytest.mark.slow
@@ -338,3 +351,22 @@ def test_a_page_has_the_style_of_the_formulas_beside_it(shown):
         assert 'content: "p"' in style
         assert 'content: "m"' not in style
     assert shown["titled"].title.get_text().startswith("About ")
+
+
+@pytest.mark.slow
+def test_a_book_with_an_address_says_where_its_pages_are(shown):
+    """A search engine showed two addresses of one page, or never found the second."""
+    (link,) = shown["lab"].select("head link[rel=canonical]")
+    assert link["href"] == f"{HOME}chapters/lab.html"
+    places = [place.get_text() for place in shown["sitemap"].select("url > loc")]
+    names = sorted(["index", *(f"chapters/{name}" for name in shown if name != "sitemap")])
+    assert places == [f"{HOME}{name}.html" for name in names]
+
+
+@pytest.mark.slow
+def test_a_page_is_described_in_its_own_words(shown):
+    """What stands beneath its name in a list of results was of another page, or TeX."""
+    said = {name: shown[name].select_one("meta[name=description]") for name in SHOWN}
+    assert said["lab"]["content"] == "Where a lab is described by its header."
+    beginning = "This begins with n² tokens"
+    assert said["formulas"]["content"].startswith(beginning.replace("²", "2"))

@@ -9,7 +9,7 @@ import lxml.html
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from helpers.built import BOOK, figures, kinds, makes, pages, soup, written
+from helpers.built import BOOK, figures, kinds, loads, makes, pages, soup, written
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +23,9 @@ def visits(way, often):
         for page in pages()
     ]
 
+
+# What a script fetches when a figure comes near.
+LATER = {"_static/vega.js"}
 
 # Every page as most readers see it; from disk, on a phone in the dark, one of each make.
 VISITS = [*visits(DESKTOP, pages()), *visits(POCKET, makes())]
@@ -75,6 +78,15 @@ def test_asks_nobody_else(tab):
     home = f"{urlsplit(tab.page.url).scheme}://{urlsplit(tab.page.url).netloc}/"
     home = home if home.startswith("http") else BOOK.as_uri()
     assert not [url for url in tab.requests if not url.startswith((home, "data:", "blob:"))]
+
+
+@pytest.mark.parametrize("tab", visits(DESKTOP, pages()), indirect=True, ids=visit_id)
+def test_loads_what_is_weighed(tab):
+    """A file that the page fetches by a way of its own, and whose weight no test looks at."""
+    page = urlsplit(tab.page.url).path.lstrip("/")
+    asked = {urlsplit(url).path.lstrip("/") for url in tab.requests if url.startswith("http")}
+    assert asked - loads(page) <= LATER
+    assert {name for name in loads(page) - asked if not name.endswith(".woff")} == set()
 
 
 def test_figures_have_words(tab):
