@@ -84,6 +84,7 @@ class Typesetter:
         return [
             ([selector.strip() for selector in selectors.split(",")], " ".join(body.split()))
             for selectors, body in re.findall(RULE, css)
+            if "_:" not in selectors  # which browsers of today would not understand as a whole
         ]
 
     def close(self) -> None:
@@ -201,8 +202,6 @@ def style(page: str) -> str:
 def _holds(selector: str, tags: set[str], classes: set[str]) -> bool:
     """Whether a selector speaks of nothing but what a page has."""
     bare = re.sub(r"\[[^]]*\]", "", selector)
-    if "_:" in bare:  # for browsers of another time
-        return False
     return (
         {tag.lower() for tag in re.findall(r"(?<![.\w-])mjx-[\w-]+", bare)} <= tags
         and {*re.findall(r"\.([\w-]+)", bare)} <= classes

@@ -64,7 +64,12 @@ class Pages(BuiltinTemplateLoader):
     def init(self, builder, theme=None, dirs=None) -> None:
         """Begin a build."""
         super().init(builder, theme, dirs)
-        self._folder, self._address = Path(builder.outdir), builder.config.html_baseurl
+        config = builder.config
+        self._folder, self._address = Path(builder.outdir), config.html_baseurl
+        # What style sheets are made of: packages of these versions, and the book's own.
+        self._version = f"{config.book_fingerprint[:8]}{config.assets_fingerprint[:8]}"
+        self._sheets: dict[str, tuple[str, ...]] = {}
+        builder.app.connect("build-finished", self._write_sheets, priority=900)
 
     def render(self, template: str, context: dict) -> str:  # type: ignore[override]
         """Fill a template in."""
@@ -93,21 +98,24 @@ class Pages(BuiltinTemplateLoader):
         names = [name for name in names if not name.endswith(UNUSED_SHEETS)]
         if not names:
             return head
-        name, version = self._sheet(tuple(names))
         first = links[0].start()
         for link in reversed(links):
             head = head[: link.start()] + head[link.end() :]
-        one = f'    <link rel="stylesheet" href="{root}{name}?v={version}">\n'
+        one = f'    <link rel="stylesheet" href="{root}{self._sheet(tuple(names))}">\n'
         return head[:first] + one + head[first:]
 
-    @functools.lru_cache  # noqa: B019 - as long as a build
-    def _sheet(self, names: tuple[str, ...]) -> tuple[str, str]:
-        """Write several style sheets into one, and say where and with what hash."""
-        css = "\n".join(in_one(self._folder, name) for name in names)
+    def _sheet(self, names: tuple[str, ...]) -> str:
+        """Where several style sheets will be one."""
         digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
-        target = self._folder / f"{SHEETS}-{digest}.css"
-        target.write_text(css, encoding="utf-8")
-        return target.relative_to(self._folder).as_posix(), fingerprint(css)
+        self._sheets[f"{SHEETS}-{digest}.css"] = names
+        return f"{SHEETS}-{digest}.css?v={self._version}"
+
+    def _write_sheets(self, app: Sphinx, exception: Exception | None) -> None:
+        """Write them once all have their last form: the theme changes one at the end of a build."""
+        if exception is None:
+            for target, names in self._sheets.items():
+                css = "\n".join(in_one(self._folder, name) for name in names)
+                (self._folder / target).write_text(css, encoding="utf-8")
 
     def _script(self, script: re.Match, *, searches: bool) -> str:
         """A script that waits until the page is there, is in it, or is not needed."""
@@ -119,11 +127,6 @@ class Pages(BuiltinTemplateLoader):
         if "defer" in attributes + rest:
             return script[0]
         return f'    <script defer{attributes} src="{address}{rest}></script>\n'
-
-
-def fingerprint(text: str) -> str:
-    """What a browser tells two versions of a file by."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def in_one(folder: Path, name: str) -> str:

@@ -56,9 +56,11 @@ const set = ([tex, display]) => {
   }
   const container = item.typesetRoot;
   const [math] = adaptor.childNodes(container);
-  const { w } = CHTML.getBBox(item, page);
+  const { w, h, d } = CHTML.getBBox(item, page);
   const broken = !display && w > LONG && inPieces(math);
   if (!broken && w > NARROW) adaptor.setAttribute(container, "tabindex", "0"); // keys scroll it
+  // A browser leaves it until it comes near, and knows by then how much room it takes.
+  if (display) adaptor.setAttribute(container, "style", `--height: ${(h + d).toFixed(3)}em`);
   adaptor.setAttribute(math, "aria-hidden", "true");
   const words = spoken.visitTree(item.root).replace(/\s*\n\s*/g, "");
   const plain = words.replace(/ (?:xmlns|data-mjx-[\w-]+)="[^"]*"/g, "");
