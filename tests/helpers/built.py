@@ -53,11 +53,11 @@ def soup(page: str) -> BeautifulSoup:
 def loads(page: str) -> set[str]:
     """The files that a browser asks for with a page, before its reader does anything.
 
-    Of the fonts that it names, perhaps some; of what a script fetches later, nothing.
+    Of the fonts and icons that it names, perhaps some; of what a script fetches later, nothing.
     """
     html = written(page)
     tags = re.findall(r"<(?:link|script|img)\b[^>]*>", html)
-    fetched = [tag for tag in tags if not re.search(r'\brel="(?!stylesheet)', tag)]
+    fetched = [tag for tag in tags if not re.search(r'\brel="(?!stylesheet|icon")', tag)]
     addresses = [found for tag in fetched for found in re.findall(r'\b(?:href|src)="([^"]+)"', tag)]
     addresses += re.findall(r'src: url\("([^"]+)"\)', html)  # of fonts
     here = [urlsplit(urljoin(page, address)) for address in addresses]
