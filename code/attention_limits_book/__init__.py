@@ -12,13 +12,29 @@ from attention_limits_book import (
     labs,
     library,
     lint,
+    mathematics,
     numbers,
+    pages,
+    publishing,
     terms,
 )
 
 MODULES = (
-    addresses, execution, claims, library, terms, faces, numbers, assets, downloads, labs, lint,
-)  # fmt: skip
+    addresses,
+    execution,
+    claims,
+    library,
+    terms,
+    faces,
+    numbers,
+    mathematics,
+    pages,
+    publishing,
+    assets,
+    downloads,
+    labs,
+    lint,
+)
 
 
 def setup(app: Sphinx) -> dict:

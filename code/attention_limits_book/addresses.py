@@ -120,3 +120,5 @@ def _derive(app: Sphinx, config) -> None:
         config.book_addresses = configured(Path(app.srcdir))
     except ValueError as error:
         raise ConfigError(f"{CONFIG}: {error}") from None
+    if config.book_addresses is not None:  # for canonical links and the sitemap
+        config.html_baseurl = config.book_addresses.site

@@ -244,11 +244,19 @@ SHOWN = {
         LAB,
     ],
     "lab": [LAB],
+    "formulas": [
+        "This begins with $n^2$ tokens and says a few words more about what it does.",
+        "| size |\n| --- |\n| $n_i$ |",
+        "$$\na &= b \\\\\nc &= d\n$$ (two-lines)",
+        "By {eq}`two-lines`,\n\n\\begin{align}\ne &= f \\\\\ng &= h\n\\end{align}",
+        cell("from IPython.display import Math\n\nMath('m < n')"),
+    ],
 }
 
 
 FORK = "https://github.com/Reader/attention"
 COMMIT = "0123abc"
+HOME = "https://reader.github.io/attention/"
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +277,12 @@ def published(tmp_path_factory):
     book.write("references.bib", (ROOT / "references.bib").read_text(encoding="utf-8") + REFERENCE)
     book.claim()  # and no evidence that would be gathered
     names = (*SHOWN, "library")
+    lab = book.file("chapters/lab.md")
+    described = "---\ndescription: Where a lab is described by its header.\n"
+    lab.write_text(lab.read_text(encoding="utf-8").replace("---\n", described, 1), encoding="utf-8")
+    # Written after the others, with no formula but that in the list of pages beside it.
+    book.write("chapters/titled.md", "# About $p^q$\n\n```{math}\ni = j\n\nk = l\n```\n")
+    names = (*names, "titled")
     book.contents(*(f"chapters/{name}" for name in names))
     book.write("environment.yml", (ROOT / "environment.yml").read_text(encoding="utf-8"))
     built = book.build(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own), BOOK_REF=COMMIT)
@@ -278,9 +292,12 @@ def published(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shown(published):
-    """These pages, parsed."""
-    pages = {name: published.html(f"chapters/{name}") for name in (*SHOWN, "library")}
-    return {name: BeautifulSoup(page, "html.parser") for name, page in pages.items()}
+    """These pages, parsed, and the addresses that the site's map names."""
+    names = (*SHOWN, "library", "titled")
+    pages = {name: published.html(f"chapters/{name}") for name in names}
+    found = {name: BeautifulSoup(page, "html.parser") for name, page in pages.items()}
+    sitemap = published.file("_build/html/sitemap.xml").read_text(encoding="utf-8")
+    return {**found, "sitemap": re.findall("<url><loc>(.*?)</loc></url>", sitemap)}
 
 
 def streams(page):
@@ -488,3 +505,55 @@ def test_a_branch_is_laid_or_it_is_said_why_not(tmp_path, capsys):
     (book / "notebooks/a.ipynb").write_text("{}")
     assert branch.main(arguments) == 1
     assert "Not a directory" in capsys.readouterr().err
+
+
+# --- its formulas, addresses and descriptions -----------------------------------------------------
+
+
+@pytest.mark.slow
+def test_formulas_of_every_origin_are_set(shown):
+    """One in a table, with a number, from amsmath, of several lines, or printed by a cell."""
+    formulas = shown["formulas"].article.select(".math")
+    others = shown["titled"].article.select("div.math")
+    assert [formula["data-tex"] for formula in formulas] == [
+        "n^2",
+        "n_i",
+        r"a &= b \\ c &= d",
+        r"\begin{align} e &= f \\ g &= h \end{align}",
+        r"\displaystyle m < n",
+    ]
+    assert [formula["data-tex"] for formula in others] == ["i = j k = l"]
+    for formula in formulas + others:
+        assert formula.select_one("mjx-math[aria-hidden]")
+        assert formula.select_one("math.spoken")
+    assert [len(f.select("mjx-mtr")) for f in formulas + others] == [0, 0, 2, 2, 0, 2]
+    assert formulas[2].select_one(".eqno").get_text().startswith("(1)")
+    assert shown["formulas"].select_one(f"a[href='#{formulas[2]['id']}']")
+
+
+@pytest.mark.slow
+def test_a_page_has_the_style_of_the_formulas_beside_it(shown):
+    """In the list of pages, one that stands in a title was a row of empty boxes elsewhere."""
+    for name in ("lab", "titled"):
+        (style,) = (s.get_text() for s in shown[name].select("head style") if "mjx" in s.get_text())
+        assert 'content: "p"' in style
+        assert 'content: "m"' not in style
+    assert shown["titled"].title.get_text().startswith("About ")
+
+
+@pytest.mark.slow
+def test_a_book_with_an_address_says_where_its_pages_are(shown):
+    """A search engine showed two addresses of one page, or never found the second."""
+    (link,) = shown["lab"].select("head link[rel=canonical]")
+    assert link["href"] == f"{HOME}chapters/lab.html"
+    names = sorted(["index", *(f"chapters/{name}" for name in shown if name != "sitemap")])
+    assert shown["sitemap"] == [f"{HOME}{name}.html" for name in names]
+
+
+@pytest.mark.slow
+def test_a_page_is_described_in_its_own_words(shown):
+    """What stands beneath its name in a list of results was of another page, or TeX."""
+    said = {name: shown[name].select_one("meta[name=description]") for name in SHOWN}
+    assert said["lab"]["content"] == "Where a lab is described by its header."
+    beginning = "This begins with n² tokens"
+    assert said["formulas"]["content"].startswith(beginning.replace("²", "2"))

@@ -46,12 +46,13 @@ def test_a_card_says_what_is_claimed_and_what_was_found(card):
 
 def test_a_card_typesets_its_mathematics(card):
     """The reader sees dollar signs."""
-    assert card.select_one(".math").get_text() == r"\(2 + 2 = 4\)"
+    assert card.select_one(".math")["data-tex"] == "2 + 2 = 4"
+    assert card.select_one(".math mjx-math")
     assert "$" not in words(card)
 
 
 RIVALS = [
-    r"would have given 5 apples (expected 4) for a basket with \(1\) pear",
+    "would have given 5 apples (expected 4) for a basket with 1 pear",
     "would have given 0 apples (expected 4) for an empty basket",
 ]
 
@@ -65,7 +66,7 @@ def pieces(part):
 
 def test_a_card_says_what_a_verdict_assumes(card):
     """A verdict under conditions was read as one without."""
-    assert r"Assumes: whole numbers; \(n < 5\)." in words(card)
+    assert "Assumes: whole numbers; n<5." in words(card)
 
 
 def test_a_card_lists_each_piece_with_what_it_refuses(card):
@@ -115,7 +116,7 @@ def test_a_row_says_what_its_card_says_and_what_was_found(verdicts):
     argued = BeautifulSoup(str(verdicts.select(".claim-row")[0]), "html.parser")
     assert "Two and two make four" in words(argued)
     assert "They were counted." in words(argued)
-    assert r"Assumes: whole numbers; \(n < 5\)." in words(argued)
+    assert "Assumes: whole numbers; n<5." in words(argued)
     assert list(pieces(argued)) == [
         ("✓ addition: every step proven", []),
         ("✓ four: 4 apples (expected 4, exactly) · counted by hand", RIVALS),

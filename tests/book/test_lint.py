@@ -217,6 +217,12 @@ FAULTS = {
     "tasks": ("```{tasks} lookups\n```", "module must be one of"),
     "mechanism": ("```{mechanism} tinny\n```", "there is no mechanism 'tinny'"),
     "term": ("A {term}`KV cash`.", "there is no term 'KV cash'"),
+    # A reader would see TeX, or red letters.
+    "formula": ("So\n\n$$\n1 = \\foo\n$$", r"formula\.md:5: .*Undefined control sequence \\foo"),
+    "printed": (
+        cell("from IPython.display import Math\n\nMath(r'\\frac{1}')"),
+        r"printed\.md:17: .*Missing argument for \\frac",
+    ),
 }
 DOT = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"

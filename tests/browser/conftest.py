@@ -109,8 +109,8 @@ class Tab:
         return self.page.evaluate(SMALL)
 
     def typeset(self) -> None:
-        """Wait until the page's mathematics has its final shape."""
-        self.page.evaluate("window.MathJax?.startup?.promise")
+        """Wait until the fonts are there, those of formulas among them."""
+        self.page.evaluate("document.fonts.ready.then(() => {})")
 
     def close(self) -> None:
         """Close the page; nobody who opens another finds what it kept, such as a theme."""

@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
@@ -15,6 +16,7 @@ from attention_limits.explorable import Explorable
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "html"
 NO_BOOK = "no-book"  # stands for the pages of a book that is not built; the fixture `book` fails
+MISSING = "404.html"
 FIGURE = re.compile(r'<figure class="explorable" id="([\w-]+)"')
 
 
@@ -35,13 +37,31 @@ def pages() -> tuple[str, ...]:
     """Every page with an article, by its path from the book's root."""
     found = (path.relative_to(BOOK) for path in sorted(BOOK.rglob("*.html")))
     own = (path.as_posix() for path in found if not path.parts[0].startswith("_"))
+    own = (page for page in own if page != MISSING)  # its links are a server's
     return tuple(page for page in own if "<article" in written(page)) or (NO_BOOK,)
 
 
 @functools.cache
 def soup(page: str) -> BeautifulSoup:
-    """The same, parsed."""
-    return BeautifulSoup(written(page), "html.parser")
+    """The same, parsed; of its formulas, what stands around them."""
+    html = re.sub(
+        r"(<mjx-container[^>]*>).*?</mjx-container>", r"\1</mjx-container>", written(page)
+    )
+    return BeautifulSoup(html, "html.parser")
+
+
+def loads(page: str) -> set[str]:
+    """The files that a browser asks for with a page, before its reader does anything.
+
+    Of the fonts and icons that it names, perhaps some; of what a script fetches later, nothing.
+    """
+    html = written(page)
+    tags = re.findall(r"<(?:link|script|img)\b[^>]*>", html)
+    fetched = [tag for tag in tags if not re.search(r'\brel="(?!stylesheet|icon")', tag)]
+    addresses = [found for tag in fetched for found in re.findall(r'\b(?:href|src)="([^"]+)"', tag)]
+    addresses += re.findall(r'src: url\("([^"]+)"\)', html)  # of fonts
+    here = [urlsplit(urljoin(page, address)) for address in addresses]
+    return {page, *(address.path for address in here if not address.scheme)}
 
 
 def figures() -> list[tuple[str, str]]:
