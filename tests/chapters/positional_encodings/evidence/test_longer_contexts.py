@@ -283,5 +283,6 @@ def test_one_band_that_is_needed_is_enough_to_refuse(encoding, frozen):
     frozen(lambda *where: 0.85 if where == needed else 0.3 if where[2] == ASKED else 0.95)
     assert (piece().value, piece().holds) == (pytest.approx(0.85), True)
     assert not piece(when=ASKED).holds
+    assert piece(task=OFFSET).value == pytest.approx(0.55)
     frozen(lambda *where: 0.5 if where == needed else 0.95)
     assert not piece().holds

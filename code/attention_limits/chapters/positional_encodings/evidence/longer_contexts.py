@@ -291,16 +291,21 @@ def rotary_models_use_the_frequency_that_recency_varies_with(band: str = "32 to 
     )
 
 
-@evidence(rivals={"bands that are frozen after training": dict(when=frozen_frequencies.ASKED)})
-def no_band_is_needed_for_recency(when: str = frozen_frequencies.THROUGHOUT) -> Evidence:
+@evidence(
+    rivals={
+        "bands that are frozen after training": dict(when=frozen_frequencies.ASKED),
+        "the offset, which sinusoids do not find without fast frequencies": dict(task=OFFSET),
+    }
+)
+def no_band_is_needed_for_recency(
+    when: str = frozen_frequencies.THROUGHOUT, task: str = RECENCY
+) -> Evidence:
     """The worst of all models that train without one band, at the trained length."""
     run = records.load(frozen_frequencies)
     found = {
-        f"{encoding} without {band}": frozen_frequencies.accuracies(
-            run, RECENCY, encoding, band, when
-        )
+        f"{encoding} without {band}": frozen_frequencies.accuracies(run, task, encoding, band, when)
         for encoding in run.config["encodings"]
         for band in run.config["without"]
         if band != frozen_frequencies.NOTHING
     }
-    return least(found, 0.8, f"{run.stamp}: “{RECENCY}”, n = {SHORT}")
+    return least(found, 0.8, f"{run.stamp}: “{task}”, n = {SHORT}")
