@@ -1,4 +1,9 @@
-"""Labs on pages, where no kernel listens: their words lead to the page as a notebook."""
+"""Labs on pages, where no kernel listens: their words lead to the page as a notebook.
+
+That is one to download and, once it is known where the book is published, one that Colab opens.
+"""
+
+import html
 
 from sphinx.application import Sphinx
 
@@ -19,4 +24,7 @@ def _lead_to_notebook(
     if PLACE in context.get("body", ""):
         address = context["pathto"](f"{FOLDER}/{pagename}.ipynb", 1)
         link = f'<a class="lab-notebook" href="{address}" download>{NOTEBOOK}</a>'
+        if addresses := app.config.book_addresses:
+            colab = html.escape(addresses.colab(pagename))
+            link += f' (or <a class="lab-colab" href="{colab}">open it in Colab</a>)'
         context["body"] = context["body"].replace(PLACE, link)

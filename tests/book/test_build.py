@@ -341,6 +341,8 @@ def test_a_lab_is_still_on_the_page_and_the_same_whoever_runs_it(shown):
     assert "widget" not in str(shown["lab"])
     links = [face.select_one("a.lab-notebook").attrs.pop("href") for face in (one, other)]
     assert links[0] == "../notebooks/chapters/lab.ipynb"
+    colab = [face.select_one("a.lab-colab").attrs.pop("href") for face in (one, other)]
+    assert colab[0] == buttons(shown["lab"])["Colab"]
     assert str(one) == str(other)
 
 
