@@ -105,6 +105,18 @@ def test_as_trained_nothing_is_taken_away(model):
 # --- cells, and what was found ------------------------------------------------------------------
 
 
+def test_a_share_without_need_is_that_of_a_model_that_loses_nothing():
+    """The largest of all was named, or that of a model which needs the layer a little."""
+    rows = [
+        {"speed": "fast", "layers": 2, "layer": 1, "part": part, "n": 32, "share": share}
+        | {"accuracy": 1.0 if part == AS_TRAINED else left}
+        for part in (AS_TRAINED, FLAT)
+        for share, left in ((0.9, 0.1), (0.5, 0.99), (0.3, 1.0), (0.2, 1.0))
+    ]
+    run = records.Run("relative_share", {"lengths": [32]}, {}, rows)
+    assert relative_share.most_without_need(run, "fast") == 0.3
+
+
 @pytest.mark.slow
 def test_a_row_has_the_share_of_its_own_model_and_layer():
     config = PRESETS["smoke"]

@@ -6,14 +6,14 @@ speed (``commutant``). What that is good for cannot be seen in a share, so parts
 layer are taken away after training, and models are asked again:
 
 - ``flat``: all of them, so that a query weighs its keys alike. Who loses nothing looks elsewhere;
-- ``relative``: M but for its part P in the commutant, so that what positions add is relative;
+- ``relative``: M but for its part P in the commutant;
 - ``relative, as large``: the same, and P is multiplied to the size that M had;
 - ``the rest``: only P is taken away;
 - ``few directions``: a control that keeps as much of M as P is, in the largest singular values.
 
 What is taken away is :math:`\mathrm{PE}(p)^\top (M - M') \, \mathrm{PE}(q) / \sqrt d`, times what
-the norm before the layer multiplies either token by; what tokens say to each other and to positions
-stays. The speed is what is varied; so no rate is searched.
+the norm before the layer multiplies either token by; what tokens add stays, and
+so does what the norm's shift adds. The speed is what is varied; so no rate is searched.
 """
 
 import copy
@@ -228,6 +228,15 @@ def shares(run: Run, speed: str, *, layer: int = 1, layers: int = 2) -> list[flo
     """The largest share of a head of a layer, one number a seed."""
     n = run.config["lengths"][0]
     return run.values("share", speed=speed, layers=layers, layer=layer, part=AS_TRAINED, n=n)
+
+
+def most_without_need(run: Run, speed: str) -> float:
+    """The largest share of a model that loses nothing without the scores of its first layer."""
+    n = run.config["lengths"][0]
+    flat = accuracies(run, speed, n, part=FLAT)
+    whole = accuracies(run, speed, n)
+    each = zip(shares(run, speed), whole, flat, strict=True)
+    return max(share for share, before, after in each if after >= before)
 
 
 def table(run: Run) -> Table:

@@ -233,7 +233,7 @@ def relearned(monkeypatch):
 
 def test_what_is_gained_is_gained_over_the_same_first_training(relearned):
     """Models of another first rate stood for what was not changed, or another layer for ours."""
-    piece = longer_contexts.trained_queries_and_keys_of_the_second_layer_delay_the_offset
+    piece = longer_contexts.new_queries_and_keys_in_the_second_layer_bring_the_offset_back
     known = {("0.03", "nothing"): 0.4, ("0.03", "new queries and keys, layer 2"): 1.0}
     relearned(lambda *where: known.get(where, 0.45))
     assert (piece().value, piece().holds) == (pytest.approx(0.6), True)

@@ -214,7 +214,7 @@ def after_interpolation_an_offset_is_learned_later_than_anew(
         "a first training at a tenth of the rate": dict(change=relearning.NOTHING, first=3e-3),
     }
 )
-def trained_queries_and_keys_of_the_second_layer_delay_the_offset(
+def new_queries_and_keys_in_the_second_layer_bring_the_offset_back(
     change: str = "new queries and keys, layer 2", first: float = relearning.FIRST[-1]
 ) -> Evidence:
     """How much more often interpolated models are right after a change, or another first training.

@@ -110,7 +110,8 @@ def parts_of_scores(run: Run | None = None) -> style.Figure:
         caption="Models with sinusoids that were trained on 8 to 32 tokens to find the token three "
         "back; of what two positions say to each other in the first layer, only a part is left. "
         f"Hollow and filled: means of {seeds} seeds, with the range of the latter. Cross: what we "
-        f"expected of the latter. Dotted: a guess. {run.stamp[0].upper()}{run.stamp[1:]}.",
+        f"expected of the latter, knowing three other runs. Dotted: a guess. "
+        f"{run.stamp[0].upper()}{run.stamp[1:]}.",
     )
 
 
