@@ -157,7 +157,7 @@ class Trace:
         return vega.pipeline(self.formula.expr, self.field, names)
 
 
-_AT, _ROW = "datum.at", sp.Symbol("row")  # of a table's rows: the value of ``along``, the number
+_AT, _ROW = "at", "row"  # of a table's rows: the value of ``along``, and the number
 
 
 @dataclass(frozen=True)
@@ -201,12 +201,12 @@ class Table:
 
     def vega(self, sliders: Sequence[Slider]) -> list[dict]:
         """Its rows, and for each column a data set with numbers in ``out``, or also ``text``."""
-        names = {s.symbol: s.symbol.name for s in sliders} | {self.along: _AT, _ROW: "datum.row"}
-        rows = [{"row": row, "at": _plain(value)} for row, value in enumerate(self.values)]
+        names = {s.symbol: s.symbol.name for s in sliders} | {self.along: f"datum.{_AT}"}
+        rows = [{_ROW: row, _AT: _plain(value)} for row, value in enumerate(self.values)]
         where = vega.compiled({"filter": vega.expression(self.where, names)})
         found: list[dict] = [{"name": "table", "values": rows, "transform": [where]}]
         for formula, spec in zip(self.columns.values(), self.formats, strict=True):
-            steps = vega.pipeline(formula.expr, "out", names)
+            steps = vega.pipeline(formula.expr, "out", names, also=[_ROW])
             if spec:
                 steps.append({"calculate": f"format(datum.out, '{spec}')", "as": "text"})
             transform = [vega.compiled(step) for step in steps]

@@ -4,7 +4,7 @@ Vega's language is a small, safe part of JavaScript. It has no sums, so a formul
 a pipeline of data transforms: one row a term, then one aggregate.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy as sp
@@ -36,17 +36,21 @@ def expression(expr: sp.Basic, names: Mapping[sp.Basic, str]) -> str:
     return VegaPrinter(names).doprint(sp.sympify(expr))
 
 
-def pipeline(expr: sp.Expr, field: str, names: Mapping[sp.Symbol, str]) -> list[dict]:
+def pipeline(
+    expr: sp.Expr, field: str, names: Mapping[sp.Symbol, str], also: Sequence[str] = ()
+) -> list[dict]:
     """Vega-Lite transforms that add ``field`` to every row, sums and all.
 
     Args:
         expr: what to compute; its sums have at least one term and are not nested.
         field: the column that takes the result.
         names: the column (``"datum.x"``) or signal (``"d_model"``) behind each symbol. A sum keeps
-            these columns and no others.
+            these columns, and no others but
+        also: columns that no symbol stands for.
     """
     names, transforms = dict(names), []
     columns = [name.removeprefix("datum.") for name in names.values() if name.startswith("datum.")]
+    columns += also
     for number, total in enumerate(sorted(expr.atoms(sp.Sum), key=sp.default_sort_key)):
         (index, low, high), *more = total.limits
         if more or total.function.has(sp.Sum):

@@ -200,7 +200,9 @@ class Ablated(nn.Module):
         n, d = x.shape[-2:]
         PE = sinusoidal.encoding(torch.arange(n, device=x.device), d).to(x.dtype)
         between = PE @ self.change @ PE.T / (d / self.change.shape[1]) ** 0.5
-        size = (x.var(-1, correction=0) + NORM_EPSILON).rsqrt()  # (s, batch, n), of the norm
+        size = (
+            torch.var_mean(x, -1, correction=0)[0] + NORM_EPSILON
+        ).rsqrt()  # (s, batch, n), of the norm
         added = between.unsqueeze(1) * (size.unsqueeze(-1) * size.unsqueeze(-2)).unsqueeze(2)
         return self.layer(x, encoding, where, added if bias is None else bias + added, number)
 
