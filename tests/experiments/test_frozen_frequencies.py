@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attention_limits import models
-from attention_limits.experiments import frozen_frequencies
+from attention_limits.experiments import cures, frozen_frequencies, search
 from attention_limits.experiments.conditions import ENCODINGS
 from attention_limits.experiments.frozen_frequencies import (
     ASKED,
@@ -51,8 +51,21 @@ def test_with_all_frequencies_it_is_the_usual_model(encoding):
 
 
 @pytest.mark.slow
-def test_a_row_says_what_was_frozen_and_when():
-    config = PRESETS["smoke"]
+def test_a_row_says_what_was_frozen_and_when(monkeypatch):
+    """Models trained with what they should do without, or were asked with it."""
+    config, trained, turned = PRESETS["smoke"], [], []
+    train, turned_by = search.train, cures.turned_by
+
+    def watched(own, *given):
+        trained.append(own)
+        return train(own, *given)
+
+    def watched_later(models, changed, setting):
+        turned.append(changed)
+        return turned_by(models, changed, setting)
+
+    monkeypatch.setattr(search, "train", watched)
+    monkeypatch.setattr(cures, "turned_by", watched_later)
     rows = []
     for cell in frozen_frequencies.cells(config):
         if cell.encoding == "rotary":
@@ -64,6 +77,9 @@ def test_a_row_says_what_was_frozen_and_when():
         *((ASKED, without, seed) for without in WITHOUT for seed in (0, 1)),
         *((THROUGHOUT, "32 to 96", seed) for seed in (0, 1)),
     ]
+    assert trained == [architecture("rotary", without) for without in (NOTHING, "32 to 96")]
+    asked = [without for _, without, seed in named if seed == 0]
+    assert turned == [architecture("rotary", without) for without in asked]
     run = records.new(frozen_frequencies, config, rows, complete=True)
     task = "most recent"
     whole, frozen = (

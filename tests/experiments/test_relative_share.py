@@ -118,8 +118,14 @@ def test_a_share_without_need_is_that_of_a_model_that_loses_nothing():
 
 
 @pytest.mark.slow
-def test_a_row_has_the_share_of_its_own_model_and_layer():
-    config = PRESETS["smoke"]
+def test_a_row_has_the_share_of_its_own_model_and_layer(monkeypatch):
+    config, taken = PRESETS["smoke"], []
+
+    def watched(model, number, part):
+        taken.append((len(model.layers), number, part))
+        return ablated(model, number, part)
+
+    monkeypatch.setattr(relative_share, "ablated", watched)
     two, one = relative_share.cells(config)
     assert (asdict(two), asdict(one)) == (
         {"speed": "fast", "layers": "2"},
@@ -134,7 +140,10 @@ def test_a_row_has_the_share_of_its_own_model_and_layer():
         for n in (32, 64)
         for seed in (0, 1)
     ]
+    parts = (AS_TRAINED, FLAT, *PARTS)
+    assert taken == [(2, number, part) for number in (0, 1) for part in parts]
     assert rows[0]["share"] == rows[2]["share"] != rows[1]["share"]
+    assert rows[0]["share"] != rows[-2]["share"]  # of the same seed, in the other layer
     run = records.new(relative_share, config, rows, complete=True)
     assert relative_share.shares(run, "fast") == [row["share"] for row in rows[:2]]
     assert relative_share.shares(run, "fast", layer=2) == [row["share"] for row in rows[-2:]]
@@ -143,3 +152,6 @@ def test_a_row_has_the_share_of_its_own_model_and_layer():
         row["accuracy"] for row in rows if (row["part"], row["layer"], row["n"]) == (REST, 2, 64)
     ]
     assert len(relative_share.table(run).rows) == 2 * (2 + len(PARTS))
+    taken.clear()
+    relative_share.run_cell(one, config, None, lambda *_: None)
+    assert taken == [(1, 0, part) for part in parts]

@@ -11,6 +11,7 @@ from attention_limits.experiments.relearning import (
     NOTHING,
     PRESETS,
     SHARPNESS,
+    Cell,
     changed,
 )
 from attention_limits.runs import records
@@ -59,27 +60,46 @@ def test_each_seed_gets_its_own_new_weights(model):
 
 @pytest.mark.slow
 def test_models_go_on_from_where_they_were_or_begin_anew(monkeypatch):
-    """The models that choose a rate began elsewhere, or new weights were not new."""
-    config, started, rows = PRESETS["smoke"], [], []
-    train = training.train
+    """The models that choose a rate began elsewhere, or new weights were not new.
 
-    def watched(*given, seeds, start=None, **options):
-        started.append((tuple(seeds), start is None))
-        return train(*given, seeds=seeds, start=start, **options)
+    Or what had been changed was not what went on, or it went on with other frequencies.
+    """
+    config, started, rows, firsts = PRESETS["smoke"], [], [], []
+    train, first, softer = training.train, training.train_ensemble, "softer scores, layer 2"
+    turned = cures.architecture(cures.cured(cures.INTERPOLATED, 256))
+
+    def watched(architecture, *given, seeds, start=None, **options):
+        own = start and start.state_dict()[PROJECTED[1]][:, 0].norm().item()
+        started.append((architecture == turned, tuple(seeds), own))
+        return train(architecture, *given, seeds=seeds, start=start, **options)
+
+    def watched_first(*given, seeds, rates, **options):
+        trained = first(*given, seeds=seeds, rates=rates, **options)
+        norm = trained.model.state_dict()[PROJECTED[1]][:, 0].norm().item()
+        firsts.append((tuple(seeds), rates, norm))
+        return trained
 
     monkeypatch.setattr(training, "train", watched)
-    for cell in relearning.cells(config):
-        if cell.changed != "new queries and keys, layer 2":
-            rows += relearning.run_cell(cell, config, None, lambda *_: None)
+    monkeypatch.setattr(training, "train_ensemble", watched_first)
+    for cell in (Cell("0.03", NOTHING), Cell("0.03", softer), Cell("none", ALL)):
+        rows += relearning.run_cell(cell, config, None, lambda *_: None)
     assert {tuple(row) for row in rows} == {relearning.COLUMNS}
     assert [(r["first"], r["changed"], r["n"], r["seed"]) for r in rows] == [
         *(("0.03", NOTHING, 256, seed) for seed in SEEDS),
+        *(("0.03", softer, 256, seed) for seed in SEEDS),
         *(("none", ALL, 256, seed) for seed in SEEDS),
     ]
-    assert [row["before"] is None for row in rows] == [False, False, True, True]
-    searched = config.budget.seeds
-    assert {(searched, True), (SEEDS, True), (searched, False), (SEEDS, False)} <= set(started)
+    assert [row["before"] is None for row in rows] == 4 * [False] + 2 * [True]
+    kinds = (config.budget.seeds, SEEDS)  # those that choose a rate, and the tested
+    assert {(seeds, rate) for seeds, rate, _ in firsts} == {(seeds, 0.03) for seeds in kinds}
+    trained = {seeds: norm for seeds, _, norm in firsts}
+    expected = [
+        *((True, seeds, trained[seeds]) for seeds in kinds),
+        *((True, seeds, pytest.approx(SHARPNESS**0.5 * trained[seeds])) for seeds in kinds),
+        *((True, seeds, None) for seeds in kinds),
+    ]
+    assert [x for x in started if x[0]] == expected
     run = records.new(relearning, config, rows, complete=True)
     assert relearning.accuracies(run, NOTHING) == [row["accuracy"] for row in rows[:2]]
-    assert relearning.accuracies(run, ALL) == [row["accuracy"] for row in rows[2:]]
-    assert [row[0] for row in relearning.table(run).rows] == ["0.03", "none"]
+    assert relearning.accuracies(run, ALL) == [row["accuracy"] for row in rows[4:]]
+    assert [row[0] for row in relearning.table(run).rows] == ["0.03", "0.03", "none"]
