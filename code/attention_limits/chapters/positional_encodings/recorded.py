@@ -167,3 +167,30 @@ def least(
         "interval",
         relation=">",
     )
+
+
+def difference(
+    more: tuple[str, Sequence[float]],
+    less: tuple[str, Sequence[float]],
+    above: float,
+    where: str,
+    unit: str = "more of the last answers right",
+) -> Evidence:
+    """One mean less another against a bound, which it clears by half of both intervals.
+
+    Args:
+        more, less: what accuracies are of, and those of all seeds.
+        above: the bound.
+        where: what was asked, and where and when it was recorded.
+        unit: of the difference.
+    """
+    (what, high), (other, low) = more, less
+    return Evidence(
+        value=float(np.mean(high) - np.mean(low)),
+        expected=above,
+        tolerance=half(high) + half(low),
+        unit=unit,
+        how=f"{where}, means of {len(high)} seeds and their ranges: {what} {said(high)} less "
+        f"{other} {said(low)}; margin: half of each mean's 95 % interval, added",
+        relation=">",
+    )

@@ -15,6 +15,7 @@ from attention_limits.chapters.positional_encodings.recorded import (
     RECENCY,
     SHIFTED,
     SHORT,
+    difference,
     half,
     least,
     longer,
@@ -113,16 +114,8 @@ def small_rows_mislead_less(question: Question = SHIFTED) -> Evidence:
     """What small rows are right more often, on sequences that stand at untrained ones."""
     small, large = (recorded.accuracies(RECENCY, name, question) for name in TABLES)
     run = recorded.run(RECENCY)
-    return Evidence(
-        value=float(np.mean(small) - np.mean(large)),
-        expected=0.1,
-        tolerance=half(small) + half(large),
-        unit="more of the last answers right",
-        how=f"{run.stamp}, {len(small)} seeds: “{RECENCY}”, {SHORT} tokens, {question.asked}: rows "
-        f"that began with .02 {said(small)} less those with 1 {said(large)}; margin: half of each "
-        "mean's 95 % interval, added",
-        relation=">",
-    )
+    where = f"{run.stamp}: “{RECENCY}”, {SHORT} tokens, {question.asked}"
+    return difference(("rows that began with .02", small), ("those with 1", large), 0.1, where)
 
 
 # --- encodings of distances ---------------------------------------------------------------------
@@ -232,16 +225,9 @@ def vectors_end_where_they_reach(reach: int = 16) -> Evidence:
     n = offsets.SETTINGS[task].asked[0]
     near = recorded.accuracies(OFFSET, f"shaw {reach}", longer(SHORT))
     far = offsets.accuracies(run, task, "shaw" if reach == 16 else f"shaw, reach {reach}", n)
-    return Evidence(
-        value=float(np.mean(near) - np.mean(far)),
-        expected=HALF,
-        tolerance=half(near) + half(far),
-        unit="of the last answers lost",
-        how=f"{run.stamp}: Shaw with the reach {reach}, at a trained length: “{OFFSET}” "
-        f"{said(near)} less “{task}”, n = {n}, {said(far)}; margin: half of each mean's 95 % "
-        "interval, added",
-        relation=">",
-    )
+    where = f"{run.stamp}: Shaw with the reach {reach}, at a trained length"
+    back = f"“{task}”, n = {n},"
+    return difference((f"“{OFFSET}”", near), (back, far), HALF, where, "of the last answers lost")
 
 
 def _carried(found: dict[str, list[float]], encoding: str) -> Evidence:

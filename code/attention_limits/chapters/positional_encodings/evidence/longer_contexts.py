@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from attention_limits.chapters.positional_encodings.recorded import half, least, said
+from attention_limits.chapters.positional_encodings.recorded import difference, least
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.experiments import (
     cures,
@@ -124,16 +124,8 @@ def interpolation_keeps_order_and_loses_offsets(cure: str = cures.INTERPOLATED) 
     """
     run = records.load(cures)
     order, offset = (_cured(run, task, cure) for task in (RECENCY, OFFSET))
-    return Evidence(
-        value=float(np.mean(order) - np.mean(offset)),
-        expected=0.5,
-        tolerance=half(order) + half(offset),
-        unit=UNIT,
-        how=f"{run.stamp}: {cures.CURED}, {cure}, n = {LONGEST}, means of {len(order)} seeds and "
-        f"their ranges: “{RECENCY}” {said(order)} less “{OFFSET}” {said(offset)}; margin: half "
-        "of each mean's 95 % interval, added",
-        relation=">",
-    )
+    where = f"{run.stamp}: {cures.CURED}, {cure}, n = {LONGEST}"
+    return difference((f"“{RECENCY}”", order), (f"“{OFFSET}”", offset), 0.5, where, UNIT)
 
 
 LOSING = {
@@ -195,16 +187,8 @@ def after_interpolation_an_offset_is_learned_later_than_anew(
     anew, cured = (
         fine_tuning.accuracies(run, OFFSET, start, many) for start in (fine_tuning.SCRATCH, cure)
     )
-    return Evidence(
-        value=float(np.mean(anew) - np.mean(cured)),
-        expected=0.05,
-        tolerance=half(anew) + half(cured),
-        unit="more of the last answers right",
-        how=f"{run.stamp}: “{OFFSET}”, {many} steps on n = {LONGEST}, means of {len(anew)} seeds "
-        f"and their ranges: new weights {said(anew)} less {cure} {said(cured)}; margin: half of "
-        "each mean's 95 % interval, added",
-        relation=">",
-    )
+    where = f"{run.stamp}: “{OFFSET}”, {many} steps on n = {LONGEST}"
+    return difference(("new weights", anew), (cure, cured), 0.05, where)
 
 
 @evidence(
@@ -224,17 +208,9 @@ def new_queries_and_keys_in_the_second_layer_bring_the_offset_back(
     run = records.load(relearning)
     before = relearning.accuracies(run, relearning.NOTHING)
     after = relearning.accuracies(run, change, first)
-    return Evidence(
-        value=float(np.mean(after) - np.mean(before)),
-        expected=0.1,
-        tolerance=half(after) + half(before),
-        unit="more of the last answers right",
-        how=f"{run.stamp}: “{OFFSET}”, interpolated, {run.config['more']} steps on n = {LONGEST}, "
-        f"means of {len(before)} seeds and their ranges: {change}, first trained at {first:g}, "
-        f"{said(after)}, less unchanged {said(before)}; margin: half of each mean's 95 % interval, "
-        "added",
-        relation=">",
-    )
+    changed = f"{change}, first trained at {first:g},"
+    where = f"{run.stamp}: “{OFFSET}”, interpolated, {run.config['more']} steps on n = {LONGEST}"
+    return difference((changed, after), ("unchanged", before), 0.1, where)
 
 
 # --- frequencies of scores ----------------------------------------------------------------------
@@ -279,15 +255,12 @@ def rotary_models_use_the_frequency_that_recency_varies_with(band: str = "32 to 
         frozen_frequencies.accuracies(run, RECENCY, "rotary", without)
         for without in (frozen_frequencies.NOTHING, band)
     )
-    return Evidence(
-        value=float(np.mean(whole) - np.mean(frozen)),
-        expected=0.3,
-        tolerance=half(whole) + half(frozen),
-        unit="fewer of the last answers right",
-        how=f"{run.stamp}: rotary, “{RECENCY}”, n = {SHORT}, means of {len(whole)} seeds and "
-        f"their ranges: {said(whole)} less {said(frozen)} with periods {band} frozen; margin: half "
-        "of each mean's 95 % interval, added",
-        relation=">",
+    return difference(
+        ("all frequencies", whole),
+        (f"periods {band} frozen", frozen),
+        0.3,
+        f"{run.stamp}: rotary, “{RECENCY}”, n = {SHORT}",
+        "fewer of the last answers right",
     )
 
 
