@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: book notebooks test unit deep lint serve dist plain results bench clean
+.PHONY: book notebooks site test unit deep lint serve dist release plain results bench clean
 
 book: $(VENV)/installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -25,6 +25,11 @@ book: $(VENV)/installed
 # commit or tag these install, once repository.url in _config.yml says from where.
 notebooks: book
 	$(BIN)/python -m attention_limits_book.branch _build/html _build/notebooks
+
+# What is published: the book in its newest state, and the released versions beside it, whose
+# archives lie in _build/releases, each in a folder that has the name of its tag.
+site: book
+	$(BIN)/python -m attention_limits_book.versions _build/html _build/releases _build/site
 
 test: book lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep" $(SIDE_BY_SIDE)
@@ -54,6 +59,10 @@ dist: $(VENV)/publishing
 	rm -rf _build/dist
 	$(BIN)/python -m build --outdir _build/dist .
 	$(BIN)/twine check --strict _build/dist/*
+
+# What the release of a version consists of, with its notes: make release TAG=v0.2.0
+release: notebooks dist
+	$(BIN)/python -m attention_limits_book.release "$(TAG)" _build/release
 
 # The exit from Jupyter Book 1, which is in maintenance: the conf.py that it exports, read by a Sphinx
 # that it does not allow, in a copy of what git knows.
