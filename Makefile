@@ -29,7 +29,7 @@ notebooks: book
 # What is published: the book in its newest state, and the released versions beside it, whose
 # archives lie in _build/releases, each in a folder that has the name of its tag.
 site: book
-	$(BIN)/python -m attention_limits_book.versions _build/html _build/releases _build/site
+	$(BIN)/python -m attention_limits_book.site _build/html _build/releases _build/site
 
 test: book lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep" $(SIDE_BY_SIDE)

@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from attention_limits_book import addresses, branch, release, versions
+from attention_limits_book import addresses, branch, release, site, versions
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = {path.stem: path for path in sorted((ROOT / ".github/workflows").glob("*.yml"))}
@@ -141,12 +141,12 @@ def test_what_is_published_is_what_was_made(workflow, pushes, branch, ref, made)
 def test_a_release_is_fetched_under_the_name_it_was_made_with():
     """Every version but the newest state was missing from the site."""
     fetched = re.findall(r"--pattern (\S+) --dir \"?(\S+?)[\"\s]", commands("publish"))
-    assert fetched == [(versions.ARCHIVE, "_build/releases/$tag")]
+    assert fetched == [(site.ARCHIVE, "_build/releases/$tag")]
     fetched = re.findall(r"--pattern (\S+) --dir (\S+)", commands("release"))
     assert fetched == [(versions.LEDGER, "_build/before")]
     assert set(re.findall(r"(?:make|run) (\S+\.yml)", commands("release"))) == {"publish.yml"}
     [created] = re.findall(r"gh release create [^\n]*\\\n(.*)", commands("release"))
-    assert {versions.ARCHIVE, versions.LEDGER, release.NOTES} < set(created.split())
+    assert {site.ARCHIVE, versions.LEDGER, release.NOTES} < set(created.split())
 
 
 def run(*command, **options):

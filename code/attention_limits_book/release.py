@@ -14,7 +14,8 @@ from pathlib import Path
 import yaml
 
 from attention_limits_book.addresses import TAG
-from attention_limits_book.versions import ARCHIVE, LEDGER, Ledger, changes
+from attention_limits_book.site import ARCHIVE
+from attention_limits_book.versions import LEDGER, Ledger, changes
 
 NOTES = "notes.md"
 

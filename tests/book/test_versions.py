@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from attention_limits_book import addresses, release, versions
+from attention_limits_book import addresses, release, site, versions
 from attention_limits_book.versions import Change, Ledger
 
 FORK = "https://github.com/reader/attention"
@@ -32,7 +32,7 @@ def build(folder, **claims):
 def archived(releases, tag, **claims):
     book = build(releases.parent / f"built-{tag}", **claims)
     (releases / tag).mkdir(parents=True)
-    with tarfile.open(releases / tag / versions.ARCHIVE, "w:gz") as archive:
+    with tarfile.open(releases / tag / site.ARCHIVE, "w:gz") as archive:
         archive.add(book, arcname=".")
 
 
@@ -47,7 +47,7 @@ def laid(tmp_path):
     archived(releases, "v0.10.0", a=claim("open"), b=claim("false"))
     archived(releases, "v0.10.1", a=claim("holds"), b=claim("false"))
     book = build(tmp_path / "html", a=claim("qualified"), c=claim("holds"))
-    found = versions.lay(book, releases, tmp_path / "site")
+    found = site.lay(book, releases, tmp_path / "site")
     assert found == ["v0.10", "v0.9"]
     return tmp_path / "site"
 
@@ -95,14 +95,14 @@ def test_an_old_page_says_that_there_is_a_newer_one(laid):
 
 def test_an_old_version_leaves_to_the_root_what_is_looked_for_there(laid):
     """Two maps of one site, the older without half of the pages."""
-    for name in versions.OF_THE_ROOT:
+    for name in site.OF_THE_ROOT:
         assert (laid / name).is_file()
         assert not (laid / "v0.9" / name).exists()
 
 
 def test_versions_with_the_same_verdicts_have_no_table():
     ledger = Ledger("v0.1", {"a": claim("holds")})
-    said = versions.listed([Ledger("", ledger.claims), ledger])
+    said = site.listed([Ledger("", ledger.claims), ledger])
     assert "All 1 verdicts are those of version 0.1." in said
     assert "<table" not in said
 
@@ -124,7 +124,7 @@ def test_only_a_verdict_is_a_change():
         (lambda at: (at / "html/versions.html").unlink(), "set repository.url, and build the book"),
         (lambda at: (at / "releases/v0.9").rename(at / "releases/latest"), "got 'latest'"),
         (
-            lambda at: (at / f"releases/v0.9/{versions.ARCHIVE}").write_text("not found"),
+            lambda at: (at / f"releases/v0.9/{site.ARCHIVE}").write_text("not found"),
             "must be the book of a release",
         ),
         (lambda at: (at / f"html/{versions.LEDGER}").write_text("[]"), "the verdicts of a build"),
@@ -135,7 +135,7 @@ def test_a_site_is_laid_or_it_is_said_why_not(spoil, said, tmp_path, capsys):
     archived(tmp_path / "releases", "v0.9", a=claim("open"))
     build(tmp_path / "html", a=claim("open"))
     spoil(tmp_path)
-    assert versions.main([str(tmp_path / name) for name in ("html", "releases", "site")]) == 1
+    assert site.main([str(tmp_path / name) for name in ("html", "releases", "site")]) == 1
     assert said in capsys.readouterr().err
 
 
@@ -143,9 +143,9 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path, capsys):
     """Whoever can publish a release could have replaced any page of the site."""
     build(tmp_path / "html")
     (tmp_path / "releases/v0.1").mkdir(parents=True)
-    with tarfile.open(tmp_path / f"releases/v0.1/{versions.ARCHIVE}", "w:gz") as archive:
+    with tarfile.open(tmp_path / f"releases/v0.1/{site.ARCHIVE}", "w:gz") as archive:
         archive.add(tmp_path / "html/index.html", arcname="../index.html")
-    assert versions.main([str(tmp_path / name) for name in ("html", "releases", "site")]) == 1
+    assert site.main([str(tmp_path / name) for name in ("html", "releases", "site")]) == 1
     assert "outside the destination" in capsys.readouterr().err
 
 
@@ -198,10 +198,10 @@ def test_a_release_holds_the_book_its_verdicts_and_the_package(root):
     assert released(root) == 0
     names = {path.name for path in (root / "release").iterdir()}
     package = "attention_limits-0.2.0.tar.gz"
-    assert names == {package, versions.ARCHIVE, versions.LEDGER, release.NOTES}
+    assert names == {package, site.ARCHIVE, versions.LEDGER, release.NOTES}
     (root / "releases").mkdir()
     (root / "release").rename(root / "releases/v0.2.0")
-    assert versions.lay(root / "_build/html", root / "releases", root / "site") == ["v0.2"]
+    assert site.lay(root / "_build/html", root / "releases", root / "site") == ["v0.2"]
     assert (root / "site/v0.2/chapters/cost.html").is_file()
 
 
