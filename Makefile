@@ -18,6 +18,8 @@ SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loa
 .PHONY: book notebooks site test unit deep lint serve dist release plain results bench clean
 
 book: $(VENV)/installed
+	@mkdir -p _build/html && test -w _build/html || \
+		{ echo "error: the book is written into $(CURDIR)/_build/html: let that be a folder you can write"; exit 1; }
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html, or type: make serve"
 
