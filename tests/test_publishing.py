@@ -182,7 +182,10 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_book_is_built(tmp_p
     """A traceback out of an extension, for a full disk or a folder of somebody else's."""
     (tmp_path / "_build").write_text("")
     command = ["make", f"--file={ROOT / 'Makefile'}", "--old-file=.venv/installed", "book"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    outside = os.environ | {"MAKEFLAGS": ""}  # or it takes options of the make that runs the tests
+    done = subprocess.run(
+        command, cwd=tmp_path, env=outside, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     folder = f"{tmp_path}/_build/html"
     assert f"error: the book is written into {folder}: let that be" in done.stdout + done.stderr
