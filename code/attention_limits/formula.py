@@ -5,11 +5,12 @@ language (for sliders that work in the reader's browser) and LaTeX. Nobody types
 """
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import sympy as sp
@@ -159,12 +160,13 @@ def _float_dtype(value: object):
     return value.dtype if isinstance(value, torch.Tensor) else torch.float64
 
 
-def _numpy_functions() -> dict[str, SimpleNamespace]:
-    """What SymPy's printer joins conditions with, for arrays of shapes that broadcast."""
-    return {
+def _numpy_functions() -> dict[str, Any]:
+    """What NumPy lacks: the error function, and joined conditions of shapes that broadcast."""
+    joined = {
         join.__name__: SimpleNamespace(reduce=functools.partial(functools.reduce, join))
         for join in (np.logical_and, np.logical_or)
     }
+    return {**joined, "erf": np.vectorize(math.erf, otypes=[np.float64])}
 
 
 def _torch_functions() -> dict[str, Callable]:
@@ -178,7 +180,7 @@ def _torch_functions() -> dict[str, Callable]:
     def promoted(function: Callable) -> Callable:
         return lambda *args: function(*(torch.as_tensor(a, dtype=_float_dtype(a)) for a in args))
 
-    same = ["sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "tanh"]
+    same = ["sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "tanh", "erf"]
     same += ["floor", "ceil", "abs", "eq", "ne", "gt", "ge", "lt", "le", "where"]
     functions = {name: promoted(getattr(torch, name)) for name in same}
     functions |= {"max": promoted(torch.maximum), "min": promoted(torch.minimum)}

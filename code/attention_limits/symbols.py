@@ -280,3 +280,12 @@ _section("Tokens 1 and 2, after they changed places", "positional-encodings/enco
 q_moved = _vector("q_moved", "query, moved, in place", "q'", entries=2, real=True)
 k_moved = _vector("k_moved", "key, moved, in place", "k'", entries=2, real=True)
 v_moved = _vector("v_moved", "value, moved, in place", "v'", entries=2, real=True)
+
+_section("One token among many", "locality/dilution")
+lead = _symbol("lead", "lead of one score over all others", tex=r"\delta", nonnegative=True)
+classes = _count("classes", "number of different values", tex="C")
+signal = _symbol("signal", "signal over noise", tex=r"\text{SNR}", positive=True)
+noise = _symbol("noise", "spread of the other scores", tex=r"\varsigma", nonnegative=True)
+moment = _symbol("moment", "power at which a sum is bounded", tex=r"\rho", positive=True)
+standard = _symbol("standard", "a standard normal variable", tex=r"\xi", real=True)
+tuned = _count("n_0", "length at which scores are as they are", "tokens", "n_0")

@@ -127,6 +127,10 @@ class VegaPrinter(Printer):
         # Its quotient of exponentials would be ∞/∞ beyond 709.
         return f"(1 - (2 / (exp(2 * {self._print(expr.args[0])}) + 1)))"
 
+    def _print_erf(self, expr: sp.erf) -> str:
+        # Vega has the distribution of which this is the part near zero.
+        return f"((2 * cumulativeNormal({self._print(expr.args[0] * sp.sqrt(2))}, 0, 1)) - 1)"
+
     def _print_Add(self, expr: sp.Add) -> str:
         return f"({' + '.join(map(self._print, expr.args))})"
 

@@ -1,0 +1,1 @@
+"""What the chapter "Locality" proves, measures, shows and runs."""

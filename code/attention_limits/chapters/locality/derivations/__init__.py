@@ -1,0 +1,1 @@
+"""The derivations of "Locality", a module for each page."""

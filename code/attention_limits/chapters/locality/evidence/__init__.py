@@ -1,0 +1,1 @@
+"""The evidence of "Locality", a module for each page."""

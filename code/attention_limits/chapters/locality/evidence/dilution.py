@@ -1,0 +1,254 @@
+"""Evidence on dilution: what a token's weight comes to among n, and what is still read of it."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn.functional import one_hot, scaled_dot_product_attention
+
+from attention_limits.chapters.locality.derivations import dilution as derivations
+from attention_limits.chapters.positional_encodings.derivations.encodings import NEAREST_EVER
+from attention_limits.evidence import Evidence, evidence
+from attention_limits.formula import Formula
+
+CLASSES = 16  # values that there are; one read by chance is right once in so many
+LEAD = 3.0  # of the token's score
+LENGTHS = (10, 100, 1_000, 10_000, 100_000)
+
+Attend = Callable[..., torch.Tensor]  # (q, k, v), shapes (..., n, d)
+Draw = Callable[[tuple[int, int], np.random.Generator], np.ndarray]  # values (trials, n)
+
+
+def first_token(n: int, lead: float, trials: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """One query, and n keys of which the first leads in its score: shapes (trials, 1 or n, d)."""
+    d = 4
+    q, k = torch.zeros(trials, 1, d), torch.zeros(trials, n, d)
+    q[..., 0] = 1
+    k[:, 0, 0] = lead * math.sqrt(d)
+    return q, k
+
+
+# --- weight -------------------------------------------------------------------------------------
+
+
+def weight_of_first(attend: Attend, n: int, lead: float) -> float:
+    """The weight of the first of n tokens, read from an output to which it alone adds."""
+    q, k = first_token(n, lead)
+    v = torch.zeros_like(k)
+    v[:, 0] = 1
+    return attend(q.double(), k.double(), v.double())[0, 0, 0].item()
+
+
+def windowed(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """A window of eight tokens, seen from the first: there are never more others than seven."""
+    return scaled_dot_product_attention(q, k[:, :8], v[:, :8])
+
+
+def times_ln_n(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Scores that grow with the logarithm of the length: they are not of a limited size."""
+    scale = math.log(k.shape[-2]) / math.log(LENGTHS[0]) / math.sqrt(q.shape[-1])
+    return scaled_dot_product_attention(q, k, v, scale=scale)
+
+
+@evidence(
+    rivals={
+        "a window of 8 tokens": dict(attend=windowed),
+        "scores that grow with ln n": dict(attend=times_ln_n),
+    }
+)
+def a_weight_falls_as_derived(attend: Attend = scaled_dot_product_attention) -> Evidence:
+    """The weight of a token that leads in PyTorch's attention, over that of the formula."""
+    ratios = [
+        weight_of_first(attend, n, lead) / derivations.WEIGHT.numpy(n=n, lead=lead)
+        for n in LENGTHS
+        for lead in (2.0, 8.0)
+    ]
+    furthest = max(ratios, key=lambda ratio: abs(math.log(ratio)))
+    return Evidence(
+        value=furthest,
+        expected=1,
+        tolerance=1e-9,
+        unit="× the formula",
+        how="PyTorch's scaled_dot_product_attention in float64, leads of 2 and 8, "
+        f"n = {LENGTHS[0]} to {LENGTHS[-1]:,}; the furthest of {len(ratios)}",
+    )
+
+
+# --- what is read -------------------------------------------------------------------------------
+
+
+def independent(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Values drawn alike and independently."""
+    return rng.integers(CLASSES, size=shape)
+
+
+def one_for_all(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """All tokens but the first share one value, which is not that of the first."""
+    values = np.broadcast_to(rng.integers(CLASSES, size=(shape[0], 1)), shape).copy()
+    values[:, 0] = (values[:, 0] + rng.integers(1, CLASSES, size=shape[0])) % CLASSES
+    return values
+
+
+def read(attend: Attend, draw: Draw, n: int, lead: float, *, trials: int) -> float:
+    """How often the largest number of an output is that of the first token's value."""
+    rng, right = np.random.default_rng(0), 0
+    at_once = max(1, 400_000 // n)
+    for done in range(0, trials, at_once):
+        some = min(at_once, trials - done)
+        values = torch.from_numpy(draw((some, n), rng))
+        q, k = first_token(n, lead, some)
+        output = attend(q, k, one_hot(values, CLASSES).to(q.dtype))
+        right += (output[:, 0].argmax(-1) == values[:, 0]).sum().item()
+    return right / trials
+
+
+def as_the_weight(**sizes: float) -> np.ndarray:
+    """What would be read if weight were information: the value itself, or chance."""
+    weight = derivations.WEIGHT.numpy(n=sizes["n"], lead=sizes["lead"])
+    return weight + (1 - weight) / CLASSES
+
+
+@evidence(
+    rivals={
+        "a world in which all other tokens share one value": dict(draw=one_for_all),
+        "the belief that what is read is the weight": dict(predicted=as_the_weight),
+        "a window of 8 tokens": dict(attend=windowed),
+    }
+)
+def what_is_read_follows_the_integral(
+    attend: Attend = scaled_dot_product_attention,
+    draw: Draw = independent,
+    predicted: Callable[..., np.ndarray] = derivations.ACCURACY.numpy,
+) -> Evidence:
+    """How far the share of values that are read is from the derived one, at most."""
+    trials, gaps = 2_000, []
+    for squares in (1 / 4, 1, 4):
+        n = 1 + round(squares * math.exp(2 * LEAD))
+        found = read(attend, draw, n, LEAD, trials=trials)
+        gaps.append(abs(found - float(predicted(n=n, classes=CLASSES, lead=LEAD))))
+    return Evidence(
+        value=max(gaps),
+        expected=0,
+        tolerance=0.033,  # three standard errors of a share of one half
+        unit="of the answers",
+        how=f"PyTorch's attention over independent values, {CLASSES} of them, lead {LEAD:g}, "
+        f"n = e⁶/4, e⁶ and 4e⁶, {trials} trials each; nothing is fitted",
+    )
+
+
+def counted(n: int, lead: float, *, trials: int = 10_000) -> float:
+    """The same without tokens: equal weights add up to counts, which may be of any size."""
+    rng = np.random.default_rng(0)
+    counts = rng.multinomial(n - 1, np.full(CLASSES, 1 / CLASSES), size=trials).astype(float)
+    counts[:, 0] += math.exp(lead)
+    return float((counts.argmax(1) == 0).mean())
+
+
+@evidence(
+    rivals={
+        "lengths in units of e^δ, in which the weight falls": dict(power=1),
+        "lengths in units of e^3δ": dict(power=3),
+    }
+)
+def all_leads_fall_on_one_curve(power: float = 2) -> Evidence:
+    """How far leads of 3, 4 and 5 are from each other at one length, in units of e^2δ."""
+    apart = []
+    for units in (1 / 4, 1, 4, 16):
+        # The same lengths in all units for the lead of 4.
+        lengths = {a: round(units * math.exp(8 + power * (a - 4))) for a in (3, 4, 5)}
+        found = [counted(1 + n, a) for a, n in lengths.items()]
+        apart.append(max(found) - min(found))
+    return Evidence(
+        value=max(apart),
+        expected=0,
+        tolerance=0.03,
+        unit="of the answers",
+        how="attention with equal scores but one, leads of 3, 4 and 5, n from e^2δ/4 to 16 e^2δ, "
+        f"{CLASSES} values, 10,000 trials each; the largest distance of two leads",
+    )
+
+
+@evidence(
+    rivals={"independent values, which average out": dict(draw=independent)},
+)
+def a_shared_value_wins_at_half_of_the_weight(draw: Draw = one_for_all) -> Evidence:
+    """The longest sequence of which the value is read, if all others share a wrong one."""
+    longest = max(
+        n
+        for n in range(2, 60)
+        if read(scaled_dot_product_attention, draw, n, LEAD, trials=50) > 0.5
+    )
+    return Evidence(
+        value=longest,
+        expected=math.floor(1 + math.exp(LEAD)),
+        tolerance=0,
+        unit="tokens",
+        how=f"the longest of 2 to 59 that is read more often than not, lead {LEAD:g}: 1 + e³ = "
+        f"{1 + math.exp(LEAD):.1f}",
+    )
+
+
+# --- spread scores ------------------------------------------------------------------------------
+
+
+def needed_lead(n: int, noise: float, *, trials: int = 40) -> float:
+    """The lead that gives one token half of the weight, if the others' scores are normal."""
+    scores = noise * np.random.default_rng(0).standard_normal((trials, n - 1))
+    top = scores.max(1, keepdims=True)
+    return float(np.mean(top[:, 0] + np.log(np.exp(scores - top).sum(1))))
+
+
+@evidence(
+    rivals={
+        "ln n + ς²/2, as if all others always counted": dict(bound=derivations.ALL_COUNT),
+        "ς√(2 ln n), as if the largest always counted": dict(bound=derivations.LARGEST_COUNT),
+    }
+)
+def half_of_the_weight_takes_the_derived_lead(
+    bound: Formula = derivations.NOISY_HALF,
+) -> Evidence:
+    """How far the lead that half of the weight takes is from the bound, as a share of that.
+
+    The largest of n normal scores is less than ς√(2 ln n) by a share of (ln ln n + ln 4π)/(4 ln n).
+    """
+    n = 100_000
+    edge = float(derivations.EDGE.numpy(n=n))
+    ratios = [
+        needed_lead(n, share * edge) / float(bound.numpy(n=n, noise=share * edge))
+        for share in (0.1, 0.3, 0.6, 1, 1.5, 2.5)
+    ]
+    return Evidence(
+        value=max(abs(ratio - 1) for ratio in ratios),
+        expected=0,
+        tolerance=(math.log(math.log(n)) + math.log(4 * math.pi)) / (4 * math.log(n)),
+        unit="of the bound",
+        how=f"{n:,} normal scores, spread from .1 to 2.5 times √(2 ln n), the mean of 40 draws; "
+        "the furthest of 6",
+    )
+
+
+# --- cures --------------------------------------------------------------------------------------
+
+
+def with_a_slope(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """A bias that falls by a half for each token of distance, here from the first one."""
+    bias = -SLOPE * torch.arange(k.shape[-2], dtype=q.dtype)
+    return scaled_dot_product_attention(q, k, v, attn_mask=bias)
+
+
+SLOPE = 0.5
+
+
+@evidence(rivals={"attention without a bias": dict(attend=scaled_dot_product_attention)})
+def a_bias_keeps_the_nearest(attend: Attend = with_a_slope) -> Evidence:
+    """The least weight of the nearest of equal keys over n, under a bias by distance."""
+    found = min(weight_of_first(attend, n, 0) for n in LENGTHS)
+    return Evidence(
+        value=found,
+        expected=NEAREST_EVER(slope=SLOPE),
+        tolerance=1e-9,
+        unit="of the weight",
+        how=f"PyTorch's attention with a bias of −{SLOPE} a token, equal keys, n = {LENGTHS[0]} to "
+        f"{LENGTHS[-1]:,}; the least of {len(LENGTHS)}",
+    )

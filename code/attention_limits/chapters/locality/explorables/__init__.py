@@ -1,0 +1,1 @@
+"""The sliders of "Locality", a module for each page."""

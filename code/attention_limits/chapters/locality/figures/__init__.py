@@ -1,0 +1,1 @@
+"""The still figures of "Locality"; each function returns a ``style.Figure``."""
