@@ -1,0 +1,125 @@
+"""The sliders of the page on dilution."""
+
+from typing import Any
+
+import altair as alt
+import sympy as sp
+
+from attention_limits import style
+from attention_limits.chapters.locality.derivations.dilution import (
+    ACCURACY,
+    EDGE,
+    NOISY_HALF,
+    WEIGHT,
+)
+from attention_limits.explorable import (
+    HEIGHT,
+    Explorable,
+    Readout,
+    Slider,
+    Table,
+    Trace,
+    explore,
+    with_transforms,
+)
+from attention_limits.formula import Formula
+from attention_limits.symbols import classes, lead, n, noise
+
+MOST_NOISE, MOST_LEAD = 8, 40
+
+
+def neighbour() -> Explorable:
+    """One token among n: its weight, and how often its value is read."""
+    half = Formula(1 + sp.exp(lead), "tokens", "half of it")
+    equal = Formula(1 + classes * sp.exp(2 * lead), "tokens", "as much noise as signal")
+    return explore(
+        [ACCURACY, WEIGHT],
+        x=n,
+        over=(16, 10**9),
+        sliders=[
+            Slider.between(lead, 0, 8, 4, steps=32),
+            Slider(classes, (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096), 16),
+        ],
+        name="neighbour",
+        title="How long is a neighbour seen?",
+        caption="Follow the sequence along the axis: the weight sinks first, and the value is "
+        "still read long after. Raise the lead by one: how far does each of the two curves move? "
+        "Then choose more values. Is one of many harder to tell?",
+        alt_text="Two falling curves over a logarithmic axis of lengths. The weight of the token "
+        "falls to one half at 56 tokens, marked by a dashed line; the share of values that are "
+        "read stays near one until about ten thousand tokens and then falls to chance.",
+        y_title="share",
+        y_format=".0%",
+        rule=half,
+        names_at=((0.41, "below"), (0.11, "below")),
+        readouts=[
+            Readout("half of the weight is gone at", half),
+            Readout("as much noise as signal at", equal),
+        ],
+    )
+
+
+def phases() -> Explorable:
+    """Which lead keeps half of the weight among scores that are spread."""
+    sliders = [
+        Slider.between(n, 10, 10**6, 1000, steps=50, log=True),
+        Slider.between(noise, 0, MOST_NOISE, 2, steps=32),
+        Slider.between(lead, 0, MOST_LEAD, 12, steps=40),
+    ]
+    needed = Trace("needed", NOISY_HALF, {noise: "spread"})
+    edge = Trace("edge", EDGE, {})
+    at_edge = Trace("at_edge", NOISY_HALF.subs({noise: EDGE.expr}), {})
+    own = Trace("own", Formula(lead), {})
+    across = alt.X("spread:Q", title="spread of the other scores")
+    across = across.axis(grid=False).scale(domain=[0, MOST_NOISE], nice=False)
+
+    def up(column: str) -> alt.Y:
+        return alt.Y(f"{column}:Q", title="lead").scale(
+            domain=[0, MOST_LEAD], nice=False, clamp=True
+        )
+
+    line = alt.Chart(alt.sequence(0, 201, as_="step"))
+    line = line.transform_calculate(spread=f"datum.step * {MOST_NOISE / 200}")
+    line = with_transforms(line, needed.transforms(sliders))
+    point = with_transforms(alt.Chart(alt.sequence(0, 1, as_="step")), own.transforms(sliders))
+    point = point.transform_calculate(spread=f"{noise}")
+    bend = alt.Chart(alt.sequence(0, 1, as_="step"))
+    bend = with_transforms(bend, edge.transforms(sliders))
+    bend = with_transforms(bend, at_edge.transforms(sliders))
+    bend = bend.transform_calculate(spread="datum.edge")
+    diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
+    chart = alt.layer(
+        line.mark_line(color=style.BLUE).encode(across, up("needed")),
+        bend.mark_point(filled=True, size=90, opacity=1, color=style.BLUE).encode(
+            across, up("at_edge")
+        ),
+        bend.mark_text(text="the largest count from here on", align="left", dx=10, dy=10).encode(
+            across, up("at_edge")
+        ),
+        point.mark_point(filled=True, opacity=1, **diamond).encode(across, up("own")),
+        point.mark_text(text="your token", align="left", dx=12).encode(across, up("own")),
+    )
+    return Explorable(
+        name="phases",
+        title="Does your token keep half of the weight?",
+        caption="It does while it is above the line. Move it, then lengthen the sequence. Where "
+        "the scores of the others are alike, what counts is how many they are. Where they are "
+        "spread, what counts is the largest of them, and the length hardly matters. Which of the "
+        "two is worse for your token?",
+        alt="A curve that begins flat, bends upwards and goes on as a straight line from a dot on. "
+        "A diamond marks the token, above the curve.",
+        chart=chart.properties(width="container", height=HEIGHT),
+        sliders=sliders,
+        traces=[needed, edge, at_edge, own],
+        table=Table(
+            noise,
+            range(MOST_NOISE + 1),
+            {"lead for half of the weight": NOISY_HALF},
+            "spread",
+            ".1f",
+        ),
+        readouts=[
+            Readout("your token would need a lead of", NOISY_HALF, ".1f"),
+            Readout("the largest count from a spread of", EDGE, ".2f"),
+        ],
+    )
