@@ -143,8 +143,8 @@ def noisy() -> Derivation:
             "All count",
             sp.Subs(bound, moment, 1),
             ALL_COUNT,
-            "$\\sum_j e^{s_j}$ is at most $(\\sum_j e^{\\rho s_j})^{1/\\rho}$ for $\\rho \\leq 1$. So "
-            "the mean of its logarithm is at most "
+            "For $\\rho \\leq 1$ the sum of $e^{s_j}$ is at most "
+            "$(\\sum_j e^{\\rho s_j})^{1/\\rho}$. So the mean of its logarithm is at most "
             "$(\\ln n + \\rho^2\\varsigma^2/2)/\\rho$. First $\\rho = 1$.",
         ),
         Step(
