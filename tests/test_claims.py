@@ -235,10 +235,10 @@ class Proof:
 @pytest.fixture
 def fake(monkeypatch):
     """A module `fake` of evidence and one of derivations, with good and bad pieces."""
-    derivations = ModuleType("attention_limits.chapters.locality.derivations")
+    derivations = ModuleType("attention_limits.chapters.future_directions.derivations")
     derivations.right = lambda: Proof()
     derivations.wrong = lambda: Proof(AssertionError("step 'sum': 4 is not 5"))
-    pieces = ModuleType("attention_limits.chapters.locality.evidence.fake")
+    pieces = ModuleType("attention_limits.chapters.future_directions.evidence.fake")
     marked = evidence(rivals={"a basket with a pear in it": {"pears": 1}})
     pieces.true = marked(lambda pears=0: Evidence(4 + pears, 4, 0, "apples", "counted"))
     pieces.untrue = marked(lambda pears=0: Evidence(5, 4, 0, "apples", "counted"))
@@ -254,7 +254,9 @@ def fake(monkeypatch):
 
 
 def claim_of(derivations=(), evidence=()):
-    return Claim("fake-claim", "locality", "article", "…", "open", derivations, evidence, ())
+    return Claim(
+        "fake-claim", "future-directions", "article", "…", "open", derivations, evidence, ()
+    )
 
 
 @pytest.mark.parametrize("name", ["fake.gone", "gone.true", "fake.CONSTANT", "fake", "a.b.c", ""])
@@ -266,7 +268,7 @@ def test_an_unknown_name_is_refused_with_its_claim(fake, name):
 
 def test_a_module_that_fails_to_import_is_not_called_unknown(monkeypatch, tmp_path):
     """A missing dependency was reported as a misspelt name."""
-    evidence = tmp_path / "locality" / "evidence"
+    evidence = tmp_path / "future_directions" / "evidence"
     evidence.mkdir(parents=True)
     (evidence / "needy.py").write_text("import a_dependency_that_is_not_there")
     monkeypatch.setattr(chapters, "__path__", [*chapters.__path__, str(tmp_path)])
@@ -299,7 +301,10 @@ def test_a_shared_piece_and_its_rivals_run_once(fake, monkeypatch):
         return Evidence(4 + pears, 4, 0, "apples", "counted")
 
     monkeypatch.setattr(
-        sys.modules[f"{chapters.__name__}.locality.evidence.fake"], "x", counted, raising=False
+        sys.modules[f"{chapters.__name__}.future_directions.evidence.fake"],
+        "x",
+        counted,
+        raising=False,
     )
     twice = [replace(claim_of(evidence=["fake.x"]), id=name) for name in ("one", "two")]
     results = list(claims.verify_all(twice, jobs=1))

@@ -242,6 +242,34 @@ def the_error_falls_as_derived(layer: Layer = heads) -> Evidence:
     )
 
 
+SIDES = range(8, 20)  # of square images
+
+
+@evidence(
+    rivals={
+        "float16, which has whole numbers up to 2,048": dict(precision=torch.float16),
+        "float32": dict(precision=torch.float32),
+        "eight heads": dict(layer=eight),
+    }
+)
+def bfloat16_works_while_keys_are_below_256(
+    layer: Layer = heads, precision: torch.dtype = torch.bfloat16
+) -> Evidence:
+    """The largest square image on which no output is off by one or more."""
+    works = [
+        side
+        for side in SIDES
+        if off_by(layer, size=(side, side), sharpness=32.0, precision=precision) < 1
+    ]
+    return Evidence(
+        value=max(works, default=0),
+        expected=max(side for side in SIDES if 2 * (side - 1) ** 2 <= 256),
+        tolerance=0,
+        unit="pixels a side",
+        how=f"nine heads, α = 32, queries, keys and values rounded; of {SIDES[0]} to {SIDES[-1]}",
+    )
+
+
 # --- what it costs ------------------------------------------------------------------------------
 
 
@@ -376,7 +404,7 @@ def takes_the_mean(tokens: torch.Tensor) -> torch.Tensor:
     return one_layer(tokens, taps=(0.5, 0.5))
 
 
-def right(model: Model) -> Evidence:
+def _right(model: Model) -> Evidence:
     """The share of tokens that occurred before whose follower has the largest weight."""
     tokens = texts()
     wanted = followers(tokens)
@@ -401,7 +429,7 @@ def right(model: Model) -> Evidence:
 )
 def two_layers_find_what_followed(model: Model = two_layers) -> Evidence:
     """How often a head that shifts and a head that matches are right."""
-    return right(model)
+    return _right(model)
 
 
 @evidence(
@@ -412,4 +440,4 @@ def two_layers_find_what_followed(model: Model = two_layers) -> Evidence:
 )
 def one_layer_and_a_convolution_do(model: Model = one_layer) -> Evidence:
     """How often one head is right if its keys are shifted."""
-    return right(model)
+    return _right(model)
