@@ -105,11 +105,11 @@ def test_pixels_are_as_dark_as_a_head_gives_them_weight(at):
     aim = torch.tensor([[charts.MIDDLE + down, charts.MIDDLE + right]]).double()
     scores = convolution.queries(aim, sharpness) @ convolution.keys(points).mT
     weights = scores.softmax(-1).view(charts.SIDE, charts.SIDE).numpy()
-    found = shades(sharpness=sharpness, right=right, down=down)
+    found = shades(sharpness=sharpness, right=right, downwards=down)
     np.testing.assert_allclose(found, weights / weights.max(), atol=1e-6)
-    largest = charts.LARGEST.numpy(sharpness=sharpness, right=right, down=down)
+    largest = charts.LARGEST.numpy(sharpness=sharpness, right=right, downwards=down)
     assert largest == pytest.approx(weights.max())
-    in_row = charts.IN_ROW.numpy(sharpness=sharpness, right=right, down=down, column=2)
+    in_row = charts.IN_ROW.numpy(sharpness=sharpness, right=right, downwards=down, column=2)
     assert in_row == pytest.approx(weights[weights.max(1).argmax(), 2])
 
 

@@ -27,7 +27,7 @@ from attention_limits.symbols import (
     column,
     d,
     dimensions,
-    down,
+    downwards,
     n,
     right,
     row,
@@ -55,7 +55,7 @@ def _sum(aim: sp.Expr) -> sp.Expr:
     return sp.Add(*(sp.exp(_score(sp.Integer(at), aim)) for at in range(SIDE)))
 
 
-ACROSS, ALONG = MIDDLE + right, MIDDLE + down
+ACROSS, ALONG = MIDDLE + right, MIDDLE + downwards
 # Over the largest weight, which is seen at any sharpness.
 SHADE = Formula(sp.exp(_score(column, ACROSS) + _score(row, ALONG)), "", "over the largest")
 LARGEST = Formula(1 / (_sum(ACROSS) * _sum(ALONG)), "", "weight of the nearest pixel")
@@ -68,7 +68,7 @@ def head() -> Explorable:
     sliders = [
         Slider.between(sharpness, 0.02, 10, 0.3, steps=40, log=True),
         Slider(right, tuple(range(-FURTHEST, FURTHEST + 1)), 1),
-        Slider(down, tuple(range(-FURTHEST, FURTHEST + 1)), -1),
+        Slider(downwards, tuple(range(-FURTHEST, FURTHEST + 1)), -1),
     ]
     shade = Trace("shade", SHADE, {column: "column", row: "row"})
     cells = alt.Chart(alt.sequence(0, SIDE**2, as_="cell")).transform_calculate(
@@ -82,7 +82,7 @@ def head() -> Explorable:
     opacity = alt.Opacity("shade:Q", legend=None).scale(domain=[0, 1], range=[0, 1])
     point = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(
         left="-0.5", next=f"{SIDE} - 0.5", middle=f"{MIDDLE}",
-        aim_x=f"{MIDDLE} + {right}", aim_y=f"{MIDDLE} + {down}",
+        aim_x=f"{MIDDLE} + {right}", aim_y=f"{MIDDLE} + {downwards}",
     )  # fmt: skip
     diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
     chart = alt.layer(
@@ -123,9 +123,9 @@ def head() -> Explorable:
             Readout("at least, in any image", KEPT.subs({dimensions: 2}), ".2%"),
         ],
         presets={
-            "to the left": {right: -1, down: 0},
-            "right below": {right: 1, down: 1},
-            "beyond the corner": {right: FURTHEST, down: -FURTHEST},
+            "to the left": {right: -1, downwards: 0},
+            "right below": {right: 1, downwards: 1},
+            "beyond the corner": {right: FURTHEST, downwards: -FURTHEST},
         },
     )
 
@@ -142,8 +142,8 @@ def price() -> Explorable:
         ],
         name="price",
         title="When is it cheap?",
-        caption="FLOPs of the heads, for one of the convolution. Where do they cost the same order "
-        "as what they imitate? Make the image deep rather than large: choose 512 channels, and "
+        caption="FLOPs of the heads for one of the convolution, with n pixels and d channels. Where "
+        "do they cost about as much as what they imitate? Make the image deep rather than large: choose 512 channels, and "
         "look at 49 pixels. Then widen the window.",
         alt_text="Two lines over a logarithmic axis of pixels. That of all pixels leaves one near "
         "ten pixels, passes two near sixty and rises to sixteen thousand. That "
