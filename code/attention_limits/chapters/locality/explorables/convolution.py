@@ -142,9 +142,9 @@ def price() -> Explorable:
         ],
         name="price",
         title="When is it cheap?",
-        caption="FLOPs of the heads for one of the convolution, with n pixels and d channels. Where "
-        "do they cost about as much as what they imitate? Make the image deep rather than large: choose 512 channels, and "
-        "look at 49 pixels. Then widen the window.",
+        caption="FLOPs of the heads for one of the convolution, with n pixels and d channels. "
+        "Where do they cost about as much as what they imitate? Make the image deep rather than "
+        "large: choose 512 channels, and look at 49 pixels. Then widen the window.",
         alt_text="Two lines over a logarithmic axis of pixels. That of all pixels leaves one near "
         "ten pixels, passes two near sixty and rises to sixteen thousand. That "
         "of a window follows it and stays level from 49 pixels on.",
