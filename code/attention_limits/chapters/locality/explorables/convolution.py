@@ -59,7 +59,7 @@ ACROSS, ALONG = MIDDLE + right, MIDDLE + downwards
 # Over the largest weight, which is seen at any sharpness.
 SHADE = Formula(sp.exp(_score(column, ACROSS) + _score(row, ALONG)), "", "over the largest")
 LARGEST = Formula(1 / (_sum(ACROSS) * _sum(ALONG)), "", "weight of the nearest pixel")
-IN_ROW = Formula(LARGEST.expr * sp.exp(_score(column, ACROSS)), "", "weight in its row")
+OF_COLUMN = Formula(sp.exp(_score(column, ACROSS)) / _sum(ACROSS), "", "weight of a column")
 IN_WINDOW = Formula(RATIO.expr.subs(n, sp.Min(n, w)), "", "a window")
 
 
@@ -79,7 +79,12 @@ def head() -> Explorable:
         left="datum.column - 0.5", next="datum.column + 0.5",
         top="datum.row - 0.5", bottom="datum.row + 0.5",
     )  # fmt: skip
-    opacity = alt.Opacity("shade:Q", legend=None).scale(domain=[0, 1], range=[0, 1])
+    of_column = Trace("of_column", OF_COLUMN, {column: "column"})
+    columns = alt.Chart(alt.sequence(0, SIDE, as_="column"))
+    columns = with_transforms(columns, of_column.transforms(sliders))
+    columns = columns.transform_calculate(
+        left="datum.column - 0.5", next="datum.column + 0.5", top=f"{SIDE}", bottom=f"{SIDE} + 0.8"
+    )
     point = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(
         left="-0.5", next=f"{SIDE} - 0.5", middle=f"{MIDDLE}",
         aim_x=f"{MIDDLE} + {right}", aim_y=f"{MIDDLE} + {downwards}",
@@ -87,7 +92,10 @@ def head() -> Explorable:
     diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
     chart = alt.layer(
         cells.mark_rect(color=style.BLUE).encode(
-            *_at("left", "top"), x2="next", y2="bottom", opacity=opacity
+            *_at("left", "top"), x2="next", y2="bottom", opacity=_faint("shade")
+        ),
+        columns.mark_rect(color=style.GREEN).encode(
+            *_at("left", "top"), x2="next", y2="bottom", opacity=_faint("of_column")
         ),
         point.mark_rect(filled=False, stroke=style.GREY).encode(
             *_at("left", "left"), x2="next", y2="next"
@@ -102,22 +110,17 @@ def head() -> Explorable:
     return Explorable(
         name="head",
         title="What does one head see?",
-        caption="The dot is the query, the diamond where its head aims, and a pixel is the darker "
-        "the more weight it has, over the largest. Raise α until one pixel is left. Then aim "
-        "beyond the border, with α large and small. Which pixel does the head read there?",
+        caption="The dot is the query, the diamond where its head aims, and a pixel is the bluer "
+        "the more weight it has, over the largest. The green strip adds up each column. Raise α "
+        "until one pixel is left. Then aim beyond the border, with α large and small. Which pixel "
+        "does the head read there?",
         alt="A square of nine by nine pixels with a grey dot in the middle. Above it to the right, "
         "a diamond marks where the head aims; the pixel there is blue, and those around it fade "
-        "with their distance.",
+        "with their distance. A green strip below is strongest under the diamond.",
         chart=chart.properties(width="container", height=HEIGHT),
         sliders=sliders,
-        traces=[shade],
-        table=Table(
-            column,
-            range(SIDE),
-            {"weight in the row of the nearest pixel": IN_ROW},
-            "column",
-            ".2%",
-        ),
+        traces=[shade, of_column],
+        table=Table(column, range(SIDE), {OF_COLUMN.name: OF_COLUMN}, "column", ".2%"),
         readouts=[
             Readout("weight of the nearest pixel", LARGEST, ".2%"),
             Readout("at least, in any image", KEPT.subs({dimensions: 2}), ".2%"),
@@ -156,6 +159,11 @@ def price() -> Explorable:
             Readout("in a window", WINDOW_RATIO, ",.2f"),
         ],
     )
+
+
+def _faint(share: str) -> alt.Opacity:
+    """See-through where there is little, as the page may be light or dark."""
+    return alt.Opacity(f"{share}:Q", legend=None).scale(domain=[0, 1], range=[0, 1])
 
 
 def _at(x: str, y: str) -> tuple[alt.X, alt.Y]:
