@@ -86,7 +86,7 @@ def least_weight() -> Derivation:
             "The weight",
             1 / ((1 + sp.exp(-sharpness)) / (1 - sp.exp(-sharpness))) ** dimensions,
             KEPT,
-            "On $D$ axes the pixel has the weight 1 of at most that sum to the power $D$.",
+            "On $D$ axes all pixels have at most that sum to the power $D$, of which 1 is its own.",
         ),
         Step(
             "What is lost",
@@ -119,7 +119,8 @@ def price() -> Derivation:
             "Twice as much",
             sp.Subs(RATIO.expr, n, TWICE.expr),
             sp.Integer(2),
-            "So it is as dear as the convolution itself at $d^2/(d+3)$ pixels, nearly $d$.",
+            "So finding the pixels costs as much as the convolution itself at $d^2/(d+3)$ pixels, "
+            "nearly $d$.",
         ),
         Step(
             "In windows",
