@@ -147,12 +147,12 @@ def counted(n: int, lead: float, *, trials: int = 10_000) -> float:
 
 @evidence(
     rivals={
-        "lengths in units of e^δ, in which the weight falls": dict(power=1),
-        "lengths in units of e^3δ": dict(power=3),
+        "lengths in units of eᵟ, in which the weight falls": dict(power=1),
+        "lengths in units of e³ᵟ": dict(power=3),
     }
 )
 def all_leads_fall_on_one_curve(power: float = 2) -> Evidence:
-    """How far leads of 3, 4 and 5 are from each other at one length, in units of e^2δ."""
+    """How far leads of 3, 4 and 5 are from each other at one length, in units of e²ᵟ."""
     apart = []
     for units in (1 / 4, 1, 4, 16):
         # The same lengths in all units for the lead of 4.
@@ -164,7 +164,7 @@ def all_leads_fall_on_one_curve(power: float = 2) -> Evidence:
         expected=0,
         tolerance=0.03,
         unit="of the answers",
-        how="attention with equal scores but one, leads of 3, 4 and 5, n from e^2δ/4 to 16 e^2δ, "
+        how="attention with equal scores but one, leads of 3, 4 and 5, n from e²ᵟ/4 to 16 e²ᵟ, "
         f"{CLASSES} values, 10,000 trials each; the largest distance of two leads",
     )
 
