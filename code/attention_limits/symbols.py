@@ -281,6 +281,16 @@ q_moved = _vector("q_moved", "query, moved, in place", "q'", entries=2, real=Tru
 k_moved = _vector("k_moved", "key, moved, in place", "k'", entries=2, real=True)
 v_moved = _vector("v_moved", "value, moved, in place", "v'", entries=2, real=True)
 
+_section("Images", "locality/costs")
+side = _count("H", "side of the image", "pixels")
+axes = _count("axes", "axes: image 2, volume 3", tex="D")
+frames = _count("frames", "frames of a video, or slices", tex="T")
+patch = _count("patch", "side of a patch", "pixels", "p")
+taps = _count("taps", "width of a kernel", "pixels", "k")
+stride = _count("stride", "stride", "pixels", "s")
+around = _count("around", "tokens in a window", "tokens", "w")
+windows = _choice("windows", "attention within windows", integer=True, positive=True)  # 1: no
+
 _section("One token among many", "locality/dilution")
 lead = _symbol("lead", "lead of one score over all others", tex=r"\delta", nonnegative=True)
 classes = _count("classes", "number of different values", tex="C")

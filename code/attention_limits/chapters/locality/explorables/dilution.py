@@ -103,9 +103,9 @@ def phases() -> Explorable:
         name="phases",
         title="Does your token keep half of the weight?",
         caption="It does while it is above the line. Move it, then lengthen the sequence. Where "
-        "the scores of the others are alike, what counts is how many they are. Where they are "
-        "spread, what counts is the largest of them, and the length hardly matters. Which of the "
-        "two is worse for your token?",
+        "the scores of the others are alike, what counts is how many they are; where they are "
+        "spread, the largest of them. In which of the two does a longer sequence cost your token "
+        "more?",
         alt="A curve that begins flat, bends upwards and goes on as a straight line from a dot on. "
         "A diamond marks the token, above the curve.",
         chart=chart.properties(width="container", height=HEIGHT),

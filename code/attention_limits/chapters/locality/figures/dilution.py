@@ -13,7 +13,7 @@ LEADS = (2, 3, 4, 5)
 
 
 def on_one_curve() -> style.Figure:
-    """What is read over the length in units of e^2δ: the integral, and attention for four leads."""
+    """What is read over the length in units of e²ᵟ: the integral, and attention for four leads."""
     canvas = Canvas()
     axes = canvas.add_subplot(xscale="log", ylim=(0, 1.05))
     axes.set(xlabel="tokens over $e^{2\\delta}$", ylabel="values read")
@@ -36,6 +36,6 @@ def on_one_curve() -> style.Figure:
         alt="A curve that falls from one to chance between one and a hundred units of length. "
         "Marks of four leads lie on it, the least of them a little below.",
         caption=f"How often the value of one token among n is the largest number of the output, of "
-        f"{evidence.CLASSES} independent values, over the length in units of e^2δ: derived with "
+        f"{evidence.CLASSES} independent values, over the length in units of e²ᵟ: derived with "
         "nothing fitted, and 4,000 draws for each mark.",
     )
