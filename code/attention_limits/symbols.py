@@ -308,5 +308,3 @@ aim_x = _symbol("aim_x", "column at which the head aims", "pixels", "x^*", real=
 aim_y = _symbol("aim_y", "row at which the head aims", "pixels", "y^*", real=True)
 right = _symbol("right", "offset to the right", tex=r"\Delta_x", integer=True)
 downwards = _symbol("downwards", "offset downwards", tex=r"\Delta_y", integer=True)
-dimensions = _count("dimensions", "dimensions of a grid", tex="D")
-kernel = _count("kernel", "width of a convolution's kernel", "pixels", "K")

@@ -60,7 +60,7 @@ def test_the_bound_holds_on_a_grid_of_any_dimensions():
     places = np.arange(-30, 31)
     for alpha in (0.1, 0.5, 2):
         axis = np.exp(-alpha * places**2).sum()
-        kept = derived.KEPT.numpy(sharpness=alpha, dimensions=np.arange(1, 4))
+        kept = derived.KEPT.numpy(sharpness=alpha, axes=np.arange(1, 4))
         assert (kept <= 1 / axis ** np.arange(1, 4)).all()
         assert kept[1] == pytest.approx(np.tanh(alpha / 2) ** 2)
 

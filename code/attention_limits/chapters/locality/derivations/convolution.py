@@ -10,32 +10,32 @@ from attention_limits.formula import Formula
 from attention_limits.symbols import (
     aim_x,
     aim_y,
+    axes,
     column,
     d,
-    dimensions,
-    kernel,
     l,
     n,
     row,
     sharpness,
+    taps,
     w,
 )
 
 # The least weight that a head gives to the pixel at which it aims, on any grid.
-KEPT = Formula(((1 - sp.exp(-sharpness)) / (1 + sp.exp(-sharpness))) ** dimensions, "", "at least")
+KEPT = Formula(((1 - sp.exp(-sharpness)) / (1 + sp.exp(-sharpness))) ** axes, "", "at least")
 
 # The most that it gives to all others, on an image.
 LOST = Formula(4 * sp.exp(-sharpness) / (1 + sp.exp(-sharpness)) ** 2, "", "lost at most")
 
 # Scores of three numbers, a mix of values and the product with one matrix of the kernel.
 ONE_HEAD = Formula(2 * n**2 * 3 + 2 * n**2 * d + 2 * n * d**2, "FLOPs", "one head")
-HEADS = Formula(kernel**2 * ONE_HEAD.expr, "FLOPs", "heads")
-CONVOLUTION = Formula(2 * n * kernel**2 * d**2, "FLOPs", "convolution")
+HEADS = Formula(taps**2 * ONE_HEAD.expr, "FLOPs", "heads")
+CONVOLUTION = Formula(2 * n * taps**2 * d**2, "FLOPs", "convolution")
 RATIO = Formula(1 + n * (d + 3) / d**2, "", "all pixels")
 
 # Where each query sees w pixels around it.
 IN_WINDOWS = Formula(
-    kernel**2 * (2 * n * w * 3 + 2 * n * w * d + 2 * n * d**2), "FLOPs", "heads in windows"
+    taps**2 * (2 * n * w * 3 + 2 * n * w * d + 2 * n * d**2), "FLOPs", "heads in windows"
 )
 WINDOW_RATIO = Formula(RATIO.expr.subs(n, w), "", "a window")
 TWICE = Formula(d**2 / (d + 3), "pixels", "twice the FLOPs")
@@ -84,13 +84,13 @@ def least_weight() -> Derivation:
         ),
         Step(
             "The weight",
-            1 / ((1 + sp.exp(-sharpness)) / (1 - sp.exp(-sharpness))) ** dimensions,
+            1 / ((1 + sp.exp(-sharpness)) / (1 - sp.exp(-sharpness))) ** axes,
             KEPT,
             "On $D$ axes all pixels have at most that sum to the power $D$, of which 1 is its own.",
         ),
         Step(
             "What is lost",
-            sp.Subs(1 - KEPT.expr, dimensions, 2),
+            sp.Subs(1 - KEPT.expr, axes, 2),
             LOST,
             "On an image, all other pixels together have at most this. It is less than "
             "$4e^{-\\alpha}$.",
@@ -112,7 +112,7 @@ def price() -> Derivation:
             "Over a convolution",
             ratio(HEADS.expr, CONVOLUTION.expr),
             RATIO,
-            "$K^2$ heads over $2nK^2d^2$. The size of the kernel drops out. The 1 is the product "
+            "$k^2$ heads over $2nk^2d^2$. The size of the kernel drops out. The 1 is the product "
             "with the kernel, which both have; the rest is what finding the pixels costs.",
         ),
         Step(

@@ -29,7 +29,7 @@ def grid(height: int, width: int, device: torch.device | None = None) -> Points:
 
 
 def offsets_of(kernel: torch.Tensor) -> Points:
-    """Which pixel each matrix of a kernel reads, as seen from the output's: (K², 2)."""
+    """Which pixel each matrix of a kernel reads, as seen from the output's: (k², 2)."""
     size = kernel.shape[-1]
     return grid(size, size, device=kernel.device) - (size - 1) / 2
 
@@ -51,8 +51,8 @@ def queries(aims: Points, sharpness: float) -> torch.Tensor:
 
 
 def values(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """Each pixel times the matrix of each head: (K², n, c_out)."""
-    matrices = kernel.flatten(2).permute(2, 1, 0)  # (K², c_in, c_out)
+    """Each pixel times the matrix of each head: (k², n, c_out)."""
+    matrices = kernel.flatten(2).permute(2, 1, 0)  # (k², c_in, c_out)
     return image.flatten(1).mT @ matrices
 
 
@@ -69,7 +69,7 @@ def heads(
     """A convolution by one head of attention for each matrix of its kernel, all pixels seen.
 
     Args:
-        image, kernel: (c_in, height, width) and (c_out, c_in, K, K), as ``conv2d`` has them.
+        image, kernel: (c_in, height, width) and (c_out, c_in, k, k), as ``conv2d`` has them.
         sharpness: of all heads.
         encode: what a key is.
         count: how many of the heads there are; None means all.
@@ -92,9 +92,9 @@ def heads_in_windows(
     """The same, if each query sees only as many pixels as the kernel has; outside, the border's."""
     _, height, width = image.shape
     points, near = grid(height, width, device=image.device), offsets_of(kernel)
-    seen = points[:, None] + near  # (n, K², 2)
+    seen = points[:, None] + near  # (n, k², 2)
     rows, columns = seen[..., 0].clamp(0, height - 1), seen[..., 1].clamp(0, width - 1)
-    v = values(image, kernel)[:, (rows * width + columns).long()]  # (K², n, K², c_out)
+    v = values(image, kernel)[:, (rows * width + columns).long()]  # (k², n, k², c_out)
     q = queries(points + near[:, None], sharpness)[..., None, :]
     k = keys(seen).expand(len(q), -1, -1, -1)
     mixed = scaled_dot_product_attention(q, k, v, scale=1).sum(0)

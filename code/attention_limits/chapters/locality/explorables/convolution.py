@@ -24,9 +24,9 @@ from attention_limits.explorable import (
 )
 from attention_limits.formula import Formula
 from attention_limits.symbols import (
+    axes,
     column,
     d,
-    dimensions,
     downwards,
     n,
     right,
@@ -123,7 +123,7 @@ def head() -> Explorable:
         table=Table(column, range(SIDE), {OF_COLUMN.name: OF_COLUMN}, "column", ".2%"),
         readouts=[
             Readout("weight of the nearest pixel", LARGEST, ".2%"),
-            Readout("at least, in any image", KEPT.subs({dimensions: 2}), ".2%"),
+            Readout("at least, in any image", KEPT.subs({axes: 2}), ".2%"),
         ],
         presets={
             "to the left": {right: -1, downwards: 0},
