@@ -162,11 +162,11 @@ def _float_dtype(value: object):
 
 def _numpy_functions() -> dict[str, Any]:
     """What NumPy lacks: the error function, and joined conditions of shapes that broadcast."""
-    joined = {
+    joined: dict[str, Any] = {
         join.__name__: SimpleNamespace(reduce=functools.partial(functools.reduce, join))
         for join in (np.logical_and, np.logical_or)
     }
-    return {**joined, "erf": np.vectorize(math.erf, otypes=[np.float64])}
+    return joined | {"erf": np.vectorize(math.erf, otypes=[np.float64])}
 
 
 def _torch_functions() -> dict[str, Callable]:

@@ -9,7 +9,7 @@ def lengths(lead, classes):
     return [e + 1, classes * e * e + 1]
 
 
-# %% wrong: as if weight were information -> what is read like its square
+# %% wrong: as if weight were information -> what is read falls with the square
 def lengths(lead, classes):
     return 1 + np.exp(lead), 1 + classes * np.exp(lead)
 
@@ -24,6 +24,6 @@ def lengths(lead, classes):
     return np.exp(lead), classes * np.exp(2 * lead)
 
 
-# %% wrong: a root -> SNR is one where
+# %% wrong: a root -> SNR is a root, n is not
 def lengths(lead, classes):
     return 1 + np.exp(lead), 1 + np.sqrt(classes) * np.exp(lead)

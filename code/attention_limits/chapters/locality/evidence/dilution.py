@@ -60,7 +60,7 @@ def times_ln_n(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tenso
 def a_weight_falls_as_derived(attend: Attend = scaled_dot_product_attention) -> Evidence:
     """The weight of a token that leads in PyTorch's attention, over that of the formula."""
     ratios = [
-        weight_of_first(attend, n, lead) / derivations.WEIGHT.numpy(n=n, lead=lead)
+        weight_of_first(attend, n, lead) / float(derivations.WEIGHT.numpy(n=n, lead=lead))
         for n in LENGTHS
         for lead in (2.0, 8.0)
     ]
@@ -92,7 +92,7 @@ def one_for_all(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 def read(attend: Attend, draw: Draw, n: int, lead: float, *, trials: int) -> float:
     """How often the largest number of an output is that of the first token's value."""
-    rng, right = np.random.default_rng(0), 0
+    rng, right = np.random.default_rng(0), 0.0
     at_once = max(1, 400_000 // n)
     for done in range(0, trials, at_once):
         some = min(at_once, trials - done)

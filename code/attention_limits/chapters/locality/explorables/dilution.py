@@ -70,8 +70,10 @@ def phases() -> Explorable:
     edge = Trace("edge", EDGE, {})
     at_edge = Trace("at_edge", NOISY_HALF.subs({noise: EDGE.expr}), {})
     own = Trace("own", Formula(lead), {})
-    across = alt.X("spread:Q", title="spread of the other scores")
-    across = across.axis(grid=False).scale(domain=[0, MOST_NOISE], nice=False)
+
+    def across(column: str) -> alt.X:
+        axis = alt.X(f"{column}:Q", title="spread of the other scores").axis(grid=False)
+        return axis.scale(domain=[0, MOST_NOISE], nice=False)
 
     def up(column: str) -> alt.Y:
         return alt.Y(f"{column}:Q", title="lead").scale(
@@ -86,18 +88,17 @@ def phases() -> Explorable:
     bend = alt.Chart(alt.sequence(0, 1, as_="step"))
     bend = with_transforms(bend, edge.transforms(sliders))
     bend = with_transforms(bend, at_edge.transforms(sliders))
-    bend = bend.transform_calculate(spread="datum.edge")
     diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
     chart = alt.layer(
-        line.mark_line(color=style.BLUE).encode(across, up("needed")),
+        line.mark_line(color=style.BLUE).encode(across("spread"), up("needed")),
         bend.mark_point(filled=True, size=90, opacity=1, color=style.BLUE).encode(
-            across, up("at_edge")
+            across("edge"), up("at_edge")
         ),
         bend.mark_text(text="the largest count from here on", align="left", dx=10, dy=10).encode(
-            across, up("at_edge")
+            across("edge"), up("at_edge")
         ),
-        point.mark_point(filled=True, opacity=1, **diamond).encode(across, up("own")),
-        point.mark_text(text="your token", align="left", dx=12).encode(across, up("own")),
+        point.mark_point(filled=True, opacity=1, **diamond).encode(across("spread"), up("own")),
+        point.mark_text(text="your token", align="left", dx=12).encode(across("spread"), up("own")),
     )
     return Explorable(
         name="phases",
@@ -113,7 +114,7 @@ def phases() -> Explorable:
         traces=[needed, edge, at_edge, own],
         table=Table(
             noise,
-            range(MOST_NOISE + 1),
+            range(1, MOST_NOISE + 1),
             {"lead for half of the weight": NOISY_HALF},
             "spread",
             ".1f",

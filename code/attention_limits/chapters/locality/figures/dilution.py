@@ -26,8 +26,14 @@ def on_one_curve() -> style.Figure:
         lengths = [1 + round(u * math.exp(2 * lead)) for u in 4.0 ** np.arange(-2, 5)]
         found = [evidence.counted(n, lead, trials=4_000) for n in lengths]
         x = [(n - 1) / math.exp(2 * lead) for n in lengths]
-        look = dict(color=style.PALETTE[number], marker=style.MARKERS[number])
-        axes.plot(x, found, linestyle="", ms=5, label=f"$\\delta$ = {lead}", **look)
+        axes.plot(
+            x,
+            found,
+            style.MARKERS[number],
+            color=style.PALETTE[number],
+            ms=5,
+            label=f"$\\delta$ = {lead}",
+        )
     axes.axhline(1 / evidence.CLASSES, color=style.GREY, ls=":", lw=1)
     axes.text(1 / 16, 1 / evidence.CLASSES + 0.02, "chance", color=style.GREY)
     axes.legend(loc="upper right")
