@@ -15,6 +15,7 @@ from attention_limits_book import (
     mathematics,
     numbers,
     pages,
+    permalinks,
     publishing,
     terms,
 )
@@ -29,6 +30,7 @@ MODULES = (
     numbers,
     mathematics,
     pages,
+    permalinks,
     publishing,
     assets,
     downloads,

@@ -69,7 +69,7 @@ def beginning(page: nodes.Element) -> str:
     """A page's first sentences, as many as fit."""
     for paragraph in page.findall(nodes.paragraph):
         if isinstance(paragraph.parent, nodes.section):
-            text = " ".join(_read(paragraph).split())
+            text = " ".join(plain_text(paragraph).split())
             if len(text) >= SHORTEST:
                 return shortened(text)
     return ""
@@ -86,12 +86,13 @@ def shortened(text: str) -> str:
     return cut.rpartition(" ")[0].rstrip(" ,;:–") + "…"
 
 
-def _read(node: nodes.Node) -> str:
+def plain_text(node: nodes.Node) -> str:
+    """What is written in a part of a page, its formulas as characters in a row."""
     if isinstance(node, nodes.math):
         return mathematics.words(node.astext())
     if isinstance(node, nodes.Text):
         return node.astext()
-    return "".join(map(_read, node.children))
+    return "".join(map(plain_text, node.children))
 
 
 # --- Beside them --------------------------------------------------------------------------------
