@@ -5,6 +5,7 @@ from sphinx.application import Sphinx
 from attention_limits_book import (
     addresses,
     assets,
+    citing,
     claims,
     downloads,
     execution,
@@ -12,6 +13,7 @@ from attention_limits_book import (
     labs,
     library,
     lint,
+    llms,
     mathematics,
     numbers,
     pages,
@@ -32,8 +34,10 @@ MODULES = (
     pages,
     permalinks,
     publishing,
+    citing,
     assets,
     downloads,
+    llms,
     labs,
     lint,
 )

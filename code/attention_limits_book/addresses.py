@@ -49,9 +49,13 @@ class Addresses:
         root = f"https://{self.owner.lower()}.github.io/"
         return root if root == f"https://{self.name.lower()}/" else f"{root}{self.name}/"
 
+    def file(self, name: str) -> str:
+        """A file of the book."""
+        return f"{self.site}{quote(name)}"
+
     def page(self, page: str, anchor: str = "") -> str:
         """A page of the book, or a place on it."""
-        return f"{self.site}{quote(page)}.html{f'#{quote(anchor)}' if anchor else ''}"
+        return f"{self.file(page)}.html{f'#{quote(anchor)}' if anchor else ''}"
 
     def source(self, page: str) -> str:
         """What a page is made of."""
