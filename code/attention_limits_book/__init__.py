@@ -20,6 +20,7 @@ from attention_limits_book import (
     permalinks,
     publishing,
     terms,
+    versions,
 )
 
 MODULES = (
@@ -35,6 +36,7 @@ MODULES = (
     permalinks,
     publishing,
     citing,
+    versions,
     assets,
     downloads,
     llms,
