@@ -42,7 +42,7 @@ def draw(target: Path, title: str, book: str, description: str, body: str, made_
     note = PngImagePlugin.PngInfo()
     note.add_text(MADE_OF, made_of)
     card = _card(title, book, description, svg).quantize(COLOURS, dither=Image.Dither.NONE)
-    card.save(target, "PNG", pnginfo=note, compress_level=9)
+    card.save(target, "PNG", pnginfo=note, compress_level=6)
 
 
 def _made_of(target: Path) -> str | None:

@@ -7,6 +7,7 @@ these, since all are made of whole addresses.
 
 import html
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,8 @@ def from_anywhere(page: str, address: str) -> str:
 def _write_sitemap(app: Sphinx, exception: Exception | None) -> None:
     target, address = Path(app.outdir, "sitemap.xml"), app.config.html_baseurl
     target.unlink(missing_ok=True)
+    if not address:  # any more
+        shutil.rmtree(Path(app.outdir, CARDS), ignore_errors=True)
     if exception is not None or app.builder.format != "html" or not address:
         return
     home = address.rstrip("/") + "/"
