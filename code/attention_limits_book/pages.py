@@ -22,8 +22,9 @@ SHEETS = "_static/pages"  # with what it is made of, and .css
 # Of the theme: icons, which are in the page; Thebe, which would need kernels.
 UNUSED_SHEETS = ("sphinx-thebe.css",)
 UNUSED_SCRIPTS = ("scripts/fontawesome.js", "sphinx-thebe.js")
-# What searches a book is half a megabyte, and the page of results alone has a use for it.
-FOR_SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
+# What searches a book is half a megabyte, and the page of results alone has a use for it. There the
+# words are marked by Sphinx, on all other pages by ``found.js``.
+FOR_SEARCH = ("searchtools.js", "language_data.js", "searchindex.js", "sphinx_highlight.js")
 
 LINK = re.compile(r'[ \t]*<link [^>]*href="([^"?]+\.css)[^>]*rel="stylesheet"[^>]*>\n?')
 LINK_TOO = re.compile(r'[ \t]*<link [^>]*rel="stylesheet"[^>]*href="([^"?]+\.css)[^>]*>\n?')
