@@ -3,6 +3,7 @@
 import json
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -147,6 +148,14 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path, capsys):
         archive.add(tmp_path / "html/index.html", arcname="../index.html")
     assert site.main([str(tmp_path / name) for name in ("html", "releases", "site")]) == 1
     assert "outside the destination" in capsys.readouterr().err
+
+
+def test_a_book_that_has_no_address_any_more_has_no_page_of_versions(tmp_path):
+    """It stayed from the last build, and a link to it, too."""
+    (tmp_path / "versions.html").write_text("")
+    app = SimpleNamespace(outdir=tmp_path, config=SimpleNamespace(book_addresses=None))
+    versions._leave_ledger(app, RuntimeError("which stopped the build"))
+    assert not (tmp_path / "versions.html").exists()
 
 
 # --- addresses ----------------------------------------------------------------------------------
