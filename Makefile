@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: book notebooks test unit deep lint serve dist plain results bench clean
+.PHONY: book notebooks pdf test unit deep lint serve dist plain results bench clean
 
 book: $(VENV)/installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -25,6 +25,11 @@ book: $(VENV)/installed
 # commit or tag these install, once repository.url in _config.yml says from where.
 notebooks: book
 	$(BIN)/python -m attention_limits_book.branch _build/html _build/notebooks
+
+# The book as one PDF, beside its pages, which lead to it then. Chromium prints it: $CHROMIUM, or that
+# of the path.
+pdf: book
+	$(BIN)/python -m attention_limits_book.paper _build/html _build/html/the-limits-of-attention.pdf
 
 test: book lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep" $(SIDE_BY_SIDE)
