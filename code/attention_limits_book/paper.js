@@ -4,9 +4,8 @@ async (given) => {
   const { title, imprint, chapters, site } = given;
   const DEEPEST = 6; // of headings
   const UNPRINTED = "script, button, .headerlink, .viewcode-link, .noprint, .d-print-none";
-  // Attributes that name elements by their ids, in HTML and in SVG.
+  // Attributes that name elements by their ids; in drawings, others do it by url(#…).
   const NAMING = ["for", "headers", "aria-labelledby", "aria-describedby", "aria-controls"];
-  const LINKING = ["href", "xlink:href"];
 
   const element = (name, properties = {}, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
@@ -29,23 +28,29 @@ async (given) => {
     else link.replaceWith(...link.childNodes);
   };
   const rename = (article, page) => {
-    for (const one of article.querySelectorAll("*")) {
-      for (const { name, value } of [...one.attributes]) {
-        const ids = NAMING.includes(name) ? value.split(" ").map((id) => placed(page, id)).join(" ") : value;
-        const used = LINKING.includes(name) && one.localName !== "a" ? ids.replace(/^#/, `#${page}/`) : ids;
-        const moved = used.replace(/url\(#([^)]+)\)/g, (_, id) => `url("#${placed(page, id)}")`);
-        if (moved !== value) one.setAttribute(name, moved);
+    const change = (one, name, from, to) => {
+      if (one.hasAttribute(name)) one.setAttribute(name, one.getAttribute(name).replace(from, to));
+    };
+    for (const name of NAMING)
+      for (const one of article.querySelectorAll(`[${name}]`)) change(one, name, /\S+/g, (id) => placed(page, id));
+    for (const one of article.querySelectorAll("svg *"))
+      for (const { name } of one.attributes) {
+        if (/href$/.test(name)) change(one, name, /^#/, `#${page}/`);
+        change(one, name, /url\(#([^)]+)\)/g, (_, id) => `url("#${placed(page, id)}")`);
       }
-      if (one.id) one.id = placed(page, one.id);
-    }
-    article.id = placed(page);
+    for (const one of article.querySelectorAll("[id]")) one.id = placed(page, one.id);
   };
 
+  // Of what pages say themselves, each rule once: their formulas have most of it in common.
   const styles = new Set();
   const keepStyles = (read, address) => {
     for (const sheet of read.head.querySelectorAll("link[rel=stylesheet], style")) {
       if (sheet.localName === "link") styles.add(`@import ${quoted(new URL(sheet.getAttribute("href"), address).href)};`);
-      else styles.add(sheet.textContent.replace(/url\("([^"]+)"\)/g, (_, at) => `url("${new URL(at, address).href}")`));
+      else {
+        const rules = new CSSStyleSheet();
+        rules.replaceSync(sheet.textContent.replace(/url\("([^"]+)"\)/g, (_, at) => `url("${new URL(at, address).href}")`));
+        for (const { cssText } of rules.cssRules) styles.add(cssText);
+      }
     }
   };
 
@@ -67,7 +72,9 @@ async (given) => {
     for (const heading of article.querySelectorAll("h1, h2, h3, h4, h5, h6")) {
       heading.ariaLevel = Math.min(level + Number(heading.localName[1]) - 1, DEEPEST);
     }
-    const name = article.querySelector("h1").textContent;
+    const first = article.querySelector("h1");
+    first.id = placed(page);
+    const name = first.textContent;
     if (part) article.prepend(element("h1", { className: "paper-part" }, part));
     article.style.page = `page-${number}`;
     styles.add(`@page page-${number} { @top-right { content: ${quoted(name)}; } }`);
@@ -82,11 +89,14 @@ async (given) => {
     const link = element("a", { href: `#${placed(page)}` }, element("span", {}, name), element("span"));
     contents.append(element("p", { className: `paper-level-${level}` }, link));
   }
-  const imports = [...styles].sort((one, other) => other.startsWith("@import") - one.startsWith("@import"));
   document.title = title;
-  document.head.append(element("style", {}, imports.join("\n")));
+  const imports = [...styles].sort((one, other) => other.startsWith("@import") - one.startsWith("@import"));
+  const style = element("style", {}, imports.join("\n"));
+  const styled = new Promise((resolve) => (style.onload = style.onerror = resolve));
+  document.head.append(style);
   const content = element("div", { className: "bd-content" }, ...made.map(({ article }) => article));
   document.body.append(cover, contents, content);
-  await Promise.all([...document.images].map((picture) => picture.decode()));
+  await styled;
+  await Promise.allSettled([...document.images].map((picture) => picture.decode())); // who lacks one is told
   await document.fonts.ready;
 };

@@ -11,8 +11,8 @@ of one name on two pages one id, and would build every page once more. No script
 for readers without scripts, a figure with sliders is its picture, with its setting, what is read
 off and its table. It is printed twice, since the first tells the table of contents its numbers.
 
-What Chromium needs to know of paper is in ``static/print.css``, where readers' own printers read it.
-Needs the extra ``pdf``; nothing is fetched from anywhere but the book's folder.
+What a page is on paper, ``static/print.css`` says, to readers' printers as well. Needs the extra
+``pdf``; nothing is fetched but from the book's folder.
 """
 
 import argparse
@@ -43,7 +43,9 @@ MISSING = (
 )
 LICENCE = "Text: CC BY 4.0. Code: BSD-3-Clause."
 ORIGIN = "https://book.invalid/"  # where nothing is: all that is asked for there, a folder answers
-BEGINNING = '<!DOCTYPE html><html lang="en" data-theme="light"><meta charset="utf-8"><body class="paper">'
+BEGINNING = (
+    '<!DOCTYPE html><html lang="en" data-theme="light"><meta charset="utf-8"><body class="paper">'
+)
 NUMBER = """numbers => {
     for (const link of document.querySelectorAll(".paper-contents a"))
         link.lastChild.textContent = numbers[decodeURIComponent(link.hash.slice(1))];
@@ -193,7 +195,7 @@ def _numbers(printed: PdfReader) -> dict[str, Any]:
 
 
 def _name_bookmarks(printed: PdfWriter, names: list[str]) -> None:
-    """Give them the headings' words: Chromium's lack a space where a line is broken, or are double."""
+    """Give them the headings' words: Chromium runs lines together and says some twice."""
 
     def below(node: DictionaryObject) -> Iterator[DictionaryObject]:
         child = node.get("/First")
@@ -202,7 +204,9 @@ def _name_bookmarks(printed: PdfWriter, names: list[str]) -> None:
             yield from below(bookmark)
             child = bookmark.get("/Next")
 
-    for bookmark, name in zip(below(printed.root_object["/Outlines"].get_object()), names, strict=True):
+    for bookmark, name in zip(
+        below(printed.root_object["/Outlines"].get_object()), names, strict=True
+    ):
         bookmark[NameObject("/Title")] = TextStringObject(name)
 
 
