@@ -197,7 +197,7 @@ def _numbers(printed: PdfReader) -> dict[str, Any]:
 def _name_bookmarks(printed: PdfWriter, names: list[str]) -> None:
     """Give them the headings' words: Chromium runs lines together and says some twice."""
 
-    def below(node: DictionaryObject) -> Iterator[DictionaryObject]:
+    def below(node: Any) -> Iterator[DictionaryObject]:
         child = node.get("/First")
         while child is not None:
             yield (bookmark := child.get_object())

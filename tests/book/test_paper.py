@@ -154,7 +154,9 @@ def test_the_front_page_leads_to_it_once(tmp_path, chromium):
         assert page.locator("text=the index").count() == 1
 
 
-@pytest.mark.parametrize("lost", ["browser", "old", "page", "picture", "folder"])
+@pytest.mark.parametrize(
+    "lost", ["browser", pytest.param("old", marks=pytest.mark.deep), "page", "picture", "folder"]
+)
 def test_what_is_missing_is_named(lost, tmp_path, monkeypatch, capsys):
     """A traceback, or a book without its pictures."""
     book, path = small_book(tmp_path)
