@@ -104,14 +104,17 @@ def make(book: Path, paper: Path, source: Path, size: str = "A4") -> int:
     settings = _settings(source)
     unfinished = paper.with_name(f"{paper.name}.part")
     paper.parent.mkdir(parents=True, exist_ok=True)
-    with unfinished.open("wb") as file:  # before the minutes that printing takes
-        with assembled(book, order, source) as page:
-            page.evaluate(NUMBER, _numbers(_pdf(page, size)))
-            printed = PdfWriter(clone_from=_pdf(page, size))
-            _name_bookmarks(printed, page.evaluate(HEADINGS))
-        printed.add_metadata({"/Title": settings["title"], "/Author": settings["author"]})
-        printed.write(file)
-    unfinished.replace(paper)
+    try:
+        with unfinished.open("wb") as file:  # before the minutes that printing takes
+            with assembled(book, order, source) as page:
+                page.evaluate(NUMBER, _numbers(_pdf(page, size)))
+                printed = PdfWriter(clone_from=_pdf(page, size))
+                _name_bookmarks(printed, page.evaluate(HEADINGS))
+            printed.add_metadata({"/Title": settings["title"], "/Author": settings["author"]})
+            printed.write(file)
+        unfinished.replace(paper)
+    finally:
+        unfinished.unlink(missing_ok=True)
     if paper.is_relative_to(book):
         link(book, paper, len(printed.pages))
     return len(printed.pages)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import unicodedata
 
 import pytest
 from helpers.built import BOOK, ROOT, check_built, soup
@@ -187,7 +188,7 @@ def test_what_is_missing_is_named(lost, tmp_path, monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, chromium):
-    """The built book's, which takes two minutes."""
+    """The built book's, which takes minutes."""
     check_built()
     path = tmp_path_factory.mktemp("paper") / "book.pdf"
     assert paper.main([str(BOOK), str(path), "--source", str(ROOT)]) == 0
@@ -200,18 +201,17 @@ def written():
 
 
 def squeezed(text):
-    """Characters alone: where a line ends is the printer's affair."""
-    return re.sub(r"\s", "", text)
+    """Characters alone: where a line ends, and what is a ligature, is the printer's affair."""
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
 
 
 @pytest.mark.deep
 def test_every_page_of_the_book_is_a_bookmark_in_order(whole, record_property):
     """A page that no PDF had, or behind the one that builds on it."""
-    record_property(
-        "the book as one PDF", f"{len(whole.pages)} pages, {whole.stream.tell():,} bytes"
-    )
+    size = len(whole.stream.getvalue())
+    record_property("the book as one PDF", f"{len(whole.pages)} pages, {size:,} bytes")
     pages = written()
-    assert len(pages) > 30
+    assert len(pages) > 25
     bookmarks = iter(squeezed(title) for _, title in tree(whole))
     for article in pages:
         for heading in article.select("h1, h2"):
