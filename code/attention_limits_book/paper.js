@@ -3,7 +3,7 @@ async (given) => {
   "use strict";
   const { title, imprint, chapters, site } = given;
   const DEEPEST = 6; // of headings
-  const UNPRINTED = "script, button, .headerlink, .viewcode-link, .noprint, .d-print-none";
+  const UNPRINTED = "script, .headerlink, .noprint";
   // Attributes that name elements by their ids; in drawings, others do it by url(#…).
   const NAMING = ["for", "headers", "aria-labelledby", "aria-describedby", "aria-controls"];
 
@@ -62,7 +62,6 @@ async (given) => {
     keepStyles(read, address);
     const article = read.querySelector("article");
     for (const one of article.querySelectorAll(UNPRINTED)) one.remove();
-    for (const fold of article.querySelectorAll("details")) fold.open = true;
     for (const picture of article.querySelectorAll("img")) {
       picture.src = new URL(picture.getAttribute("src"), address);
       picture.loading = "eager";

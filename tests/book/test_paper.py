@@ -16,14 +16,15 @@ from attention_limits_book.assets import STATIC
 pytestmark = pytest.mark.browser
 
 LONG = "x = " + " + ".join(f"number_{i}" for i in range(40))
+TWO_LINES = " ".join(["Why a heading of two lines has a space at the end of the first"] * 2)
 PAGES = {
-    "index": """<h1>A small book<a class="headerlink" href="#">#</a></h1>
+    "index": f"""<h1>A small book<a class="headerlink" href="#">#</a></h1>
         <p><a id="state" href="one/first.html#figure?x=2">a figure</a>
         <a href="https://example.org/there">elsewhere</a> <a href="genindex.html">the index</a></p>
-        <section id="why"><h2>Why a heading that takes two lines has a space where the first of
-        them ends</h2></section>""",
+        <section id="why"><h2>{TWO_LINES}</h2></section>""",
     "one/first": f"""<h1>The first</h1><section id="why"><h2>Why</h2><p><a href="#why">here</a></p>
         <h3>Deeper</h3></section><pre>{LONG}</pre><details><summary>Fold</summary>UNFOLDED</details>
+        <button>Press</button>
         <section id="figure" style="break-before: page">
         <svg><defs><path id="p" d="M0 0h9v9z"/></defs><use href="#p"/></svg>
         <h2>A figure</h2><img src="../_static/square.svg"></section>""",
@@ -51,7 +52,7 @@ PLACES = ("elsewhere", "Deeper", "A figure", "home before")  # each on a page of
 TREE = [
     (1, "Contents"),
     (1, "A small book"),
-    (2, "Why a heading that takes two lines has a space where the first of them ends"),
+    (2, TWO_LINES),
     (1, "All of it"),
     (2, "The first"),
     (3, "Why"),
@@ -72,7 +73,7 @@ def small_book(folder, url=""):
         up = "../" * name.count("/")
         path.write_text(
             f'<html><head><link rel="stylesheet" href="{up}_static/print.css"></head>'
-            f'<body><button>Press</button><article class="bd-article">{article}</article></body>'
+            f'<body><article class="bd-article">{article}</article></body>'
         )
     (book / "_static").mkdir()
     shutil.copy(STATIC / "print.css", book / "_static")
