@@ -202,8 +202,8 @@ def written():
 
 
 def squeezed(text):
-    """Characters alone: where a line ends, and what is a ligature, is the printer's affair."""
-    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
+    """Letters alone: how a line, a ligature or a quotation mark is set is the printer's affair."""
+    return re.sub(r"[\s\"'“”‘’]", "", unicodedata.normalize("NFKC", text))
 
 
 @pytest.mark.deep
