@@ -203,7 +203,7 @@ def written():
 
 def squeezed(text):
     """Letters alone: how a line, a ligature or a quotation mark is set is the printer's affair."""
-    return re.sub(r"[\s\"'“”‘’]", "", unicodedata.normalize("NFKC", text))
+    return re.sub(r"[-\s*\"'“”‘’]", "", unicodedata.normalize("NFKC", text))
 
 
 @pytest.mark.deep
