@@ -20,11 +20,13 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", _add_folders)
     app.add_css_file("book.css")
     app.add_css_file("explorable.css")
+    app.add_css_file("print.css", priority=900)  # has the last word
     app.add_js_file("explorable.js", loading_method="defer")
     app.add_js_file("explorables.js", loading_method="defer")
     app.add_js_file("beliefs.js", loading_method="defer")
     app.add_js_file("terms.js", loading_method="defer")
     app.add_js_file("found.js", loading_method="defer")
+    app.add_js_file("print.js", loading_method="defer")
     app.connect("html-page-context", _without_thebe, priority=900)
     app.connect("html-page-context", _with_plain_citations)
     app.connect("html-page-context", _with_named_buttons, priority=900)
