@@ -82,7 +82,9 @@ def make(tag: str, root: Path, folder: Path) -> None:
     check(tag, root)
     book, packages = root / "_build/html", [*(root / "_build/dist").glob("attention_limits-*")]
     if not (book / LEDGER).is_file() or not packages:
-        raise ValueError("there is no book or no package in _build: run make notebooks pdf dist first")
+        raise ValueError(
+            "there is no book or no package in _build: run make notebooks pdf dist first"
+        )
     before = root / "_build/before" / LEDGER  # where the workflow puts that of the last release
     old = Ledger.read(before) if before.is_file() else None
     words = notes(
