@@ -6,7 +6,6 @@ formulas are in the page, and so is the choice between light and dark.
 
 import functools
 import hashlib
-import posixpath
 import re
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.util import logging
 
-from attention_limits_book import icons, mathematics, publishing
+from attention_limits_book import icons, mathematics, publishing, sheets
 
 LOG = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ class Pages(BuiltinTemplateLoader):
         """Write them once all have their last form: the theme changes one at the end of a build."""
         if exception is None:
             for target, names in self._sheets.items():
-                css = "\n".join(in_one(self._folder, name) for name in names)
+                css = sheets.together(self._folder, names)
                 (self._folder / target).write_text(css, encoding="utf-8")
 
     def _script(self, script: re.Match, *, searches: bool) -> str:
@@ -128,24 +127,3 @@ class Pages(BuiltinTemplateLoader):
         if "defer" in attributes + rest:
             return script[0]
         return f'    <script defer{attributes} src="{address}{rest}></script>\n'
-
-
-def in_one(folder: Path, name: str) -> str:
-    """A style sheet with all that it imports, to stand in ``_static``; without its icons' fonts."""
-    css = (folder / name).read_text(encoding="utf-8")
-    css = re.sub(r"^@charset[^;]*;|/\*# sourceMappingURL=.*?\*/", "", css)
-
-    # Each icon's name and its place in a font that no page loads.
-    css = re.sub(r"@font-face\{[^}]*vendor/fontawesome[^}]*\}", "", css)
-    css = re.sub(r"(?<=\})(?:\.fa[\w-]*:before,?)+\{content:[^}]*\}", "", css)
-
-    def path(address: str) -> str:
-        return posixpath.normpath(posixpath.join(posixpath.dirname(name), address))
-
-    def moved(link: re.Match) -> str:
-        if re.match(r"data:|https?:|#|/", link[2]):
-            return link[0]
-        return f"url({link[1]}{path(link[2]).removeprefix('_static/')}{link[1]})"
-
-    css = re.sub(r"""url\((["']?)([^"')]+)\1\)""", moved, css)
-    return re.sub(r"""@import ["']([^"']+)["'];""", lambda link: in_one(folder, path(link[1])), css)
