@@ -46,7 +46,18 @@ CHOOSE_THEME = """<script>
       dataset.theme = dataset.mode === "auto" ? (dark ? "dark" : "light") : dataset.mode;
     })();
   </script>
-  <style>html { color-scheme: light } html[data-theme="dark"] { background: #121212; color-scheme: dark }</style>"""  # noqa: E501
+  <style>
+    html { color-scheme: light }
+    html[data-theme="dark"] { background: #121212; color-scheme: dark }
+    @media (prefers-color-scheme: dark) {
+      html:not([data-mode]) { background: #121212; color-scheme: dark }
+    }
+  </style>"""
+# Where no script runs, what opens the contents is dead: a link leads to where they are then.
+TOGGLE = '<button class="sidebar-toggle primary-toggle'
+SIDEBAR = '<div id="pst-primary-sidebar"'  # with the book's name, in no landmark of its own
+TO_CONTENTS = '<noscript><a class="to-contents" href="#pst-primary-sidebar">Contents</a></noscript>'
+DARK = re.compile(r"\[data-theme=\"?dark\"?\]")
 
 
 def setup(app: Sphinx) -> None:
@@ -86,6 +97,8 @@ class Pages(BuiltinTemplateLoader):
         page = mathematics.with_style(PRELOAD.sub("", page), root)
         page = re.sub(r'data-theme="auto"', 'data-theme="light"', page, count=1)
         page = THEME.sub(lambda _: CHOOSE_THEME, page, count=1)
+        page = page.replace(TOGGLE, f"{TO_CONTENTS}{TOGGLE}", 1)
+        page = page.replace(SIDEBAR, f'{SIDEBAR} role="region" aria-label="The book"', 1)
         if name == publishing.MISSING:
             return publishing.from_anywhere(page, self._address)
         return page
@@ -115,6 +128,7 @@ class Pages(BuiltinTemplateLoader):
         if exception is None:
             for target, names in self._sheets.items():
                 css = "\n".join(in_one(self._folder, name) for name in names)
+                css = f"{css}\n{without_scripts(css)}"
                 (self._folder / target).write_text(css, encoding="utf-8")
 
     def _script(self, script: re.Match, *, searches: bool) -> str:
@@ -127,6 +141,26 @@ class Pages(BuiltinTemplateLoader):
         if "defer" in attributes + rest:
             return script[0]
         return f'    <script defer{attributes} src="{address}{rest}></script>\n'
+
+
+def without_scripts(css: str) -> str:
+    """The rules for the dark once more, for systems that ask for it where no script can choose.
+
+    Of those that stand in no other rule, since all are wrapped in one. The theme shows another
+    logo in the dark by a script, so that one stays.
+    """
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    found, depth, start = [], 0, 0
+    for brace in re.finditer(r"[{}]", css):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            selectors, _, rule = css[start : brace.end()].partition("{")
+            parts = re.split(r",(?![^(]*\))", selectors)
+            dark = [part for part in parts if DARK.search(part) and ".only-" not in part]
+            if dark:
+                found.append(DARK.sub(":not([data-mode])", ",".join(dark)).strip() + "{" + rule)
+            start = brace.end()
+    return "@media (prefers-color-scheme: dark) {\n" + "\n".join(found) + "\n}\n"
 
 
 def in_one(folder: Path, name: str) -> str:

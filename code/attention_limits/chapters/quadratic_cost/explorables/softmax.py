@@ -218,7 +218,7 @@ def _cut(rows: alt.Chart) -> alt.Chart:
 
 
 def _blocks(
-    name: str, trace: Trace, sliders: Sequence[Slider], shades: tuple[float, ...] = (0.2, 0.75)
+    name: str, trace: Trace, sliders: Sequence[Slider], shades: tuple[float, ...] = (0.2, 0.6)
 ) -> list[alt.Chart]:
     """A matrix in HBM, block by block, coloured where the trace is 1."""
     left, right = COLUMNS[name]
@@ -267,7 +267,7 @@ def _on_chip(names: Sequence[str], trace: Trace, sliders: Sequence[Slider]) -> l
     layers = []
     for name in names:
         here = _place(held, name)
-        layers.append(_box(here, color=style.VERMILLION, opacity=1 if name == "scores" else 0.75))
+        layers.append(_box(here, color=style.VERMILLION, opacity=1 if name == "scores" else 0.6))
         if name in ("Q", "K", "V"):
             here = here.transform_calculate(
                 words=f"'{name}' + (datum.row + 1)",
@@ -305,7 +305,7 @@ def _bar(
 
 
 def _now() -> alt.Chart:
-    """What the step does, in words: above the chip, or beneath it where the chip's name fills that."""
+    """What the step does, in words: above the chip, or beneath it where its name takes the line."""
     now = alt.Chart(alt.sequence(0, 1, as_="zero"))
     now = now.transform_calculate(into=f"({step} - 1) % {BLOCKS + 2}")
     now = now.transform_calculate(tile=f"1 + floor(({step} - 1) / {BLOCKS + 2})")
