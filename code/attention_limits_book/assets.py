@@ -25,7 +25,7 @@ def setup(app: Sphinx) -> None:
     app.add_js_file("explorables.js", loading_method="defer")
     app.add_js_file("beliefs.js", loading_method="defer")
     app.add_js_file("terms.js", loading_method="defer")
-    app.add_js_file("folds.js", loading_method="defer")
+    app.add_js_file("scrolling.js", loading_method="defer")
     app.connect("html-page-context", _without_thebe, priority=900)
     app.connect("html-page-context", _with_plain_citations)
     app.connect("html-page-context", _with_named_buttons, priority=900)

@@ -100,6 +100,7 @@ class Tab:
     def unfold(self) -> None:
         """Open every fold."""
         self.page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true })")
+        self.settle()
 
     def typeset(self) -> None:
         """Wait until the fonts are there, those of formulas among them."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from helpers.built import alike, figures, kinds, soup, sources, written
-from helpers.selection import pairs_in_turn
+from helpers.selection import in_turn, today
 from helpers.windows import WIDTHS
 
 from attention_limits.explorable import Explorable
@@ -514,24 +514,36 @@ def test_prints_without_controls(page, book, opened):
         on_page[0].tab.page.emulate_media(media="screen")
 
 
-@pytest.mark.parametrize(("page", "width"), pairs_in_turn(PAGES, WIDTHS))
-def test_follows_the_window(page, width, book, opened):
+@pytest.mark.parametrize("page", PAGES)
+def test_follows_the_window(page, book, opened):
     """A chart that sticks out of its figure on a phone, or stays small when there is room again.
 
     And what `test_fits_its_window` says of pages without sliders: a page is made narrow once.
     """
-    names, widths = names_on(page), {}
+    check_windows(page, opened, in_turn(page, WIDTHS, today()))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("page", PAGES)
+def test_follows_every_window(page, book, opened):
+    """The same in all widths, of which each day has two."""
+    check_windows(page, opened, WIDTHS)
+
+
+def check_windows(page, opened, widths):
+    names, wide, found = names_on(page), {}, {}
     tab = opened(page, names[0]).tab
-    for now in (DESKTOP, width, DESKTOP):
-        tab.resize(now)
-        if now == width:
-            assert not tab.stumbles()
+    for width in (DESKTOP, *widths, DESKTOP):
+        tab.resize(width)
+        if width != DESKTOP and (stumbles := tab.stumbles()):
+            found[width] = stumbles
         for name in names:
             box = chart_within_its_frame(opened(page, name))
-            widths.setdefault((name, now), box["width"])
-            assert box["width"] == pytest.approx(widths[name, now], rel=0.02)
+            wide.setdefault((name, width), box["width"])
+            assert box["width"] == pytest.approx(wide[name, width], rel=0.02)
     for name in names:
         opened(page, name).check()
+    assert not found
 
 
 @pytest.mark.deep

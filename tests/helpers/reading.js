@@ -19,9 +19,8 @@
     for (let e = element; e; e = e.parentElement) {
       const style = getComputedStyle(e);
       if (e.nodeName === "BODY") return box.right > innerWidth + 1 || box.left < -1 ? "the window" : "";
-      if (style.display === "inline" || (e !== element && e instanceof SVGElement)) continue;
-      if (e !== element && scrolls(e)) return "";
-      if (style.overflowX === "visible" || e instanceof SVGElement) continue;
+      if (scrolls(e)) return "";
+      if (style.display === "inline" || style.overflowX === "visible" || e instanceof SVGElement) continue;
       const { left, right } = e.getBoundingClientRect();
       if (box.right > right + 1.5 || box.left < left - 1.5) return named(e);
     }
