@@ -38,7 +38,13 @@ def test_without_scripts(page, book, address, open_tab):
     tab.close()
 
 
-@pytest.mark.parametrize(("page", "width"), pairs_in_turn(pages(), [PHONE, 1280]))
+WINDOWS = [  # on a phone once a week, and in both in `make deep`
+    *pairs_in_turn(pages(), [PHONE]),
+    *(pytest.param(page, 1280, marks=pytest.mark.deep) for page in pages()),
+]
+
+
+@pytest.mark.parametrize(("page", "width"), WINDOWS)
 def test_letters_twice_as_large(page, width, book, address, open_tab):
     """Who has browsers write larger lost the end of a button, of a slider or of a word."""
     tab = open_tab(address("http", page), width=width)

@@ -8,6 +8,6 @@ document.addEventListener("DOMContentLoaded", () => {
       target.tabIndex = scrolls ? 0 : -1;
     }
   });
-  const boxes = document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container");
+  const boxes = document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container, figure.plot > div");
   for (const box of boxes) watch.observe(box);
 });
