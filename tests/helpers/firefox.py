@@ -49,7 +49,8 @@ class Firefox:
             said.append(line)
             if found := re.search(r"BiDi listening on (ws://\S+)", line):
                 rest = (self._process.stderr, 0)
-                threading.Thread(target=deque, args=rest, daemon=True).start()
+                self._reader = threading.Thread(target=deque, args=rest, daemon=True)
+                self._reader.start()
                 return found[1]
         raise RuntimeError(f"Firefox must start, got {''.join(said)}")
 
@@ -105,3 +106,5 @@ class Firefox:
         self._ask("browser.close")
         self._socket.close()
         self._process.wait(LIMIT)
+        self._reader.join()
+        self._process.stderr.close()
