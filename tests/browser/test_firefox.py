@@ -18,7 +18,10 @@ pytestmark = pytest.mark.skipif(PATH is None, reason=MISSING)
 
 WIDTHS = (1280, 768, 320)
 END = "\ue010"  # the key, as WebDriver writes it
+# The first page of a new window is said to be complete before it is.
 WAKE = """async () => {
+    const loaded = new Promise((resolve) => addEventListener("load", resolve));
+    if (document.readyState !== "complete") await loaded;
     const figures = [...document.querySelectorAll("figure.explorable")];
     await Promise.all(figures.map(({ explorable }) => explorable.draw()));
     await document.fonts.ready;
