@@ -15,9 +15,11 @@ unexport PYTHONDONTWRITEBYTECODE
 # the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: book notebooks test unit deep lint serve dist plain results bench clean
+.PHONY: book notebooks site test unit deep lint serve dist release plain results bench clean
 
 book: $(VENV)/installed
+	@mkdir -p _build/html && test -w _build/html || \
+		{ echo "error: the book is written into $(CURDIR)/_build/html: let that be a folder you can write"; exit 1; }
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html, or type: make serve"
 
@@ -25,6 +27,11 @@ book: $(VENV)/installed
 # commit or tag these install, once repository.url in _config.yml says from where.
 notebooks: book
 	$(BIN)/python -m attention_limits_book.branch _build/html _build/notebooks
+
+# What is published: the book in its newest state, and the released versions beside it, whose
+# archives lie in _build/releases, each in a folder that has the name of its tag.
+site: book
+	$(BIN)/python -m attention_limits_book.site _build/html _build/releases _build/site
 
 test: book lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone and not deep" $(SIDE_BY_SIDE)
@@ -54,6 +61,10 @@ dist: $(VENV)/publishing
 	rm -rf _build/dist
 	$(BIN)/python -m build --outdir _build/dist .
 	$(BIN)/twine check --strict _build/dist/*
+
+# What the release of a version consists of, with its notes: make release TAG=v0.2.0
+release: notebooks dist
+	$(BIN)/python -m attention_limits_book.release "$(TAG)" _build/release
 
 # The exit from Jupyter Book 1, which is in maintenance: the conf.py that it exports, read by a Sphinx
 # that it does not allow, in a copy of what git knows.

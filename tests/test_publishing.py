@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from attention_limits_book import addresses, branch
+from attention_limits_book import addresses, branch, release, site, versions
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = {path.stem: path for path in sorted((ROOT / ".github/workflows").glob("*.yml"))}
@@ -59,6 +59,7 @@ def test_an_action_is_at_one_version_everywhere():
 WRITES = {
     ("publish", "pages"): {"id-token": "write", "pages": "write"},
     ("publish", "notebooks"): {"contents": "write"},
+    ("release", "release"): {"actions": "write", "contents": "write"},
 }
 
 
@@ -107,18 +108,45 @@ def test_without_jupyter_book_there_is_all_that_the_book_takes():
     assert "sphinx>=8.2" in lines
 
 
-def test_what_is_published_is_what_was_made():
+@pytest.mark.parametrize(
+    ("workflow", "pushes", "branch", "ref", "made"),
+    [
+        ("publish", "notebooks", addresses.BRANCH, "${{ github.sha }}", "make notebooks site"),
+        (
+            "release",
+            "release",
+            f"{addresses.BRANCH}:{addresses.BRANCH}-$version",
+            "${{ github.ref_name }}",
+            'make release TAG="$GITHUB_REF_NAME"',
+        ),
+    ],
+)
+def test_what_is_published_is_what_was_made(workflow, pushes, branch, ref, made):
     """The branch that Colab opens was pushed under another name, or without the notebooks."""
-    build, push = jobs("publish")["build"]["steps"], jobs("publish")["notebooks"]["steps"]
-    [left] = [step["with"] for step in build if "/upload-artifact@" in step.get("uses", "")]
-    [taken] = [step["with"] for step in push if "/download-artifact@" in step.get("uses", "")]
+    build, push = jobs(workflow)["build"]["steps"], jobs(workflow)[pushes]["steps"]
+    left = [step["with"] for step in build if "/upload-artifact@" in step.get("uses", "")]
+    [left] = [artifact for artifact in left if artifact["name"] == "notebooks"]
+    [taken] = [step for step in push if "/download-artifact@" in step.get("uses", "")]
     assert left["path"] == "_build/notebooks"
-    assert left["name"] == taken["name"]
-    [words] = [shlex.split(step["run"], comments=True) for step in push if "run" in step]
-    assert words[-1] == addresses.BRANCH
+    assert taken.get("with", {}).get("name", "notebooks") == "notebooks"  # or all there are
+    [step] = [step for step in push if "git push" in step.get("run", "")]
+    assert step["working-directory"] == "notebooks"
+    words = shlex.split(step["run"], comments=True)
+    assert words[-1] == branch
     assert f"--initial-branch={addresses.BRANCH}" in words
-    [made] = [step for step in build if step.get("run") == "make notebooks"]
-    assert made["env"][addresses.REF] == "${{ github.sha }}"
+    [step] = [step for step in build if step.get("run") == made]
+    assert step["env"][addresses.REF] == ref
+
+
+def test_a_release_is_fetched_under_the_name_it_was_made_with():
+    """Every version but the newest state was missing from the site."""
+    fetched = re.findall(r"--pattern (\S+) --dir \"?(\S+?)[\"\s]", commands("publish"))
+    assert fetched == [(site.ARCHIVE, "_build/releases/$tag")]
+    fetched = re.findall(r"--pattern (\S+) --dir (\S+)", commands("release"))
+    assert fetched == [(versions.LEDGER, "_build/before")]
+    assert set(re.findall(r"(?:make|run) (\S+\.yml)", commands("release"))) == {"publish.yml"}
+    [created] = re.findall(r"gh release create [^\n]*\\\n(.*)", commands("release"))
+    assert {site.ARCHIVE, versions.LEDGER, release.NOTES} < set(created.split())
 
 
 def run(*command, **options):
@@ -145,6 +173,20 @@ def test_zizmor_finds_nothing_in_the_workflows():
 def test_workflows_are_of_the_schema(schema, files):
     """A word that GitHub does not know stops a workflow before it begins, and nobody is told."""
     run(BIN / "check-jsonschema", "--builtin-schema", schema, *files)
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_book_is_built(tmp_path):
+    """A traceback out of an extension, for a full disk or a folder of somebody else's."""
+    (tmp_path / "_build").write_text("")
+    command = ["make", f"--file={ROOT / 'Makefile'}", "--old-file=.venv/installed", "book"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    folder = f"{tmp_path}/_build/html"
+    assert f"error: the book is written into {folder}: let that be" in done.stdout + done.stderr
+    assert "jupyter-book" not in done.stdout + done.stderr
 
 
 # --- Binder -------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from attention_limits_book import (
     pages,
     publishing,
     terms,
+    versions,
 )
 
 MODULES = (
@@ -30,6 +31,7 @@ MODULES = (
     mathematics,
     pages,
     publishing,
+    versions,
     assets,
     downloads,
     labs,

@@ -16,6 +16,7 @@ from sphinx.errors import ConfigError
 
 CONFIG = "_config.yml"
 BRANCH = "notebooks"  # holds what Colab and Binder open; ``make notebooks`` makes it
+TAG = re.compile(r"(v\d+\.\d+)(\.\d+)?")  # of a release, and which of these are one version
 REF = "BOOK_REF"  # in the environment of a build: the commit or the tag that is published
 
 
@@ -44,14 +45,30 @@ class Addresses:
         return f"git+{self.repository}@{self.ref}"
 
     @property
+    def version(self) -> str:
+        """Which of the published versions this is, as in ``v0.2``, or "" for the newest state."""
+        match = TAG.fullmatch(self.ref)
+        return match[1] if match else ""
+
+    @property
+    def branch(self) -> str:
+        """The branch that Colab and Binder open: a released version keeps its notebooks."""
+        return f"{BRANCH}-{self.version}" if self.version else BRANCH
+
+    @property
     def site(self) -> str:
-        """The published book, with a slash at its end."""
+        """The published book in its newest state, with a slash at its end."""
         root = f"https://{self.owner.lower()}.github.io/"
         return root if root == f"https://{self.name.lower()}/" else f"{root}{self.name}/"
 
+    @property
+    def home(self) -> str:
+        """Where this version of the book is, with a slash at its end."""
+        return f"{self.site}{self.version}/" if self.version else self.site
+
     def page(self, page: str, anchor: str = "") -> str:
         """A page of the book, or a place on it."""
-        return f"{self.site}{quote(page)}.html{f'#{quote(anchor)}' if anchor else ''}"
+        return f"{self.home}{quote(page)}.html{f'#{quote(anchor)}' if anchor else ''}"
 
     def source(self, page: str) -> str:
         """What a page is made of."""
@@ -59,13 +76,13 @@ class Addresses:
 
     def colab(self, page: str) -> str:
         """The page's notebook in Colab."""
-        place = f"{self.owner}/{self.name}/blob/{BRANCH}/{quote(page)}.ipynb"
+        place = f"{self.owner}/{self.name}/blob/{self.branch}/{quote(page)}.ipynb"
         return f"https://colab.research.google.com/github/{place}"
 
     def binder(self, page: str) -> str:
         """The page's notebook in Binder."""
         place = quote(f"lab/tree/{page}.ipynb", safe="")
-        return f"https://mybinder.org/v2/gh/{self.owner}/{self.name}/{BRANCH}?urlpath={place}"
+        return f"https://mybinder.org/v2/gh/{self.owner}/{self.name}/{self.branch}?urlpath={place}"
 
 
 def of(url: str, ref: str = "") -> Addresses | None:

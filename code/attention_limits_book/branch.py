@@ -51,7 +51,7 @@ def make(book: Path, folder: Path, source: Path) -> list[Path]:
     if published:
         _for_binder(published, folder, source)
         words = README.format(
-            site=published.site, ref=published.ref, repository=published.repository
+            site=published.home, ref=published.ref, repository=published.repository
         )
         (folder / "README.md").write_text(words, encoding="utf-8")
     return [path.relative_to(book / FOLDER) for path in notebooks]

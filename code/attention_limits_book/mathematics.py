@@ -15,6 +15,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 from docutils import nodes
 from py_mini_racer import MiniRacer
@@ -38,6 +39,7 @@ PARTS = (
 )
 # Selectors, and between braces what holds: a brace of its own stands in quotation marks.
 RULE = r'([^{}]+)\{((?:"(?:\\.|[^"\\])*"|[^{}"])*)\}'
+RAISED = {ord(plain): raised for plain, raised in zip("0123456789−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", strict=True)}
 WITHOUT_A_PAGE = "globalThis.MathJax = {loader: {load: [], ready() {}}, startup: {typeset: false}};"
 
 
@@ -114,9 +116,36 @@ TYPESETTER = Typesetter()
 
 
 def words(tex: str) -> str:
-    """A formula's characters in a row, where nothing but text can stand."""
-    read = TYPESETTER.set(tex).html.partition("<math")[2]
-    return html.unescape(re.sub(r"<[^>]*>", "", f"<math{read}"))
+    """A formula on one line, where nothing but text can stand, as in √d or n²."""
+    read = TYPESETTER.set(tex).html.partition("<math")[2].partition("</math>")[0]
+    return _on_one_line(ElementTree.fromstring(f"<math{read}</math>"))
+
+
+def _on_one_line(node: ElementTree.Element) -> str:
+    parts = [_on_one_line(child) for child in node]
+    match node.tag, parts:
+        case "msqrt", _:
+            return f"√{_one(''.join(parts))}"
+        case "mfrac", [above, below]:
+            return f"{_one(above)}/{_one(below)}"
+        case "msub", [base, index]:
+            return f"{base}_{_one(index)}"
+        case "msup", [base, power]:
+            return base + _raised(power)
+        case "msubsup", [base, index, power]:
+            return f"{base}_{_one(index)}{_raised(power)}"
+    applied = "\N{FUNCTION APPLICATION}"  # which nobody sees
+    return (node.text or "").replace(applied, " ") + "".join(parts)
+
+
+def _raised(power: str) -> str:
+    raised = power.translate(RAISED)
+    return raised if set(raised) <= set(RAISED.values()) else f"^{_one(power)}"
+
+
+def _one(text: str) -> str:
+    """A part of a formula in brackets, unless it is a number or a symbol."""
+    return text if len(text) < 2 or text.isdigit() else f"({text})"
 
 
 # --- In pages -----------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ import pytest
 from bs4 import BeautifulSoup
 from helpers.small_book import CLAIM, OPEN, Book, recorded
 
+from attention_limits_book.versions import LEDGER, Ledger
+
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
@@ -159,3 +161,15 @@ def test_a_book_that_is_not_published_has_no_button_that_leads_to_a_repository(b
     page = BeautifulSoup(book.html("chapters/first"), "html.parser")
     links = page.select(".article-header-buttons a")
     assert [link["href"] for link in links] == ["../notebooks/chapters/first.ipynb"]
+    assert "Other versions" not in page.footer.get_text()
+    assert not book.file("_build/html/versions.html").exists()
+
+
+def test_a_build_leaves_its_verdicts_to_be_compared_with_those_of_other_versions(book):
+    """Nobody could say which verdicts had changed since the book was last released."""
+    claims = Ledger.read(book.file(f"_build/html/{LEDGER}")).claims
+    assert {name: (claim["verdict"], claim["page"]) for name, claim in claims.items()} == {
+        "two-and-two": ("holds", "chapters/first"),
+        "three-and-three": ("open", ""),
+    }
+    assert claims["two-and-two"]["statement"] == "Two and two make four, or $2 + 2 = 4$."

@@ -1,0 +1,117 @@
+"""What a release consists of: the book, its verdicts, the package, and notes on what changed.
+
+python -m attention_limits_book.release v0.2.0 _build/release
+"""
+
+import argparse
+import re
+import shutil
+import sys
+import tarfile
+import tomllib
+from pathlib import Path
+
+import yaml
+
+from attention_limits_book.addresses import TAG
+from attention_limits_book.site import ARCHIVE
+from attention_limits_book.versions import LEDGER, Ledger, changes
+
+NOTES = "notes.md"
+
+
+def check(tag: str, root: Path) -> None:
+    """Refuse a tag that is not the version which everything else names.
+
+    Raises:
+        ValueError: for a tag that is none, or a file that names another version.
+    """
+    if not TAG.fullmatch(tag):
+        raise ValueError(f"the tag must be as in v0.2 or v0.2.1, got {tag!r}")
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    for name, version in (("pyproject.toml", project), ("CITATION.cff", citation)):
+        if (found := str(version["version"])) != tag[1:]:
+            raise ValueError(f"{name} must say version {tag[1:]}, as the tag does; it says {found}")
+
+
+def section(changelog: str, tag: str) -> str:
+    """What a changelog says of one version.
+
+    Raises:
+        ValueError: if it says nothing.
+    """
+    parts = re.split(r"^## (.*)$", changelog, flags=re.MULTILINE)
+    for title, text in zip(parts[1::2], parts[2::2], strict=True):
+        if title.split()[0] == tag[1:] and text.strip():
+            return text.strip()
+    raise ValueError(
+        f"CHANGELOG.md must have a section '## {tag[1:]}' with what changed; it has {parts[1::2]}"
+    )
+
+
+def notes(changelog: str, tag: str, old: Ledger | None, new: Ledger) -> str:
+    """The words of a release: its part of the changelog, and the verdicts that changed.
+
+    Args:
+        changelog: the whole of it.
+        tag: of the release.
+        old: the verdicts of the release before, if there was one.
+        new: those of this one.
+    """
+    if old is None:
+        lines = [f"{len(new.claims)} claims have a verdict or are open."]
+    elif found := changes(old, new):
+        rows = (
+            f"| {change.statement} | {change.before or 'no claim'} | {change.after or 'no claim'} |"
+            for change in found
+        )
+        lines = ["| Claim | before | now |", "|---|---|---|", *rows]
+    else:
+        lines = [f"None of {len(new.claims)}."]
+    return "\n".join([section(changelog, tag), "", "## Verdicts that changed", "", *lines, ""])
+
+
+def make(tag: str, root: Path, folder: Path) -> None:
+    """Lay what a release consists of into a folder, in the place of what is there.
+
+    Raises:
+        ValueError: if versions disagree, or the book or the package was not built.
+        OSError: if the folder cannot be written.
+    """
+    check(tag, root)
+    book, packages = root / "_build/html", [*(root / "_build/dist").glob("attention_limits-*")]
+    if not (book / LEDGER).is_file() or not packages:
+        raise ValueError("there is no book or no package in _build: run make notebooks dist first")
+    before = root / "_build/before" / LEDGER  # where the workflow puts that of the last release
+    old = Ledger.read(before) if before.is_file() else None
+    words = notes(
+        (root / "CHANGELOG.md").read_text(encoding="utf-8"), tag, old, Ledger.read(book / LEDGER)
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / NOTES).write_text(words, encoding="utf-8")
+    for path in (book / LEDGER, *packages):
+        shutil.copy(path, folder)
+    with tarfile.open(folder / ARCHIVE, "w:gz") as archive:
+        archive.add(book, arcname=".")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("tag", help="of the release, as in v0.2.0")
+    parser.add_argument("folder", type=Path, help="where it is laid, anew")
+    parser.add_argument("--root", type=Path, default=Path(), help="the book's own folder")
+    given = parser.parse_args(arguments)
+    try:
+        make(given.tag, given.root, given.folder)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"The release is in {given.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
