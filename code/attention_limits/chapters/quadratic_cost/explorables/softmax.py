@@ -178,18 +178,15 @@ def _frames() -> list[alt.Chart]:
         for name, x in _middles(CHIP_COLUMNS).items()
     ]
     text: dict[str, Any] = {"baseline": "middle"}
+    left, right = ({"align": side, "fontWeight": "bold", **text} for side in ("left", "right"))
+    bold = ((titles, left), (right_of_them, right))
     return [
         _box(_rows(around), filled=False, stroke=style.GREY, strokeWidth=1.5),
         *(
             _box(_place(_rows([{}]), name), filled=False, stroke=style.GREY, strokeDash=[2, 2])
             for name in CHIP_COLUMNS
         ),
-        *(
-            _rows(rows)
-            .mark_text(align=align, fontWeight="bold", **text)
-            .encode(*_at("x", "y"), text="words:N")
-            for rows, align in ((titles, "left"), (right_of_them, "right"))
-        ),
+        *(_rows(rows).mark_text(**at).encode(*_at("x", "y"), text="words:N") for rows, at in bold),
         _rows(names)
         .mark_text(align="center", fontSize=11, **text)
         .encode(*_at("x", "y"), text="words:N"),
