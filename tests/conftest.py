@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.selection import beyond_pairs, spread
+from helpers.selection import DAY, beyond_pairs, spread, today
 from helpers.sources import tracked_files
 from hypothesis import settings
 
@@ -26,6 +26,9 @@ os.environ["MPLCONFIGDIR"] = str(ROOT / "_build" / ".matplotlib")
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.register_profile("deep", max_examples=2000, deadline=None, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Said before there are processes: what pages are looked at depends on the day.
+today()
 
 # What a shell starts in the background ignores Ctrl-C, and so does all that it starts in turn.
 # Several tests send one.
@@ -94,6 +97,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("browser"):
                 item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+def pytest_report_header() -> str:
+    """How to repeat the sample of pages and widths."""
+    return f"day {today()} of pages and widths: {DAY}={today()} repeats them"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

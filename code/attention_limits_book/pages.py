@@ -46,7 +46,17 @@ CHOOSE_THEME = """<script>
       dataset.theme = dataset.mode === "auto" ? (dark ? "dark" : "light") : dataset.mode;
     })();
   </script>
-  <style>html { color-scheme: light } html[data-theme="dark"] { background: #121212; color-scheme: dark }</style>"""  # noqa: E501
+  <style>
+    html { color-scheme: light }
+    html[data-theme="dark"] { background: #121212; color-scheme: dark }
+    @media (prefers-color-scheme: dark) {
+      html:not([data-mode]) { background: #121212; color-scheme: dark }
+    }
+  </style>"""
+# Where no script runs, what opens the contents is dead: a link leads to where they are then.
+TOGGLE = '<button class="sidebar-toggle primary-toggle'
+SIDEBAR = '<div id="pst-primary-sidebar"'  # with the book's name, in no landmark of its own
+TO_CONTENTS = '<noscript><a class="to-contents" href="#pst-primary-sidebar">Contents</a></noscript>'
 
 
 def setup(app: Sphinx) -> None:
@@ -86,6 +96,8 @@ class Pages(BuiltinTemplateLoader):
         page = mathematics.with_style(PRELOAD.sub("", page), root)
         page = re.sub(r'data-theme="auto"', 'data-theme="light"', page, count=1)
         page = THEME.sub(lambda _: CHOOSE_THEME, page, count=1)
+        page = page.replace(TOGGLE, f"{TO_CONTENTS}{TOGGLE}", 1)
+        page = page.replace(SIDEBAR, f'{SIDEBAR} role="region" aria-label="The book"', 1)
         if name == publishing.MISSING:
             return publishing.from_anywhere(page, self._address)
         return page

@@ -14,6 +14,7 @@ from tinycss2.ast import AtRule, Node, QualifiedRule
 
 CLASS = re.compile(r"\.((?:[\w-]|\\.)+)")
 NESTED = ("media", "supports")  # what other rules stand in
+DARK = re.compile(r"\[data-theme=\"?dark\"?\]")
 
 
 def together(folder: Path, names: Sequence[str]) -> str:
@@ -23,9 +24,29 @@ def together(folder: Path, names: Sequence[str]) -> str:
         folder: the built book, complete.
         names: of its style sheets, in their order.
     """
-    css = "\n".join(in_one(folder, name) for name in names)
-    rules = tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True)
-    return "\n".join(_kept(rules, used(folder)))
+    words = used(folder)
+    css = "\n".join(_kept(_rules("\n".join(in_one(folder, name) for name in names)), words))
+    return f"{css}\n{without_scripts(css)}"
+
+
+def _rules(css: str | Sequence[Node]) -> list[Node]:
+    return tinycss2.parse_rule_list(css, skip_comments=True, skip_whitespace=True)
+
+
+def without_scripts(css: str) -> str:
+    """The rules for the dark once more, for systems that ask for it where no script can choose.
+
+    Of those that stand in no other rule, since all are wrapped in one. The theme shows another
+    logo in the dark by a script, so that one stays.
+    """
+    found = []
+    for rule in _rules(css):
+        if isinstance(rule, QualifiedRule):
+            dark = [s for s in _selectors(rule.prelude) if DARK.search(s) and ".only-" not in s]
+            if dark:
+                selectors = DARK.sub(":not([data-mode])", ",".join(dark))
+                found.append(f"{selectors}{{{tinycss2.serialize(rule.content)}}}")
+    return "@media (prefers-color-scheme: dark) {\n" + "\n".join(found) + "\n}\n"
 
 
 def used(folder: Path) -> frozenset[str]:
@@ -46,8 +67,7 @@ def _kept(rules: Sequence[Node], words: Collection[str]) -> Iterator[str]:
                 if selectors := [s for s in _selectors(rule.prelude) if _applies(s, words)]:
                     yield f"{','.join(selectors)}{{{tinycss2.serialize(rule.content).strip()}}}"
             case AtRule(lower_at_keyword=name, content=content) if name in NESTED and content:
-                inner = tinycss2.parse_rule_list(content, skip_comments=True, skip_whitespace=True)
-                if kept := "\n".join(_kept(inner, words)):
+                if kept := "\n".join(_kept(_rules(content), words)):
                     yield f"@{name}{tinycss2.serialize(rule.prelude)}{{{kept}}}"
             case _:
                 yield rule.serialize()
