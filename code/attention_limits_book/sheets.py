@@ -12,6 +12,9 @@ from pathlib import Path
 import tinycss2
 from tinycss2.ast import AtRule, Node, QualifiedRule
 
+from attention_limits_book import assets
+
+OWN = (assets.STATIC, assets.OF_FIGURES)
 CLASS = re.compile(r"\.((?:[\w-]|\\.)+)")
 NESTED = ("media", "supports")  # what other rules stand in
 DARK = re.compile(r"\[data-theme=\"?dark\"?\]")
@@ -22,10 +25,15 @@ def together(folder: Path, names: Sequence[str]) -> str:
 
     Args:
         folder: the built book, complete.
-        names: of its style sheets, in their order.
+        names: of its style sheets, in their order. Our own are kept whole: there is little in
+            them, and some of that is for what the PDF is made of.
     """
-    words = used(folder)
-    css = "\n".join(_kept(_rules("\n".join(in_one(folder, name) for name in names)), words))
+    words, own = used(folder), {path.name for sheets in OWN for path in sheets.glob("*.css")}
+    parts = []
+    for name in names:
+        css = in_one(folder, name)
+        parts += [css] if posixpath.basename(name) in own else _kept(_rules(css), words)
+    css = "\n".join(parts)
     return f"{css}\n{without_scripts(css)}"
 
 

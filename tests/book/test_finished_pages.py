@@ -93,6 +93,16 @@ def test_a_sheet_holds_what_a_page_or_a_script_has_a_use_for(css, kept, tmp_path
     assert dark
 
 
+def test_of_our_own_sheets_nothing_is_left_out(tmp_path):
+    """The PDF had no title page: its rules are for what no page of the book has."""
+    (tmp_path / "_static").mkdir()
+    rule = ".paper-cover{a:b}"
+    for name in ("print.css", "theme.css"):
+        (tmp_path / "_static" / name).write_text(rule)
+    assert rule in sheets.together(tmp_path, ["_static/print.css"])
+    assert rule not in sheets.together(tmp_path, ["_static/theme.css"])
+
+
 def test_without_scripts_a_sheet_follows_the_system_into_the_dark():
     """A page in the light in a dark room; or the rules of the dark for whoever chose the light."""
     css = 'html[data-theme="dark"] a,b{c:d}html[data-theme=dark] .only-light{e:f}i{g:h}'
