@@ -129,7 +129,7 @@ def test_a_result_leads_to_the_passage_that_has_the_words(found):
     tab = found("tolerances fourth powering")
     assert re.search("tolerance .* fourth powers", seen(tab))
     assert {"tolerance", "fourth", "powers"} <= {*tab.page.evaluate(MARKED)}
-    assert not tab.too_wide()
+    assert not tab.stumbles()
     assert not tab.noise
 
 
