@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: book notebooks site test unit deep lint serve dist release plain results bench clean
+.PHONY: book notebooks site pdf test unit deep lint serve dist release plain results bench clean
 
 book: $(VENV)/installed
 	@mkdir -p _build/html && test -w _build/html || \
@@ -27,6 +27,11 @@ book: $(VENV)/installed
 # commit or tag these install, once repository.url in _config.yml says from where.
 notebooks: book
 	$(BIN)/python -m attention_limits_book.branch _build/html _build/notebooks
+
+# The book as one PDF, beside its pages, which lead to it then. Chromium prints it: $CHROMIUM, or that
+# of the path.
+pdf: book
+	$(BIN)/python -m attention_limits_book.paper _build/html _build/html/the-limits-of-attention.pdf
 
 # What is published: the book in its newest state, and the released versions beside it, whose
 # archives lie in _build/releases, each in a folder that has the name of its tag.
@@ -63,7 +68,7 @@ dist: $(VENV)/publishing
 	$(BIN)/twine check --strict _build/dist/*
 
 # What the release of a version consists of, with its notes: make release TAG=v0.2.0
-release: notebooks dist
+release: notebooks pdf dist
 	$(BIN)/python -m attention_limits_book.release "$(TAG)" _build/release
 
 # The exit from Jupyter Book 1, which is in maintenance: the conf.py that it exports, read by a Sphinx

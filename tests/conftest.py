@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.selection import beyond_pairs, spread
+from helpers.selection import DAY, beyond_pairs, spread, today
 from helpers.sources import tracked_files
 from hypothesis import settings
+
+from attention_limits import chromium
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +26,9 @@ os.environ["MPLCONFIGDIR"] = str(ROOT / "_build" / ".matplotlib")
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.register_profile("deep", max_examples=2000, deadline=None, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Said before there are processes: what pages are looked at depends on the day.
+today()
 
 # What a shell starts in the background ignores Ctrl-C, and so does all that it starts in turn.
 # Several tests send one.
@@ -69,13 +74,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 # --- The browser --------------------------------------------------------------------------------
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "no Chromium found: install it to run the browser tests"
-
-
-def chromium_path() -> str | None:
-    """The browser to test in: $CHROMIUM, or the first of the usual names on the path."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -94,10 +93,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = set(map(id, spread(items, few)))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
         items[:] = [item for item in items if id(item) in kept]
-    if not chromium_path() and os.environ.get("CI") != "true":
+    if not chromium.found() and os.environ.get("CI") != "true":
         for item in items:
             if item.get_closest_marker("browser"):
                 item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+def pytest_report_header() -> str:
+    """How to repeat the sample of pages and widths."""
+    return f"day {today()} of pages and widths: {DAY}={today()} repeats them"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -110,14 +114,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """In CI they fail instead."""
     in_ci = os.environ.get("CI") == "true"
-    if in_ci and item.get_closest_marker("browser") and not chromium_path():
+    if in_ci and item.get_closest_marker("browser") and not chromium.found():
         pytest.fail(MISSING, pytrace=False)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
+@pytest.fixture(scope="session", name="chromium")
+def chromium_path() -> str:
     """The path of the browser to test in."""
-    return chromium_path()
+    return chromium.found()
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

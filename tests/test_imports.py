@@ -30,6 +30,7 @@ LAYERS = [
         "numerals",
         "drawing",
         "live",
+        "chromium",
     ],
     ["tex", "vega", "tensors", "store", "labels", "lab", "panel", "processes", "progress"],
     ["evidence"],

@@ -111,7 +111,7 @@ def test_without_jupyter_book_there_is_all_that_the_book_takes():
 @pytest.mark.parametrize(
     ("workflow", "pushes", "branch", "ref", "made"),
     [
-        ("publish", "notebooks", addresses.BRANCH, "${{ github.sha }}", "make notebooks site"),
+        ("publish", "notebooks", addresses.BRANCH, "${{ github.sha }}", "make notebooks pdf site"),
         (
             "release",
             "release",

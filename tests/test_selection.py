@@ -1,9 +1,10 @@
 """What is left out of a run: were it too much, a green suite would say nothing."""
 
+import os
 from itertools import combinations, product
 
 import pytest
-from helpers.selection import beyond_pairs, spread
+from helpers.selection import DAY, beyond_pairs, in_turn, spread, today
 
 MANY = {"four": 4, "three": 3, "two": 2}
 CASES = [("a", 1), ("a", 2), ("b", 3)]
@@ -91,3 +92,21 @@ def test_two_parameters_that_come_together_are_one(items):
 def test_a_few_are_spread_from_the_first_to_the_last(items, few, kept):
     everything = items["plain"] + items["nine"]
     assert list(spread(everything, few)) == items["plain"] + [items["nine"][i] for i in kept]
+
+
+@pytest.mark.parametrize("ways", [1, 2, 3, 7, 14, 15])
+@pytest.mark.parametrize("first", [0, 739_586])
+def test_every_pair_has_its_day_in_a_week(ways, first):
+    """A width in which a page is never looked at; or a day on which all of them come."""
+    for page in ("index.html", "chapters/proofs.html", "library/index.html"):
+        days = [in_turn(page, range(ways), first + day) for day in range(7)]
+        assert sorted(way for day in days for way in day) == [*range(ways)]
+        assert max(map(len, days)) <= -(-ways // 7)
+
+
+def test_a_day_is_one_for_a_whole_run(monkeypatch):
+    """Beyond midnight, a process that starts anew collects other tests than its siblings."""
+    monkeypatch.setenv(DAY, "739586")
+    assert today() == 739586
+    monkeypatch.delenv(DAY)
+    assert str(today()) == os.environ[DAY]

@@ -31,6 +31,7 @@ LOWEST = -12  # power of ten that a logarithmic axis can write
 POWERS = [
     f"10{str(e).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" for e in range(LOWEST, 31)
 ]
+LETTER = 6.5  # pixels, of a word in a chart, at most
 POINTS = 200  # along the x axis: smooth to the eye, and a move takes a few milliseconds
 
 
@@ -556,12 +557,28 @@ def _rule(
     chart = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(x=at)
     chart = chart.transform_filter(f"datum.x >= {over[0]} && datum.x <= {over[1]}").encode(axis)
     # At the foot of the line: at its head, on a phone, it would meet the names of the curves.
-    place: dict[str, Any] = {"align": "left", "dx": 6}
-    if side == "left":
-        place = {"align": "right", "dx": -6}
+    place = beside(at, len(rule.name), dx=6, side=side)
     label = chart.mark_text(text=rule.name, baseline="bottom", **place)
     label = label.encode(y=alt.value(HEIGHT - 6))
     return [chart.mark_rule(strokeDash=[4, 4], color=style.GREY), label]
+
+
+def beside(at: str, letters: int, *, dx: int, side: str = "right") -> dict[str, Any]:
+    """Where words of so many letters stand beside a mark: on the other side, if there is more room.
+
+    Args:
+        at: the mark's place on the horizontal axis, in Vega's language, of signals.
+        letters: how many they have at most.
+        dx: how many pixels from the mark.
+        side: where they stand as long as there is room, "left" or "right".
+    """
+    room = dx + LETTER * letters
+    least = f"max(width - {room}, width / 2)" if side == "right" else f"min({room}, width / 2)"
+    left = f"scale('x', {at}) > {least}"
+    return {
+        "align": alt.expr(f"{left} ? 'right' : 'left'"),
+        "dx": alt.expr(f"{left} ? {-dx} : {dx}"),
+    }
 
 
 def _table(

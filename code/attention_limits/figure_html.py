@@ -168,7 +168,8 @@ def _table(payload: Payload) -> str:
     caption = f"<caption>{html.escape(f'For {rest}.') if rest else ''}</caption>"
     return (
         '<details class="explorable-table"><summary>Table of values</summary>'
-        '<div tabindex="0" role="region" aria-label="Table of values">'
+        '<div tabindex="0" role="region" '
+        f'aria-label="Table of values: {html.escape(payload["title"])}">'
         f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         "</details>"
     )

@@ -66,9 +66,13 @@ class Addresses:
         """Where this version of the book is, with a slash at its end."""
         return f"{self.site}{self.version}/" if self.version else self.site
 
+    def file(self, name: str) -> str:
+        """A file of the book."""
+        return f"{self.home}{quote(name)}"
+
     def page(self, page: str, anchor: str = "") -> str:
         """A page of the book, or a place on it."""
-        return f"{self.home}{quote(page)}.html{f'#{quote(anchor)}' if anchor else ''}"
+        return f"{self.file(page)}.html{f'#{quote(anchor)}' if anchor else ''}"
 
     def source(self, page: str) -> str:
         """What a page is made of."""

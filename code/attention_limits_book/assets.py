@@ -1,6 +1,7 @@
 """What a page loads: our own files only, so that the book works offline and from a USB stick."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -20,13 +21,18 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", _add_folders)
     app.add_css_file("book.css")
     app.add_css_file("explorable.css")
+    app.add_css_file("print.css", priority=900)  # has the last word
     app.add_js_file("explorable.js", loading_method="defer")
     app.add_js_file("explorables.js", loading_method="defer")
     app.add_js_file("beliefs.js", loading_method="defer")
     app.add_js_file("terms.js", loading_method="defer")
+    app.add_js_file("found.js", loading_method="defer")
+    app.add_js_file("print.js", loading_method="defer")
+    app.add_js_file("scrolling.js", loading_method="defer")
     app.connect("html-page-context", _without_thebe, priority=900)
     app.connect("html-page-context", _with_plain_citations)
     app.connect("html-page-context", _with_named_buttons, priority=900)
+    app.connect("html-page-context", _with_lists_in_items)
     app.connect("build-finished", _write_vega)
 
 
@@ -76,6 +82,15 @@ def _with_named_buttons(
         return str(make(*args, **options) or "").replace("<summary>", name)
 
     context["generate_toctree_html"] = named
+
+
+def _with_lists_in_items(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree
+) -> None:
+    """Sphinx lists a package's modules beside it, where a list may have nothing but items."""
+    if pagename == "_modules/index":
+        body = context["body"].replace("</li>\n<ul>", "\n<ul>")
+        context["body"] = re.sub(r"</ul>(?=<li>|</ul>)", "</ul></li>", body)
 
 
 def _write_vega(app: Sphinx, exception: Exception | None) -> None:

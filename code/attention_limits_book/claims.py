@@ -14,6 +14,7 @@ from typing import cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.domains import ObjType
 from sphinx.domains.std import StandardDomain
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
@@ -25,6 +26,7 @@ from attention_limits_book.notebooks.blocks import body, details, quote
 from attention_limits_book.notebooks.inline import inline
 from attention_limits_book.notebooks.page import Page, look_up
 from attention_limits_book.notebooks.syntax import Directive, error_at
+from attention_limits_book.publishing import plain_text
 
 # How words are spelled that a function's name cannot hold.
 SPELLED = {"pytorchs": "PyTorch's", "flops": "FLOPs", "bptt": "BPTT", "vjp": "VJP"} | {
@@ -39,8 +41,18 @@ def setup(app: Sphinx) -> None:
     app.add_config_value("claims_file", None, "env", [str, type(None)])
     app.add_config_value("claims_jobs", None, "", [int, type(None)])  # None: one a core
     gathering = _Gathering()
+    app.connect("builder-inited", _let_claims_be_found)
     app.connect("env-before-read-docs", gathering.begin, priority=400)
     app.connect("env-before-read-docs", gathering.collect, priority=600)
+
+
+def _let_claims_be_found(app: Sphinx) -> None:
+    """A claim is a thing that has a name, its statement, by which the search finds the card.
+
+    As a result it is of the least weight, for a word has many claims; ``scorer.js`` has it come
+    first where several words of it were typed.
+    """
+    app.env.get_domain("std").add_object_type("claim", ObjType("claim", searchprio=2))
 
 
 class _Gathering:
@@ -106,6 +118,8 @@ class ClaimCard(SphinxDirective):
         card["ids"].append(label)
         standard = cast(StandardDomain, self.env.get_domain("std"))
         standard.note_hyperlink_target(label, self.env.docname, label, claim.statement)
+        statement = "".join(map(plain_text, self.parse_text_to_nodes(claim.statement)))
+        standard.note_object("claim", statement, label, location=self.get_location())
         card += self.parse_text_to_nodes(_headline(claim))
         for text in (claim.reason, _assumes(claim.assumes)):
             card += self.parse_text_to_nodes(text)

@@ -6,7 +6,6 @@ formulas are in the page, and so is the choice between light and dark.
 
 import functools
 import hashlib
-import posixpath
 import re
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.util import logging
 
-from attention_limits_book import icons, mathematics, publishing
+from attention_limits_book import icons, mathematics, publishing, sheets
 
 LOG = logging.getLogger(__name__)
 
@@ -22,8 +21,9 @@ SHEETS = "_static/pages"  # with what it is made of, and .css
 # Of the theme: icons, which are in the page; Thebe, which would need kernels.
 UNUSED_SHEETS = ("sphinx-thebe.css",)
 UNUSED_SCRIPTS = ("scripts/fontawesome.js", "sphinx-thebe.js")
-# What searches a book is half a megabyte, and the page of results alone has a use for it.
-FOR_SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
+# What searches a book is half a megabyte, and the page of results alone has a use for it. There the
+# words are marked by Sphinx, on all other pages by ``found.js``.
+FOR_SEARCH = ("searchtools.js", "language_data.js", "searchindex.js", "sphinx_highlight.js")
 
 LINK = re.compile(r'[ \t]*<link [^>]*href="([^"?]+\.css)[^>]*rel="stylesheet"[^>]*>\n?')
 LINK_TOO = re.compile(r'[ \t]*<link [^>]*rel="stylesheet"[^>]*href="([^"?]+\.css)[^>]*>\n?')
@@ -46,7 +46,17 @@ CHOOSE_THEME = """<script>
       dataset.theme = dataset.mode === "auto" ? (dark ? "dark" : "light") : dataset.mode;
     })();
   </script>
-  <style>html { color-scheme: light } html[data-theme="dark"] { background: #121212; color-scheme: dark }</style>"""  # noqa: E501
+  <style>
+    html { color-scheme: light }
+    html[data-theme="dark"] { background: #121212; color-scheme: dark }
+    @media (prefers-color-scheme: dark) {
+      html:not([data-mode]) { background: #121212; color-scheme: dark }
+    }
+  </style>"""
+# Where no script runs, what opens the contents is dead: a link leads to where they are then.
+TOGGLE = '<button class="sidebar-toggle primary-toggle'
+SIDEBAR = '<div id="pst-primary-sidebar"'  # with the book's name, in no landmark of its own
+TO_CONTENTS = '<noscript><a class="to-contents" href="#pst-primary-sidebar">Contents</a></noscript>'
 
 
 def setup(app: Sphinx) -> None:
@@ -86,6 +96,8 @@ class Pages(BuiltinTemplateLoader):
         page = mathematics.with_style(PRELOAD.sub("", page), root)
         page = re.sub(r'data-theme="auto"', 'data-theme="light"', page, count=1)
         page = THEME.sub(lambda _: CHOOSE_THEME, page, count=1)
+        page = page.replace(TOGGLE, f"{TO_CONTENTS}{TOGGLE}", 1)
+        page = page.replace(SIDEBAR, f'{SIDEBAR} role="region" aria-label="The book"', 1)
         if name == publishing.MISSING:
             return publishing.from_anywhere(page, self._address)
         return page
@@ -114,7 +126,7 @@ class Pages(BuiltinTemplateLoader):
         """Write them once all have their last form: the theme changes one at the end of a build."""
         if exception is None:
             for target, names in self._sheets.items():
-                css = "\n".join(in_one(self._folder, name) for name in names)
+                css = sheets.together(self._folder, names)
                 (self._folder / target).write_text(css, encoding="utf-8")
 
     def _script(self, script: re.Match, *, searches: bool) -> str:
@@ -127,24 +139,3 @@ class Pages(BuiltinTemplateLoader):
         if "defer" in attributes + rest:
             return script[0]
         return f'    <script defer{attributes} src="{address}{rest}></script>\n'
-
-
-def in_one(folder: Path, name: str) -> str:
-    """A style sheet with all that it imports, to stand in ``_static``; without its icons' fonts."""
-    css = (folder / name).read_text(encoding="utf-8")
-    css = re.sub(r"^@charset[^;]*;|/\*# sourceMappingURL=.*?\*/", "", css)
-
-    # Each icon's name and its place in a font that no page loads.
-    css = re.sub(r"@font-face\{[^}]*vendor/fontawesome[^}]*\}", "", css)
-    css = re.sub(r"(?<=\})(?:\.fa[\w-]*:before,?)+\{content:[^}]*\}", "", css)
-
-    def path(address: str) -> str:
-        return posixpath.normpath(posixpath.join(posixpath.dirname(name), address))
-
-    def moved(link: re.Match) -> str:
-        if re.match(r"data:|https?:|#|/", link[2]):
-            return link[0]
-        return f"url({link[1]}{path(link[2]).removeprefix('_static/')}{link[1]})"
-
-    css = re.sub(r"""url\((["']?)([^"')]+)\1\)""", moved, css)
-    return re.sub(r"""@import ["']([^"']+)["'];""", lambda link: in_one(folder, path(link[1])), css)

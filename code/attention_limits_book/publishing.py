@@ -1,11 +1,13 @@
 """What a page says to search engines and browsers, and what a web server makes of the book.
 
 Once it is known where the book is published (``addresses``), each page has a canonical link, by
-Sphinx, and the book a sitemap; before that neither, since both are made of whole addresses.
+Sphinx, and a picture for those who link to it, and the book has a sitemap; before that nothing of
+these, since all are made of whole addresses.
 """
 
 import html
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from urllib.parse import urljoin, urlsplit
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from attention_limits_book import mathematics
+from attention_limits_book import cards, mathematics
+from attention_limits_book.addresses import Addresses
 
 LONGEST = 155  # characters of a description: search engines show no more
 SHORTEST = 60
@@ -23,6 +26,7 @@ NOT_FOUND = """<h1>There is no such page</h1>
 <p>The book has no page of this address: it may have another by now.
 <a href="index.html">Begin on the front page</a>, or <a href="search.html">search the book</a>.</p>
 """
+CARDS = "_images/cards"
 SITEMAP = """<?xml version="1.0" encoding="utf-8"?>
 <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
 {}
@@ -34,6 +38,7 @@ def setup(app: Sphinx) -> None:
     """Register what is said in pages, and the files beside them."""
     app.setup_extension("sphinx.ext.githubpages")  # .nojekyll, or GitHub drops _static
     app.connect("html-page-context", _describe)
+    app.connect("html-page-context", _introduce)
     app.connect("html-page-context", _name)
     app.connect("html-collect-pages", _missing_page)
     app.connect("build-finished", _write_sitemap)
@@ -61,15 +66,58 @@ def _describe(app: Sphinx, pagename: str, templatename: str, context: dict, doct
         return
     title = html.unescape(re.sub("<[^>]*>", "", context.get("title", "")))
     words = (context.get("meta") or {}).get("description") or (doctree and beginning(doctree))
-    content = html.escape(words or f"{title}: a page of {app.config.project}.")
+    content = html.escape(words or f"{title}: a page of {app.config.html_title}.")
     context["metatags"] = f'{tags}\n<meta name="description" content="{content}">'
+
+
+def _introduce(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Say what others show with a link to the page; with a picture where that has an address."""
+    if doctree is None:
+        return
+    published: Addresses | None = app.config.book_addresses
+    title, book = plain_text(app.env.titles[pagename]), app.config.html_title
+    description = described(context["metatags"])
+    first = pagename == app.config.root_doc
+    said = {
+        "og:title": title,
+        "og:description": description,
+        "og:type": "website" if first else "article",
+        "og:site_name": book,
+        "twitter:card": "summary",
+    }
+    if published:
+        name = f"{CARDS}/{pagename}.png"
+        made_by = app.config.book_fingerprint
+        cards.draw(Path(app.outdir, name), title, book, description, context["body"], made_by)
+        width, height = cards.SIZE
+        said |= {
+            "og:url": published.page(pagename),
+            "og:image": published.file(name),
+            "og:image:width": str(width),
+            "og:image:height": str(height),
+            "og:image:alt": f"{title}, a page of {book}",
+            "twitter:card": "summary_large_image",
+        }
+    tags = "\n".join(
+        f'<meta {"name" if name.startswith("twitter") else "property"}="{name}" '
+        f'content="{html.escape(content)}">'
+        for name, content in said.items()
+    )
+    context["metatags"] += f"\n{tags}"
+
+
+def described(page: str) -> str:
+    """What the head of a page says that it is about."""
+    found = re.search(r'<meta [^>]*name="description"[^>]*>', page)
+    content = re.search(r'content="([^"]*)"', found[0]) if found else None
+    return html.unescape(content[1]) if content else ""
 
 
 def beginning(page: nodes.Element) -> str:
     """A page's first sentences, as many as fit."""
     for paragraph in page.findall(nodes.paragraph):
         if isinstance(paragraph.parent, nodes.section):
-            text = " ".join(_read(paragraph).split())
+            text = " ".join(plain_text(paragraph).split())
             if len(text) >= SHORTEST:
                 return shortened(text)
     return ""
@@ -86,12 +134,13 @@ def shortened(text: str) -> str:
     return cut.rpartition(" ")[0].rstrip(" ,;:–") + "…"
 
 
-def _read(node: nodes.Node) -> str:
+def plain_text(node: nodes.Node) -> str:
+    """What is written in a part of a page, its formulas as characters in a row."""
     if isinstance(node, nodes.math):
         return mathematics.words(node.astext())
     if isinstance(node, nodes.Text):
         return node.astext()
-    return "".join(map(_read, node.children))
+    return "".join(map(plain_text, node.children))
 
 
 # --- Beside them --------------------------------------------------------------------------------
@@ -112,6 +161,8 @@ def from_anywhere(page: str, address: str) -> str:
 def _write_sitemap(app: Sphinx, exception: Exception | None) -> None:
     target, address = Path(app.outdir, "sitemap.xml"), app.config.html_baseurl
     target.unlink(missing_ok=True)
+    if not address:  # any more
+        shutil.rmtree(Path(app.outdir, CARDS), ignore_errors=True)
     if exception is not None or app.builder.format != "html" or not address:
         return
     home = address.rstrip("/") + "/"

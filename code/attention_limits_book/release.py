@@ -1,4 +1,4 @@
-"""What a release consists of: the book, its verdicts, the package, and notes on what changed.
+"""What a release consists of: the book, its PDF and verdicts, the package, and what changed.
 
 python -m attention_limits_book.release v0.2.0 _build/release
 """
@@ -82,7 +82,9 @@ def make(tag: str, root: Path, folder: Path) -> None:
     check(tag, root)
     book, packages = root / "_build/html", [*(root / "_build/dist").glob("attention_limits-*")]
     if not (book / LEDGER).is_file() or not packages:
-        raise ValueError("there is no book or no package in _build: run make notebooks dist first")
+        raise ValueError(
+            "there is no book or no package in _build: run make notebooks pdf dist first"
+        )
     before = root / "_build/before" / LEDGER  # where the workflow puts that of the last release
     old = Ledger.read(before) if before.is_file() else None
     words = notes(
@@ -91,7 +93,7 @@ def make(tag: str, root: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / NOTES).write_text(words, encoding="utf-8")
-    for path in (book / LEDGER, *packages):
+    for path in (book / LEDGER, *book.glob("*.pdf"), *packages):
         shutil.copy(path, folder)
     with tarfile.open(folder / ARCHIVE, "w:gz") as archive:
         archive.add(book, arcname=".")

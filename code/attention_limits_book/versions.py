@@ -101,6 +101,8 @@ def _link(app: Sphinx, pagename: str, templatename: str, context: dict, doctree)
 
 
 def _leave_ledger(app: Sphinx, exception: Exception | None) -> None:
+    if not app.config.book_addresses:  # and had one when it was built before
+        Path(app.outdir, f"{PAGE}.html").unlink(missing_ok=True)
     if exception is not None or app.builder.format != "html":
         return
     env: Any = app.env  # where ``claims`` has put the ledger

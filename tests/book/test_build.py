@@ -20,6 +20,7 @@ from helpers.small_cells import PATIENCE
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
 from myst_nb.core.utils import coalesce_streams
+from PIL import Image
 
 from attention_limits_book import addresses, branch, downloads, execution
 from attention_limits_book.addresses import REF
@@ -175,7 +176,10 @@ def test_evidence_that_does_not_hold_or_that_nothing_could_fail_fails_every_buil
 
 @pytest.mark.deep
 def test_two_clean_builds_of_the_book_are_the_same_to_the_byte(tmp_path, checkout):
-    """A page depends on when, where or in which order it was built, and no one could check it."""
+    """A page depends on when, where or in which order it was built, and no one could check it.
+
+    Copies are of the same commit, which their pages name.
+    """
     one = built_elsewhere(checkout(tmp_path / "a longer name"), seed="1", zone="UTC-14")
     # In CI the book itself is a clean build. Elsewhere it has grown in steps, which leave traces.
     if os.environ.get("CI") == "true":
@@ -190,6 +194,9 @@ def test_two_clean_builds_of_the_book_are_the_same_to_the_byte(tmp_path, checkou
 
 def built_elsewhere(folder, seed, zone):
     environment = {"CI": "true", "PYTHONPATH": str(folder / "code")}
+    find = ["git", "rev-parse", "--absolute-git-dir"]
+    of_book = subprocess.run(find, cwd=ROOT, check=True, capture_output=True, text=True)
+    environment |= {"GIT_DIR": of_book.stdout.strip(), "GIT_WORK_TREE": str(folder)}
     done = subprocess.run(
         build_command(),
         cwd=folder,
@@ -574,3 +581,31 @@ def test_a_page_is_described_in_its_own_words(shown):
     assert said["lab"]["content"] == "Where a lab is described by its header."
     beginning = "This begins with n² tokens"
     assert said["formulas"]["content"].startswith(beginning)
+
+
+@pytest.mark.slow
+def test_a_page_that_somebody_links_to_shows_its_card(shown, published):
+    """The link came without a picture, or with one that is not there, or is cut off."""
+    for name, title in (("lab", "The lab page"), ("titled", "About p^q")):
+        found = shown[name].select("head meta:is([property], [name])")
+        said = {tag.get("property") or tag["name"]: tag["content"] for tag in found}
+        assert said["og:title"] == title
+        assert said["og:url"] == f"{HOME}chapters/{name}.html"
+        assert said["og:description"] == said["description"]
+        assert said["og:image"] == f"{HOME}_images/cards/chapters/{name}.png"
+        assert said["twitter:card"] == "summary_large_image"
+        size = [int(said[f"og:image:{side}"]) for side in ("width", "height")]
+        with Image.open(published.file(f"_build/html/_images/cards/chapters/{name}.png")) as card:
+            assert list(card.size) == size
+
+
+@pytest.mark.slow
+def test_the_list_of_pages_leads_to_where_they_are(published):
+    """Whoever was given the list alone had addresses that lead nowhere."""
+    text = published.file("_build/html/llms.txt").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert f"{FORK}/blob/{COMMIT}/chapters/lab.md" in links
+    assert f"{HOME}notebooks/chapters/lab.ipynb" in links
+    for link in links:
+        if not link.startswith(f"{FORK}/blob/"):
+            assert published.file(f"_build/html/{link.removeprefix(HOME)}").is_file()

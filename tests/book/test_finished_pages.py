@@ -8,8 +8,8 @@ import pytest
 from bs4 import BeautifulSoup
 from helpers.built import BOOK, MISSING, check_built, loads, pages, soup, written
 
-from attention_limits_book import icons, publishing
-from attention_limits_book.pages import CHOOSE_THEME, in_one
+from attention_limits_book import icons, publishing, sheets
+from attention_limits_book.pages import CHOOSE_THEME
 
 KILOBYTE = 1000
 FIRST_VIEW = 400 * KILOBYTE  # gzipped; 1.6 Mbit/s bring that in two seconds
@@ -61,9 +61,53 @@ def test_style_sheets_are_one(tmp_path):
         '@font-face{src:url(../vendor/fontawesome/a.woff2)}.a{--x:1}.fa-b:before,.fa-c:before{content:"d"}'
         "i{background:url(../e.png), url(data:f), url(g.png)}/*# sourceMappingURL=h.map */"
     )
-    assert in_one(tmp_path, "_static/styles/theme.css") == (
+    assert sheets.in_one(tmp_path, "_static/styles/theme.css") == (
         "b { background: url('dot.png') }.a{--x:1}"
         "i{background:url(e.png), url(data:f), url(styles/g.png)}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("css", "kept"),
+    [
+        (".here{a:b}.gone{c:d}", ".here{a:b}"),
+        (".here,.gone{a:b}", ".here{a:b}"),
+        (".here .gone{a:b}.here.later{c:d}", ".here.later{c:d}"),
+        (".here:not(.gone){a:b}", ".here:not(.gone){a:b}"),
+        (":is(.here, .gone) i,.gone{a:b}", ":is(.here, .gone) i{a:b}"),
+        ("@media (min-width:9px){.gone{a:b}i{c:d}}", "@media (min-width:9px){i{c:d}}"),
+        ("@media print{.gone{a:b}}", ""),
+        ("@font-face{src:url(a.woff)}", "@font-face{src:url(a.woff)}"),
+        ("html,#gone{a:b}", "html,#gone{a:b}"),
+        (".w\\:here{a:b}.w\\:gone{c:d}", ".w\\:here{a:b}"),
+    ],
+)
+def test_a_sheet_holds_what_a_page_or_a_script_has_a_use_for(css, kept, tmp_path):
+    """Half a megabyte of rules for what no page has; or none for what a script will make."""
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static/all.css").write_text(css)
+    (tmp_path / "_static/a.js").write_text('element.classList.add("later");')
+    (tmp_path / "a.html").write_text('<p class="here w:here"></p>')
+    found, _, dark = sheets.together(tmp_path, ["_static/all.css"]).partition("@media (prefers")
+    assert found.strip() == kept
+    assert dark
+
+
+def test_of_our_own_sheets_nothing_is_left_out(tmp_path):
+    """The PDF had no title page: its rules are for what no page of the book has."""
+    (tmp_path / "_static").mkdir()
+    rule = ".paper-cover{a:b}"
+    for name in ("print.css", "theme.css"):
+        (tmp_path / "_static" / name).write_text(rule)
+    assert rule in sheets.together(tmp_path, ["_static/print.css"])
+    assert rule not in sheets.together(tmp_path, ["_static/theme.css"])
+
+
+def test_without_scripts_a_sheet_follows_the_system_into_the_dark():
+    """A page in the light in a dark room; or the rules of the dark for whoever chose the light."""
+    css = 'html[data-theme="dark"] a,b{c:d}html[data-theme=dark] .only-light{e:f}i{g:h}'
+    assert sheets.without_scripts(css) == (
+        "@media (prefers-color-scheme: dark) {\nhtml:not([data-mode]) a{c:d}\n}\n"
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -149,6 +150,14 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path, capsys):
     assert "outside the destination" in capsys.readouterr().err
 
 
+def test_a_book_that_has_no_address_any_more_has_no_page_of_versions(tmp_path):
+    """It stayed from the last build, and a link to it, too."""
+    (tmp_path / "versions.html").write_text("")
+    app = SimpleNamespace(outdir=tmp_path, config=SimpleNamespace(book_addresses=None))
+    versions._leave_ledger(app, RuntimeError("which stopped the build"))
+    assert not (tmp_path / "versions.html").exists()
+
+
 # --- addresses ----------------------------------------------------------------------------------
 
 
@@ -181,6 +190,7 @@ CHANGES = (
 def root(tmp_path):
     """What a release is made of."""
     build(tmp_path / "_build/html", a=claim("holds", "$n^2$"), b=claim("open"))
+    (tmp_path / "_build/html/book.pdf").write_text("")
     (tmp_path / "_build/dist").mkdir()
     (tmp_path / "_build/dist/attention_limits-0.2.0.tar.gz").write_text("")
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "0.2.0"\n')
@@ -198,7 +208,7 @@ def test_a_release_holds_the_book_its_verdicts_and_the_package(root):
     assert released(root) == 0
     names = {path.name for path in (root / "release").iterdir()}
     package = "attention_limits-0.2.0.tar.gz"
-    assert names == {package, site.ARCHIVE, versions.LEDGER, release.NOTES}
+    assert names == {package, "book.pdf", site.ARCHIVE, versions.LEDGER, release.NOTES}
     (root / "releases").mkdir()
     (root / "release").rename(root / "releases/v0.2.0")
     assert site.lay(root / "_build/html", root / "releases", root / "site") == ["v0.2"]
@@ -227,8 +237,8 @@ def test_notes_are_of_this_version_and_say_which_verdicts_changed(root):
         ("v0.2.0", ("CITATION.cff", "version: 0.1.0"), "CITATION.cff must say version 0.2.0"),
         ("v0.2.0", ("CHANGELOG.md", "## 0.2.0\n\n## 0.1\n\n- A.\n"), "a section '## 0.2.0'"),
         ("v0.2.0", ("CHANGELOG.md", "## Unreleased\n\n- A.\n"), "a section '## 0.2.0'"),
-        ("v0.2.0", ("_build/html/verdicts.json", None), "run make notebooks dist first"),
-        ("v0.2.0", ("_build/dist/attention_limits-0.2.0.tar.gz", None), "make notebooks dist"),
+        ("v0.2.0", ("_build/html/verdicts.json", None), "run make notebooks pdf dist first"),
+        ("v0.2.0", ("_build/dist/attention_limits-0.2.0.tar.gz", None), "make notebooks pdf dist"),
     ],
 )
 def test_a_release_is_whole_or_it_is_said_why_not(tag, spoil, said, root, capsys):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers.built import BOOK, check_built, pages
+from helpers.windows import READING, SETTLE
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -19,20 +20,6 @@ LIMIT = (
 )
 HEIGHT = 900  # of a window
 
-# The observers of sizes are called at the end of a frame; then sidebars slide, and Vega draws.
-SETTLE = """async () => {
-    const frame = () => new Promise(requestAnimationFrame);
-    const ends = (animation) => Number.isFinite(animation.effect.getComputedTiming().endTime);
-    await frame(), await frame();
-    await Promise.allSettled(document.getAnimations().filter(ends).map((a) => a.finished));
-    await frame(), await frame();
-    const figures = [...document.querySelectorAll("figure.explorable")];
-    await Promise.all(figures.map(({ explorable }) => explorable?.view?.runAsync()));
-    await frame();
-}"""
-
-# By how many pixels the whole page is wider than its window.
-OVERHANG = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
 # Formulas that leave the box that clips them, or the window, and the box does not scroll.
 CUT = """() => {
     const clips = (e) => e.nodeName === "BODY" || getComputedStyle(e).overflowX !== "visible";
@@ -98,15 +85,22 @@ class Tab:
         if self.page.viewport_size["width"] == width:
             return
         self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until everything stands where it will."""
         self.page.evaluate(SETTLE)
 
-    def too_wide(self) -> list:
-        """By how much the page is wider than the window, and formulas whose end is out of reach."""
-        return [found for script in (OVERHANG, CUT) if (found := self.page.evaluate(script))]
+    def stumbles(self) -> list[str]:
+        """What a reader cannot reach or make out, in a window as wide as this one."""
+        found = self.page.evaluate(READING)
+        found += [f"the end of “{words}” is out of reach" for words in self.page.evaluate(CUT)]
+        return found + [f"“{words}” is set too small" for words in self.page.evaluate(SMALL)]
 
-    def too_small(self) -> list[str]:
-        """Words of still figures that shrank with them."""
-        return self.page.evaluate(SMALL)
+    def unfold(self) -> None:
+        """Open every fold."""
+        self.page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true })")
+        self.settle()
 
     def typeset(self) -> None:
         """Wait until the fonts are there, those of formulas among them."""
@@ -194,7 +188,11 @@ def open_tab(browser: Browser) -> Callable[..., Tab]:
         return context
 
     def open_tab(
-        url: str, *, width: int = 1280, theme: str = "light", javascript: bool = True
+        url: str,
+        *,
+        width: int = 1280,
+        theme: str = "light",
+        javascript: bool = True,
     ) -> Tab:
         tab = Tab(profile(width, theme, javascript).new_page())
         tab.page.goto(url)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from helpers.built import alike, figures, kinds, soup, sources, written
+from helpers.selection import in_turn, today
+from helpers.windows import WIDTHS
 
 from attention_limits.explorable import Explorable
 from attention_limits.numerals import singular
@@ -22,7 +24,7 @@ def names_on(page: str) -> list[str]:
     return [name for where, name in figures() if where == page]
 
 
-DESKTOP, PHONE = 1280, 390  # pixels across
+DESKTOP = 1280  # pixels across
 PAGES = sorted({page for page, _ in figures()})
 SMALLEST = min(figures(), key=lambda where: len(written(where[0])))  # where any figure will do
 # What is a matter of the script and the style sheet, not of a figure: the lightest page of each
@@ -516,21 +518,46 @@ def test_prints_without_controls(page, book, opened):
 def test_follows_the_window(page, book, opened):
     """A chart that sticks out of its figure on a phone, or stays small when there is room again.
 
-    And what `test_fits_a_phone` says of pages without sliders: a page is made narrow once.
+    And what `test_fits_its_window` says of pages without sliders: a page is made narrow once.
     """
-    names, widths = names_on(page), {}
+    check_windows(page, opened, in_turn(page, WIDTHS, today()))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("page", PAGES)
+def test_follows_every_window(page, book, opened):
+    """The same in all widths, of which each day has two."""
+    check_windows(page, opened, WIDTHS)
+
+
+def check_windows(page, opened, widths):
+    names, wide, found = names_on(page), {}, {}
     tab = opened(page, names[0]).tab
-    for width in (DESKTOP, PHONE, DESKTOP):
+    for width in (DESKTOP, *widths, DESKTOP):
         tab.resize(width)
-        if width == PHONE:
-            assert not tab.too_wide()
-            assert not tab.too_small()
+        if width != DESKTOP and (stumbles := tab.stumbles()):
+            found[width] = stumbles
         for name in names:
             box = chart_within_its_frame(opened(page, name))
-            widths.setdefault((name, width), box["width"])
-            assert box["width"] == pytest.approx(widths[name, width], rel=0.02)
+            wide.setdefault((name, width), box["width"])
+            assert box["width"] == pytest.approx(wide[name, width], rel=0.02)
     for name in names:
         opened(page, name).check()
+    assert not found
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_words_have_room_wherever_the_sliders_stand(live, width):
+    """On a phone, a name left the figure at one end of a slider, or a bar was drawn backwards."""
+    live.tab.resize(width)
+    found = {}
+    for stop in stops(live):
+        live.move(stop)
+        if words := live.tab.stumbles():
+            found[str(stop)] = words
+    live.tab.resize(DESKTOP)
+    assert not found
 
 
 def chart_within_its_frame(live):

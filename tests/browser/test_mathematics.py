@@ -59,4 +59,4 @@ IN_LINES = """(formulas) => formulas.map((formula) => {
 def test_a_long_formula_goes_on_in_the_next_line(tab):
     """It began a line of its own and was cut at its end."""
     assert any(tab.page.locator("article span.in-pieces").evaluate_all(IN_LINES))
-    assert not tab.too_wide()
+    assert not tab.stumbles()

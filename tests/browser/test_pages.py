@@ -9,7 +9,9 @@ import lxml.html
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from helpers.built import BOOK, figures, kinds, loads, makes, pages, soup, written
+from helpers.built import BOOK, figures, listings, loads, makes, pages, soup, written
+from helpers.selection import in_turn, today
+from helpers.windows import WIDTHS
 
 pytestmark = pytest.mark.browser
 
@@ -17,10 +19,13 @@ DESKTOP, POCKET = ("http", 1280, "light"), ("file", 390, "dark")
 
 
 def visits(way, often):
-    """Visits to each page; to those that are not among the ones to be seen often, `make deep`."""
+    """Visits to each page; to those that are not among the ones to be seen often, `make deep`.
+
+    And so to the listings of code, which are of one make.
+    """
     return [
         (page, way) if page in often else pytest.param((page, way), marks=pytest.mark.deep)
-        for page in pages()
+        for page in (*pages(), *listings())
     ]
 
 
@@ -29,25 +34,26 @@ LATER = {"_static/vega.js"}
 
 # Every page as most readers see it; from disk, on a phone in the dark, one of each make.
 VISITS = [*visits(DESKTOP, pages()), *visits(POCKET, makes())]
-# Those with sliders are made narrow where their charts have to follow: test_live_explorables.py.
-STILL = {*pages()} - {page for page, _ in figures()}
-MADE_NARROW = [*visits(DESKTOP, STILL), *visits(POCKET, makes())]
-# Colours and the header's buttons come from the style sheet and the script of all pages.
-OF_EACH_KIND = visits(DESKTOP, kinds())
+# The header's buttons come from the script of all pages.
 OF_EACH_MAKE = [*visits(DESKTOP, makes()), *visits(POCKET, makes())]
 
 # Preloading would fetch style sheets again, and nobody reads the paths to what was found.
 AXE = {"preload": False, "resultTypes": ["violations"], "selectors": False}
 COLOURS = ["color-contrast", "link-in-text-block"]
-STRUCTURE = {**AXE, "rules": {rule: {"enabled": False} for rule in COLOURS}}
+ALSO = {"target-size": {"enabled": True}}  # 24 pixels, for a thumb: axe asks only who asks for it
+STRUCTURE = {**AXE, "rules": {rule: {"enabled": False} for rule in COLOURS} | ALSO}
 CONTRAST = {**AXE, "runOnly": COLOURS}
-SPOKEN = ("moderate", "serious", "critical")  # what a failure tells; the last two are failures
 FETCHED = {"img": "src", "script": "src", "link": "href", "iframe": "src", "source": "src"}
 
 
 def visit_id(visit):
     page, way = visit
     return "-".join(map(str, (page, *way)))
+
+
+def page_of(tab):
+    """Which page is open over http, by its path from the book's root."""
+    return urlsplit(tab.page.url).path.lstrip("/")
 
 
 @pytest.fixture(scope="module", params=pages())
@@ -83,7 +89,7 @@ def test_asks_nobody_else(tab):
 @pytest.mark.parametrize("tab", visits(DESKTOP, pages()), indirect=True, ids=visit_id)
 def test_loads_what_is_weighed(tab):
     """A file that the page fetches by a way of its own, and whose weight no test looks at."""
-    page = urlsplit(tab.page.url).path.lstrip("/")
+    page = page_of(tab)
     asked = {urlsplit(url).path.lstrip("/") for url in tab.requests if url.startswith("http")}
     assert asked - loads(page) <= LATER
     assert all(name.endswith((".woff", ".png", ".svg")) for name in loads(page) - asked)
@@ -134,37 +140,67 @@ def test_no_control_without_a_figure(tab):
     assert not strays
 
 
-def test_scrolls_one_way(tab):
-    """The whole page scrolls sideways, or a formula ends where nothing scrolls to its end."""
-    assert not tab.too_wide()
+def test_nothing_is_cut_or_too_small(tab):
+    """The page scrolls sideways, or a word, a formula, a button ends where nothing scrolls."""
+    assert not tab.stumbles()
 
 
-@pytest.mark.parametrize("tab", MADE_NARROW, indirect=True, ids=visit_id)
-def test_fits_a_phone(tab):
+# Those with sliders are made narrow where their charts have to follow: test_live_explorables.py.
+STILL = {*pages()} - {page for page, _ in figures()}
+
+
+@pytest.mark.parametrize("tab", visits(DESKTOP, STILL), indirect=True, ids=visit_id)
+def test_fits_its_window(tab):
     """There it scrolled sideways, or the words of a still figure shrank with it, to 9 pixels."""
-    opened = tab.page.viewport_size["width"]
-    tab.resize(390)
-    wide, small = tab.too_wide(), tab.too_small()
-    tab.resize(opened)
-    assert not wide
-    assert not small
+    check_windows(tab, in_turn(page_of(tab), WIDTHS, today()))
 
 
-@pytest.mark.parametrize("tab", visits(DESKTOP, pages()), indirect=True, ids=visit_id)
+@pytest.mark.deep
+@pytest.mark.parametrize("tab", visits(DESKTOP, ()), indirect=True, ids=visit_id)
+def test_fits_every_window(tab):
+    """The same in all widths, of which each day has two, and with all folds open."""
+    tab.unfold()
+    check_windows(tab, WIDTHS)
+
+
+def check_windows(tab, widths):
+    found = {}
+    for width in widths:
+        tab.resize(width)
+        if stumbles := tab.stumbles():
+            found[width] = stumbles
+    assert not found
+
+
+# Which page is asked in which window, and in which of the themes, is a matter of the day.
+ASKED_IN, THEMES = WIDTHS[::4], ("light", "dark")
+
+
+def visits_of_today(ways):
+    """Visits to the pages that are looked at today in one of some ways."""
+    return visits(DESKTOP, {page for page in pages() if in_turn(page, ways, today())})
+
+
+@pytest.mark.parametrize("tab", visits_of_today(ASKED_IN), indirect=True, ids=visit_id)
 def test_is_accessible(tab):
     """Something that readers with a screen reader, a keyboard or weak eyes cannot use."""
-    tab.page.evaluate(THIN)
-    assert not violations(tab, STRUCTURE)
+    tab.unfold()
+    found = {}
+    for width in in_turn(page_of(tab), ASKED_IN, today()) or ASKED_IN:  # all, in `make deep`
+        tab.resize(width)
+        tab.page.evaluate(THIN)
+        found[width] = violations(tab, STRUCTURE)
+    assert not any(found.values()), found
 
 
-@pytest.mark.parametrize("tab", OF_EACH_KIND, indirect=True, ids=visit_id)
-def test_contrast_in_the_light_and_in_the_dark(tab):
+@pytest.mark.parametrize("tab", visits_of_today(THEMES), indirect=True, ids=visit_id)
+def test_contrast(tab):
     """A colour that is not legible, or on white alone."""
+    tab.unfold()
     tab.page.evaluate(THIN)
     tab.page.evaluate(ONE_OF_EACH)
-    asked_for = tab.page.evaluate("document.documentElement.dataset.theme")
-    found = {}
-    for theme in ("light", "dark"):
+    found, asked_for = {}, tab.page.evaluate("document.documentElement.dataset.theme")
+    for theme in in_turn(page_of(tab), THEMES, today()) or THEMES:
         ask_for(tab, theme)
         found[theme] = violations(tab, CONTRAST)
     ask_for(tab, asked_for)
@@ -172,18 +208,13 @@ def test_contrast_in_the_light_and_in_the_dark(tab):
 
 
 def violations(tab, options):
-    """What axe finds serious or worse, in its words; what is moderate is told along."""
-    found = [
-        v
-        for v in Axe().run(tab.page, options=options).response["violations"]
-        if v["impact"] in SPOKEN
-    ]
-    report = "\n".join(
+    """What axe finds, in its words."""
+    found = Axe().run(tab.page, options=options).response["violations"]
+    return "\n".join(
         f"{v['impact']} {v['id']}: {v['help']}\n    "
         + "\n    ".join(node["html"][:160] for node in v["nodes"][:5])
-        for v in sorted(found, key=lambda v: v["impact"])
+        for v in found
     )
-    return report if {v["id"] for v in found if v["impact"] in SPOKEN[1:]} else ""
 
 
 # What an element is to a style sheet: its own and its parents' names and classes.
@@ -233,8 +264,13 @@ def ask_for(tab, theme):
     )
 
 
+MOVING = """document.getAnimations().map((one) => one.effect)
+    .filter((effect) => effect.getComputedTiming().endTime > 1)
+    .map((effect) => effect.target.outerHTML.slice(0, 80))"""
+
+
 @pytest.mark.parametrize("tab", OF_EACH_MAKE, indirect=True, ids=visit_id)
-def test_header_buttons_work(tab):
+def test_header_buttons_work(tab, request):
     """A button in the page's header that does nothing."""
     tab.page.evaluate("""() => {
         window.effects = 0;
@@ -243,12 +279,15 @@ def test_header_buttons_work(tab):
         new MutationObserver(count).observe(document.documentElement,
             { attributes: true, subtree: true, attributeFilter: ["class", "open", "data-mode"] });
     }""")
+    tab.resize(request.node.callspec.params["tab"][1][1])
     buttons = tab.page.locator(".bd-header-article button")
     assert buttons.count() >= 4, "the header lacks its buttons"
     for button in buttons.all():
         # Not by mouse: hovering shows a tooltip, which would count as an effect.
         button.evaluate("button => { window.effects = 0; button.click() }")
         tab.page.wait_for_function("effects > 0")
+        # Who asks for less motion has it.
+        assert not tab.page.evaluate(MOVING)
         tab.page.evaluate("document.querySelectorAll('dialog[open]').forEach((d) => d.close())")
     assert not tab.noise
 

@@ -1,4 +1,4 @@
-"""Terms in the browser: their cards, and the searches that lead to the page of each."""
+"""Terms in the browser: their cards, and the list that they lead to."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,18 +11,6 @@ pytestmark = pytest.mark.browser
 PAGE = "library/index.html"  # short, and with links to terms
 CARD = ".tooltip.term-card.show"
 WAYS = [("http", 1280, "light"), ("file", 390, "dark")]
-
-# What a reader types, and the chapter that explains it.
-SEARCHES = {
-    "RoPE": "chapters/positional-encodings/rotary.html",
-    "rotary": "chapters/positional-encodings/rotary.html",
-    "KV cache": "chapters/quadratic-cost/inference.html",
-    "GQA": "chapters/quadratic-cost/inference.html",
-    "backward pass": "chapters/quadratic-cost/backward-pass.html",
-    "FlashAttention": "chapters/quadratic-cost/flashattention.html",
-    "flash attention": "chapters/quadratic-cost/flashattention.html",
-    "ALiBi": "chapters/positional-encodings/encodings.html",
-}
 
 
 @pytest.fixture(scope="module", params=WAYS, ids=lambda way: "-".join(map(str, way)))
@@ -74,44 +62,6 @@ def test_every_term_has_its_entry(book):
     assert [dt["id"] for dt in page.select("dl.glossary > dt")] == [
         term.anchor for term in terms.book().values()
     ]
-
-
-@pytest.fixture(scope="module", params=["http", "file"])
-def found_first(request, address, open_tab):
-    """A function from words to the page that a search for them has first.
-
-    The first words come in the address, as from the field of another page. The others are asked of
-    the index that is loaded by then, without summaries, for which every result would be fetched.
-    """
-    first = next(iter(SEARCHES))
-    tab = open_tab(f"{address(request.param, 'search.html')}?q={first}")
-
-    def found_first(words):
-        if words != first:
-            tab.page.evaluate(SEARCH, words)
-        link = tab.page.locator("#search-results li a").first
-        link.wait_for()
-        assert not tab.noise
-        return link.get_attribute("href").partition("#")[0]
-
-    yield found_first
-    tab.close()
-
-
-SEARCH = """words => {
-    DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
-    document.getElementById("search-results").replaceChildren();
-    Search.performSearch(words);
-}"""
-
-
-@pytest.mark.parametrize(("words", "page"), SEARCHES.items(), ids=SEARCHES)
-def test_a_search_finds_the_chapter_first(words, page, found_first):
-    """The library or the list of terms comes before the chapter that explains the word.
-
-    Or nothing is found from disk, as where the index is fetched by script.
-    """
-    assert found_first(words) == page
 
 
 def test_the_front_page_says_where_to_begin(address, open_tab):

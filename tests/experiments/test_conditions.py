@@ -165,5 +165,5 @@ def test_a_table_is_of_the_conditions_that_are_asked_for():
         "random positions: 32, gap 1",
     ]
     assert "gap of symbols" not in shown.head  # without blanks, that of tokens
-    assert shown.head[0] == ""
+    assert shown.head[0] == "sequences"
     assert len(shown.head) == len(shown.rows[0])

@@ -42,6 +42,13 @@ def pages() -> tuple[str, ...]:
 
 
 @functools.cache
+def listings() -> tuple[str, ...]:
+    """The pages with the library's code."""
+    found = (path.relative_to(BOOK).as_posix() for path in sorted(BOOK.glob("_modules/**/*.html")))
+    return tuple(found)
+
+
+@functools.cache
 def soup(page: str) -> BeautifulSoup:
     """The same, parsed; of its formulas, what stands around them."""
     html = re.sub(

@@ -1,7 +1,10 @@
-"""Which of a test's items run: a few of them, or enough for all pairs of parameters."""
+"""Which of a test's items run: a few, enough for all pairs of parameters, or those of a day."""
 
+import os
+import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from datetime import date
 from itertools import combinations
 
 import pytest
@@ -34,3 +37,30 @@ def beyond_pairs(items: list[pytest.Item]) -> Iterator[pytest.Item]:
             if pairs and pairs <= seen[item.function]:
                 yield item
             seen[item.function] |= pairs
+
+
+WEEK = 7
+DAY = "BOOK_DAY"  # in the environment: a day by its number, whose sample is to run again
+
+
+def today() -> int:
+    """The number of the day, the same in every process of a run: it may last beyond midnight."""
+    return int(os.environ.setdefault(DAY, str(date.today().toordinal())))
+
+
+def in_turn(page: str, ways: Sequence[Hashable], day: int) -> set:
+    """In which of several ways a page is looked at on a day: in each of them within a week."""
+    first = zlib.crc32(page.encode())  # or all pages would have the same turn
+    apart = max(1, WEEK // len(ways))
+    return {way for k, way in enumerate(ways) if (first + k * apart) % WEEK == day % WEEK}
+
+
+def pairs_in_turn(pages: Sequence[str], ways: Sequence[Hashable]) -> list:
+    """All pairs of a page and a way, as parameters of a test: today's, and others for ``deep``."""
+    return [
+        pytest.param(
+            page, way, marks=[] if way in in_turn(page, ways, today()) else pytest.mark.deep
+        )
+        for page in pages
+        for way in ways
+    ]

@@ -31,6 +31,8 @@ import signal
 import sys
 from types import ModuleType, SimpleNamespace
 
+from vl_convert import svg_to_png
+
 from attention_limits.evidence import Evidence, evidence
 
 
@@ -62,6 +64,7 @@ def setup(app):
     derivations = ModuleType("attention_limits.chapters.locality.derivations")
     derivations.addition = lambda: SimpleNamespace(prove=lambda: None)
     vega = ModuleType("vl_convert")
+    vega.svg_to_png = svg_to_png
     vega.javascript_bundle = lambda code: code
     vega.get_vega_version = lambda: "6"
     for module in (tiny, derivations, vega):

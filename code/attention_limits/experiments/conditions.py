@@ -285,4 +285,4 @@ def differences(
             each = [[f"{x:.3g}" for x in (one[name] for one in found)] for name in names]
             numbers = (" to ".join(dict.fromkeys((x[0], x[-1]))) for x in each)
             rows.append([f"{condition}: {how}", *numbers])
-    return Table(["", *names], rows)
+    return Table(["sequences", *names], rows)

@@ -6,7 +6,7 @@ import altair as alt
 
 from attention_limits import style
 from attention_limits.chapters.attention.derivations import OUTPUT, POSITION, VALUE, WEIGHT
-from attention_limits.explorable import Explorable, Slider, Table, Trace, with_transforms
+from attention_limits.explorable import Explorable, Slider, Table, Trace, beside, with_transforms
 from attention_limits.symbols import j, m, tau, x
 
 MOST_KEYS = 40
@@ -47,7 +47,7 @@ def look_up() -> Explorable:
         ),
         line.mark_line(color=style.VERMILLION).encode(_across("x"), _up("curve")),
         query.mark_point(filled=True, opacity=1, **diamond).encode(_across("x"), _up("here")),
-        query.mark_text(align="left", dx=12).encode(
+        query.mark_text(**beside(f"{x}", len("+0.00"), dx=12)).encode(
             _across("x"), _up("here"), text=alt.Text("here:Q", format="+.2f")
         ),
     )

@@ -38,7 +38,7 @@ def shares(run: Run) -> Table:
 def targets(run: Run) -> Table:
     """What was aimed at, what was found, and whether that is enough."""
     rows = [[words(t), _bound(t), _found(t, run), VERDICTS[t.met(run)]] for t in TARGETS]
-    return Table(["target", "bound", "found", ""], rows)
+    return Table(["target", "bound", "found", "verdict"], rows)
 
 
 def conditions(run: Run) -> Table:
@@ -55,7 +55,7 @@ def conditions(run: Run) -> Table:
         ("commit", commit),
         ("inputs", f"float32, batch 1, {sizes['heads']} heads of width {sizes['d']}, causal"),
     ]
-    return Table(["condition", ""], rows, numbers=False)
+    return Table(["condition", "value"], rows, numbers=False)
 
 
 def words(target: Target) -> str:

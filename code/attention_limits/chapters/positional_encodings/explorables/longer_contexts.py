@@ -25,6 +25,7 @@ from attention_limits.explorable import (
     Readout,
     Slider,
     Trace,
+    beside,
     with_transforms,
 )
 from attention_limits.formula import Formula
@@ -35,12 +36,13 @@ IN_A_HEAD = {frequencies: d / 2}
 TITLE = "number of the frequency"
 _LAST = IN_A_HEAD[frequencies] - 1  # the number of the slowest
 _ENDS = alt.Scale(domainMin=0, domainMax=alt.ExprRef(str(_LAST)), clamp=True, nice=False)
-# Where the name of each cure stands: how far along the axis, and on which side of that.
-NAMED_AT: dict[str, tuple[float, Any]] = {
-    "unchanged": (1, "right"),
-    "interpolated": (0, "left"),
-    "ntk": (0.72, "left"),
-    "yarn": (0.3, "center"),
+# Where the name of each cure stands: how far along the axis, on which side of that, and how far
+# above its line.
+NAMED_AT: dict[str, tuple[float, Any, int]] = {
+    "unchanged": (1, "right", 10),
+    "interpolated": (0, "left", -11),
+    "ntk": (0.72, "left", 10),
+    "yarn": (0.3, "center", 10),
 }
 
 
@@ -131,9 +133,9 @@ def _line_with_dots(
         shape=new.then(alt.value("diamond")).otherwise(alt.value("circle")),
         size=new.then(alt.value(50)).otherwise(alt.value(16)),
     )
-    at, align = NAMED_AT[cure.field]
+    at, align, above = NAMED_AT[cure.field]
     one_row = rows.transform_filter(f"datum.i == floor({at} * ({_LAST}))")
-    name = one_row.mark_text(align=align, dy=-10).encode(text=alt.value(cure.formula.name))
+    name = one_row.mark_text(align=align, dy=-above).encode(text=alt.value(cure.formula.name))
     return [layer.encode(across, up) for layer in (line, dots, name)]
 
 
@@ -147,5 +149,7 @@ def _turn_ends(one: Trace, sliders: Sequence[Slider]) -> Chart:
     seen = alt.when(inside).then(alt.value(1)).otherwise(alt.value(0))
     mark = mark.encode(alt.X(f"{one.field}:Q", title=TITLE, scale=_ENDS), opacity=seen)
     rule = mark.mark_rule(strokeDash=[4, 4], color=style.GREY)
-    name = mark.mark_text(text="one turn", align="left", baseline="top", dx=5)
+    at = one.formula.vega({slider.symbol: slider.symbol.name for slider in sliders})
+    place = beside(at, len("one turn"), dx=5)
+    name = mark.mark_text(text="one turn", baseline="top", **place)
     return alt.layer(rule, name.encode(y=alt.value(2)))

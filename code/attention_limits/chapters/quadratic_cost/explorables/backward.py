@@ -34,6 +34,7 @@ IN_16_BITS = {b: 2, f: 4 * d_model}  # the classic layer, at two bytes a number
 CLASSIC_MODELS = [SHAPES[name] for name in ("GPT-2 small", "GPT-2 XL")]
 GPU = 80  # GB of memory of an H100
 BARS = ("nothing", "scores", "whole layer")  # what is recomputed
+ROOM = 90  # pixels of a bar's number
 FIELDS = ("everything", "rest", "inputs")  # what is kept then
 
 
@@ -119,11 +120,13 @@ def _bars(traces: Sequence[Trace], sliders: Sequence[Slider]) -> Chart:
     row = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(length=f"{n}")
     for trace in traces:
         row = with_transforms(row, trace.transforms(sliders))
-    row = row.transform_calculate(none="0", edge="1.3 * datum.everything")  # room for a label
+    # Beyond the longest bar there is room for its number, on a phone as on a desk.
+    room = f"max(1.3, width / max(width - {ROOM}, {ROOM}))"
+    row = row.transform_calculate(none="0", edge=f"{room} * datum.everything")
 
     def across(field: str) -> alt.X:
         x = alt.X(f"{field}:Q", title="GB kept by one layer").scale(nice=False)
-        return x.axis(format=",~r", tickCount=4)
+        return x.axis(format=",~r", tickCount=alt.expr(f"width > {3 * ROOM} ? 4 : 2"))
 
     def bar(words: str, left: str, right: str, colour: str) -> alt.Chart:
         at = row.transform_calculate(bar=f"'{words}'").mark_bar(color=colour, size=34)

@@ -81,7 +81,7 @@ def decoding() -> Explorable:
         x=n,
         over=(16, 2**20),
         sliders=[Slider.between(d_model, 64, 16384, 1024, log=True)],
-        names_at=((1, "above"), (0.05, "below"), (0.7, "below")),
+        names_at=((1, "above"), (0.58, "below"), (0.55, "below")),
         name="decoding-flops",
         title="What does decoding a sequence cost?",
         caption="Without a cache the layer runs over the whole prefix for each token. Widen the "
@@ -293,11 +293,16 @@ def _decoding_readouts() -> list[Readout]:
     ]
 
 
-WORDS = 160  # pixels of what stands beside a bar
+WORDS = 102  # pixels of what stands beside a bar
 CAPACITY = "capacity"  # the row beneath the bars
 
-# Vega measures words before their font is there: the longest of them needs this room.
-LABELS: dict[str, Any] = dict(labelLimit=200, ticks=False, domain=False, minExtent=124)
+# Names and words of a row have two lines, or a phone's bars would have no room. Vega measures words
+# before their font is there: the longest of them needs this room.
+LABELS: dict[str, Any] = dict(
+    labelExpr="split(datum.label, ', ')", ticks=False, domain=False, minExtent=70
+)
+UP = -7  # by half a line: two lines stand in the middle of their row
+BESIDE: dict[str, Any] = dict(align="left", dx=5, lineBreak="\n")
 FITS = "datum.needed <= datum.capacity"
 
 SETTING = (model, weight_bytes, accelerator, prompt, batch)
@@ -320,9 +325,9 @@ def _fits() -> alt.Chart:
     """A row of words: what each accelerator has to hold, and whether it fits."""
     in_all = "format(datum.needed, ',.0f') + ' of ' + format(datum.capacity, ',.0f') + ' GB'"
     rows = alt.Chart().transform_calculate(
-        row=f"'{CAPACITY}'", words=f"{in_all} + ({FITS} ? ': fits' : ': does not fit')"
+        row=f"'{CAPACITY}'", words=f"{in_all} + ({FITS} ? ':\\nfits' : ':\\ndoes not fit')"
     )
-    text, held = rows.mark_text(align="left", dx=5), ["needed:Q", "capacity:Q"]
+    text, held = rows.mark_text(dy=UP, **BESIDE), ["needed:Q", "capacity:Q"]
     return text.encode(_row(), x=alt.value(0), text="words:N", detail=held)
 
 
@@ -341,15 +346,18 @@ def _bar(number: int, label: str, scale: alt.Scale) -> list[alt.Chart]:
     grey = rows.mark_bar(color=style.GREY, **thick)
     blue = rows.mark_bar(color=style.BLUE, **thick)
     time, other = f"datum.time_{number}", f"datum.time_{number ^ 1}"  # the bar beside it
-    why = "': compute binds'"
+    why = "':\\ncompute binds'"
     if "memory" in label:
-        why = f"(datum.rest_{number} > {time} / 2 ? ': weights bind' : ': the cache binds')"
-    words = f"format({time}, ',.3~r') + ' s' + ({time} >= {other} ? {why} : '')"
-    text = rows.transform_calculate(words=words).mark_text(align="left", dx=5)
+        why = f"(datum.rest_{number} > {time} / 2 ? ':\\nweights bind' : ':\\nthe cache binds')"
+    seconds = f"format({time}, ',.3~r') + ' s'"
+    rows = rows.transform_calculate(
+        one=f"{time} >= {other} ? '' : {seconds}", two=f"{time} >= {other} ? {seconds} + {why} : ''"
+    )
     return [
         grey.encode(alt.X(f"rest_{number}:Q").scale(scale), row, opacity=pale),
         blue.encode(at, row, x2=f"rest_{number}:Q", opacity=pale),
-        text.encode(at, row, text="words:N"),
+        rows.mark_text(**BESIDE).encode(at, row, text="one:N"),
+        rows.mark_text(dy=UP, **BESIDE).encode(at, row, text="two:N"),
     ]
 
 

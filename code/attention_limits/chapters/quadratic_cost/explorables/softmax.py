@@ -48,9 +48,10 @@ STEPS = BLOCKS * (BLOCKS + 2)
 DRAWN = {n: QUERIES, d: WIDTH, B: ROWS}
 # Where things lie, in percent of the drawing: left and right of each column, top and bottom of each
 # row. What is on the chip lies under what it comes from or goes to.
-COLUMNS = {"Q": (3, 14), "K": (20, 31), "V": (37, 48), "O": (54, 65), "scores": (74, 97)}
-CHIP_COLUMNS = COLUMNS | {"scores": (73, 80), "max": (85, 88), "sum": (94, 97)}
+COLUMNS = {"Q": (3, 13), "K": (17, 27), "V": (31, 41), "O": (45, 55), "scores": (70, 97)}
+CHIP_COLUMNS = COLUMNS | {"scores": (62, 70), "max": (79, 83), "sum": (92, 96)}
 HBM, CHIP, BARS = (8, 38), (51, 63), (80, 94)
+NARROW = "width < 330"  # where words that stand in one line elsewhere would meet
 LONGEST_BAR = MATERIALISED.numpy(n=QUERIES, d=WIDTH, B=ROWS)
 
 
@@ -164,28 +165,28 @@ def _rows(values: Sequence[dict[str, Any]]) -> alt.Chart:
 def _frames() -> list[alt.Chart]:
     """What does not move: the two memories, the empty places on the chip, and all names."""
     around = [
-        {"left": 0, "right": 68, "top": HBM[0] - 2, "bottom": HBM[1] + 2},
+        {"left": 0, "right": 58, "top": HBM[0] - 2, "bottom": HBM[1] + 2},
         {"left": 0, "right": 100, "top": CHIP[0] - 2, "bottom": CHIP[1] + 3},
     ]
     titles = [
         {"x": 0, "y": 2, "words": "HBM"},
-        {"x": 74, "y": 2, "words": "scores done"},
         {"x": 0, "y": CHIP[0] - 5, "words": "on-chip memory"},
     ]
+    right_of_them = [{"x": COLUMNS["scores"][1], "y": 2, "words": "scores done"}]
     names = [
         {"x": x, "y": CHIP[0] + 1, "words": "mix" if name == "O" else name}
         for name, x in _middles(CHIP_COLUMNS).items()
     ]
     text: dict[str, Any] = {"baseline": "middle"}
+    left, right = ({"align": side, "fontWeight": "bold", **text} for side in ("left", "right"))
+    bold = ((titles, left), (right_of_them, right))
     return [
         _box(_rows(around), filled=False, stroke=style.GREY, strokeWidth=1.5),
         *(
             _box(_place(_rows([{}]), name), filled=False, stroke=style.GREY, strokeDash=[2, 2])
             for name in CHIP_COLUMNS
         ),
-        _rows(titles)
-        .mark_text(align="left", fontWeight="bold", **text)
-        .encode(*_at("x", "y"), text="words:N"),
+        *(_rows(rows).mark_text(**at).encode(*_at("x", "y"), text="words:N") for rows, at in bold),
         _rows(names)
         .mark_text(align="center", fontSize=11, **text)
         .encode(*_at("x", "y"), text="words:N"),
@@ -214,7 +215,7 @@ def _cut(rows: alt.Chart) -> alt.Chart:
 
 
 def _blocks(
-    name: str, trace: Trace, sliders: Sequence[Slider], shades: tuple[float, ...] = (0.2, 0.75)
+    name: str, trace: Trace, sliders: Sequence[Slider], shades: tuple[float, ...] = (0.2, 0.6)
 ) -> list[alt.Chart]:
     """A matrix in HBM, block by block, coloured where the trace is 1."""
     left, right = COLUMNS[name]
@@ -263,7 +264,7 @@ def _on_chip(names: Sequence[str], trace: Trace, sliders: Sequence[Slider]) -> l
     layers = []
     for name in names:
         here = _place(held, name)
-        layers.append(_box(here, color=style.VERMILLION, opacity=1 if name == "scores" else 0.75))
+        layers.append(_box(here, color=style.VERMILLION, opacity=1 if name == "scores" else 0.6))
         if name in ("Q", "K", "V"):
             here = here.transform_calculate(
                 words=f"'{name}' + (datum.row + 1)",
@@ -291,22 +292,23 @@ def _bar(
         y=f"{top - 2.5}",
     )
     text: dict[str, Any] = {"baseline": "middle"}
+    words = alt.expr(f"{NARROW} ? '{name}' : '{name}, in numbers'")
     number_moved = alt.Text(f"{trace.field}:Q", format=",.0f")
     return [
         _box(bar, color=colour),
-        bar.mark_text(align="left", text=f"{name}, in numbers", **text).encode(*_at("left", "y")),
+        bar.mark_text(align="left", text=words, **text).encode(*_at("left", "y")),
         bar.mark_text(align="right", **text).encode(*_at("end", "y"), text=number_moved),
     ]
 
 
 def _now() -> alt.Chart:
-    """What the step does, in words."""
+    """What the step does, in words: above the chip, or beneath it where its name takes the line."""
     now = alt.Chart(alt.sequence(0, 1, as_="zero"))
     now = now.transform_calculate(into=f"({step} - 1) % {BLOCKS + 2}")
     now = now.transform_calculate(tile=f"1 + floor(({step} - 1) / {BLOCKS + 2})")
     now = now.transform_calculate(
         x="100",
-        y=f"{CHIP[0] - 5}",
+        y=f"{NARROW} ? {CHIP[1] + 8} : {CHIP[0] - 5}",
         words=f"{step} == 0 ? 'nothing has moved yet'"
         " : datum.into == 0 ? '↓ load Q' + datum.tile"
         f" : datum.into == {BLOCKS + 1} ? '↑ divide by the sum, store O' + datum.tile"

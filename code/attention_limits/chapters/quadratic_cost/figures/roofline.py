@@ -46,7 +46,7 @@ def roofline(run: Run | None = None) -> style.Figure:
         at, cues = (experiment.intensity(run, name), speeds[name]), labels.cues(number)
         axes.plot(*at, **cues, ls="none")
         offset, side = PLACES[name]
-        axes.annotate(NAMES[name], at, offset, ha=side, color=cues["color"], **text)
+        axes.annotate(NAMES[name], at, offset, ha=side, **text)
     said = "; ".join(f"{NAMES[name]} reaches {share:.0%}" for name, share in shares.items())
     return style.Figure(
         canvas,

@@ -20,7 +20,7 @@ def maximum_changes(rows: int = 128, seeds: int = 8) -> style.Figure:
     axes.set_yscale("log")
     axes.set(xlabel="keys that have passed", ylabel="changes of the maximum")
     axes.plot(lengths, lengths, color=style.GREY, ls=":")
-    axes.text(40, 75, "every key", color=style.GREY, rotation=33, ha="center", va="center")
+    axes.text(40, 75, "every key", rotation=33, ha="center", va="center")
     tile = [TILE_CHANGES.numpy(n=n, B=rows) for n in lengths]
     row = [ROW_CHANGES.numpy(n=n) for n in lengths]
     axes.plot(lengths, tile, color=style.VERMILLION)
