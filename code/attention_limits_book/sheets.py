@@ -29,7 +29,7 @@ def together(folder: Path, names: Sequence[str]) -> str:
             them, and some of that is for what the PDF is made of.
     """
     words, own = used(folder), {path.name for sheets in OWN for path in sheets.glob("*.css")}
-    parts = []
+    parts: list[str] = []
     for name in names:
         css = in_one(folder, name)
         parts += [css] if posixpath.basename(name) in own else _kept(_rules(css), words)
