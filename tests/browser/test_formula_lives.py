@@ -187,7 +187,9 @@ def points(formula: Formula) -> list[dict[str, float]]:
             low = 1 if symbol.is_positive else 0
             high = 40 if symbol in limits or not symbol.is_positive else 2**16
             return round(math.exp(random.uniform(0, math.log(high)))) - 1 + low
-        return random.uniform(0.1, 4) if symbol.is_positive else random.uniform(-2, 2)
+        if symbol.is_nonnegative:
+            return random.uniform(0.1, 4)
+        return random.uniform(-2, 2)
 
     return [{s.name: value_of(s) for s in formula.symbols} for _ in range(POINTS_EACH)]
 

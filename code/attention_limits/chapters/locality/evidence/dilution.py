@@ -8,7 +8,6 @@ import torch
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
 from attention_limits.chapters.locality.derivations import dilution as derivations
-from attention_limits.chapters.positional_encodings.derivations.encodings import NEAREST_EVER
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.formula import Formula
 
@@ -246,7 +245,7 @@ def a_bias_keeps_the_nearest(attend: Attend = with_a_slope) -> Evidence:
     found = min(weight_of_first(attend, n, 0) for n in LENGTHS)
     return Evidence(
         value=round(found, 12),  # beyond which sums of 100,000 weights are rounded
-        expected=round(NEAREST_EVER(slope=SLOPE), 12),
+        expected=round(1 - math.exp(-SLOPE), 12),
         tolerance=0,
         unit="of the weight",
         how=f"PyTorch's attention with a bias of −{SLOPE} a token, equal keys, n = {LENGTHS[0]} to "
