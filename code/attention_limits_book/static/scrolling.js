@@ -2,11 +2,11 @@
 // when a window changes, and passes over what a fold hides. This looks at each box when it changes.
 document.addEventListener("DOMContentLoaded", () => {
   "use strict";
+  const scrolls = (box) => box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
   const watch = new ResizeObserver((changes) => {
-    for (const { target } of changes) {
-      const scrolls = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight;
-      target.tabIndex = scrolls ? 0 : -1;
-    }
+    // All are read before any is written: in turns, each would have the page laid out again.
+    const found = changes.map(({ target }) => [target, scrolls(target) ? 0 : -1]);
+    for (const [box, index] of found) if (box.tabIndex !== index) box.tabIndex = index;
   });
   const boxes = document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container, figure.plot > div");
   for (const box of boxes) watch.observe(box);
