@@ -1,7 +1,6 @@
 // Leads a reader who comes from the search to the passage that she looked for, and marks her words.
 // Once everything is there, and the browser has been to the place that the address names.
-const led = new URL(location).searchParams.has("highlight");
-if (led) addEventListener("load", () => requestAnimationFrame(() => {
+if (new URL(location).searchParams.has("highlight")) addEventListener("load", () => requestAnimationFrame(() => {
   "use strict";
   const PASSAGES = "h2, h3, h4, h5, h6, p, li, dt, tr, pre, figcaption, summary";
   const address = new URL(location);
