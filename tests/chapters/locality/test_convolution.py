@@ -109,7 +109,9 @@ def test_pixels_are_as_dark_as_a_head_gives_them_weight(at):
     np.testing.assert_allclose(found, weights / weights.max(), atol=1e-6)
     largest = charts.LARGEST.numpy(sharpness=sharpness, right=right, downwards=down)
     assert largest == pytest.approx(weights.max())
-    strip = charts.OF_COLUMN.numpy(sharpness=sharpness, right=right, key_column=np.arange(charts.SIDE))
+    strip = charts.OF_COLUMN.numpy(
+        sharpness=sharpness, right=right, key_column=np.arange(charts.SIDE)
+    )
     np.testing.assert_allclose(strip, weights.sum(0))
 
 

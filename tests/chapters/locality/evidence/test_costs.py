@@ -81,7 +81,7 @@ def test_shifted_windows_of_others_cost_what_was_derived(shift):
         layer = swin.SwinLayer(config, 64, (56, 56), 4, shift_size=shift)
         x = torch.empty(1, 56**2, 64)
     mlp = 2 * 2 * 56**2 * 64 * 4 * 64
-    attention = derivations.WINDOWED(n=56**2, d=64, around=49)
+    attention = derivations.WINDOWED(n=56**2, d=64, window=49)
     assert flops(layer, x, (56, 56)) == attention + mlp
 
 

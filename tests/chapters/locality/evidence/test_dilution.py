@@ -34,14 +34,14 @@ def test_the_sum_is_the_integral(classes, snr):
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     integral = np.trapezoid(density * below ** (classes - 1), z)
     n = 1 + 10_000 * classes  # where SNR is a hundredth of e^δ
-    read = derivations.ACCURACY.numpy(n=n, classes=classes, lead=math.log(100 * snr))
+    read = derivations.ACCURACY.numpy(n=n, values=classes, lead=math.log(100 * snr))
     assert read == pytest.approx(integral, abs=3e-4)
 
 
 def test_without_a_lead_all_values_are_read_alike():
     """Chance, as it is known without any integral."""
     for classes in (2, 16, 256):
-        read = derivations.ACCURACY.numpy(n=10**12, classes=classes, lead=0)
+        read = derivations.ACCURACY.numpy(n=10**12, values=classes, lead=0)
         assert read == pytest.approx(1 / classes, rel=0.01)
 
 

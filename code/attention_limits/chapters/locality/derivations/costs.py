@@ -136,26 +136,26 @@ def high_resolution() -> Derivation:
     return Derivation(
         Step(
             "Twice the side",
-            TOKENS.expr.subs(side, 2 * side) / TOKENS.expr,
-            sp.Integer(4),
+            sp.Subs(TOKENS.expr, side, 2 * side),
+            4 * TOKENS.expr,
             "An image twice as high and wide has four times the tokens.",
         ),
         Step(
             "Its scores",
-            SCORES.expr.subs(n, 4 * n) / SCORES.expr,
-            sp.Integer(16),
+            sp.Subs(SCORES.expr, n, 4 * n),
+            16 * SCORES.expr,
             "Pairs grow with the fourth power of the side.",
         ),
         Step(
             "In windows",
-            SCORES_IN_WINDOWS.expr.subs(n, 4 * n) / SCORES_IN_WINDOWS.expr,
-            sp.Integer(4),
+            sp.Subs(SCORES_IN_WINDOWS.expr, n, 4 * n),
+            4 * SCORES_IN_WINDOWS.expr,
             "In windows of a fixed size, no faster than the pixels.",
         ),
         Step(
             "Half a patch",
-            TOKENS.expr.subs(patch, patch / 2) / TOKENS.expr,
-            sp.Integer(4),
+            sp.Subs(TOKENS.expr, patch, patch / 2),
+            4 * TOKENS.expr,
             "Smaller patches do what a larger image does.",
         ),
     )

@@ -125,7 +125,7 @@ def what_is_read_follows_the_integral(
     for squares in (1 / 4, 1, 4):
         n = 1 + round(squares * math.exp(2 * LEAD))
         found = read(attend, draw, n, LEAD, trials=trials)
-        gaps.append(abs(found - float(predicted(n=n, classes=CLASSES, lead=LEAD))))
+        gaps.append(abs(found - float(predicted(n=n, values=CLASSES, lead=LEAD))))
     return Evidence(
         value=max(gaps),
         expected=0,

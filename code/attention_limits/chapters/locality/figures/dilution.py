@@ -19,7 +19,7 @@ def on_one_curve() -> style.Figure:
     axes.set(xlabel="tokens over $e^{2\\delta}$", ylabel="values read")
     units = np.geomspace(1 / 16, 256, 60)
     predicted = derivations.ACCURACY.numpy(
-        n=np.round(1 + units * math.exp(10)), classes=evidence.CLASSES, lead=5
+        n=np.round(1 + units * math.exp(10)), values=evidence.CLASSES, lead=5
     )
     axes.plot(units, predicted, color=style.GREY, label="derived")
     for number, lead in enumerate(LEADS):
