@@ -46,8 +46,8 @@ def resolution() -> Explorable:
         title="What does a larger image cost?",
         caption="Below the dashed line, global attention costs less than a convolution of three by "
         "three. Make patches smaller, or take a video of 16 frames: the line moves left. Which "
-        "lines never bend upwards? Then widen the windows. (The width d is that of a pixel or a "
-        "token: its channels.)",
+        "lines never bend upwards? Then widen the windows. The width d is that of a pixel or a "
+        "token: its channels.",
         alt_text="Four rising lines on logarithmic axes. Three are parallel: the dense convolution "
         "above attention in windows above the separable convolution. Global attention begins with "
         "attention in windows and bends upwards; it meets the dense convolution at a dashed line.",
