@@ -3,12 +3,11 @@
 python -m attention_limits_book.branch _build/html _build/notebooks
 """
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
 
-from attention_limits_book import addresses
+from attention_limits_book import addresses, command
 from attention_limits_book.addresses import Addresses
 from attention_limits_book.downloads import FOLDER
 
@@ -66,18 +65,17 @@ def _for_binder(published: Addresses, folder: Path, source: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = command.parser(__doc__)
     parser.add_argument("book", type=Path, help="the book's HTML")
     parser.add_argument("folder", type=Path, help="where the branch is laid, anew")
     parser.add_argument("--source", type=Path, default=Path(), help="the book's own folder")
     given = parser.parse_args(arguments)
-    try:
-        made = make(given.book, given.folder, given.source)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{len(made)} notebooks are in {given.folder}")
-    return 0
+
+    def made() -> str:
+        notebooks = make(given.book, given.folder, given.source)
+        return f"{len(notebooks)} notebooks are in {given.folder}"
+
+    return command.run(made)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ What a page is on paper, ``static/print.css`` says, to readers' printers as well
 ``pdf``; nothing is fetched but from the book's folder.
 """
 
-import argparse
 import contextlib
 import io
 import logging
@@ -34,7 +33,7 @@ from pypdf.generic import DictionaryObject, NameObject, TextStringObject
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from attention_limits import chromium
-from attention_limits_book import addresses
+from attention_limits_book import addresses, command
 
 OLDEST = 131  # of Chromium: the first that numbers pages as a style sheet says
 MISSING = (
@@ -215,19 +214,18 @@ def _name_bookmarks(printed: PdfWriter, names: list[str]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = command.parser(__doc__)
     parser.add_argument("book", type=Path, help="the book's HTML")
     parser.add_argument("paper", type=Path, help="where the PDF is written")
     parser.add_argument("--source", type=Path, default=Path(), help="the book's own folder")
     parser.add_argument("--size", choices=["A4", "Letter"], default="A4", help="of the paper")
     given = parser.parse_args(arguments)
-    try:
+
+    def made() -> str:
         pages = make(given.book, given.paper, given.source, given.size)
-    except (Error, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{pages} pages, {given.paper.stat().st_size:,} bytes, are in {given.paper}")
-    return 0
+        return f"{pages} pages, {given.paper.stat().st_size:,} bytes, are in {given.paper}"
+
+    return command.run(made, Error)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 python -m attention_limits_book.release v0.2.0 _build/release
 """
 
-import argparse
 import re
 import shutil
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from attention_limits_book import command
 from attention_limits_book.addresses import TAG
 from attention_limits_book.site import ARCHIVE
 from attention_limits_book.versions import LEDGER, Ledger, changes
@@ -101,18 +101,17 @@ def make(tag: str, root: Path, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = command.parser(__doc__)
     parser.add_argument("tag", help="of the release, as in v0.2.0")
     parser.add_argument("folder", type=Path, help="where it is laid, anew")
     parser.add_argument("--root", type=Path, default=Path(), help="the book's own folder")
     given = parser.parse_args(arguments)
-    try:
+
+    def made() -> str:
         make(given.tag, given.root, given.folder)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"The release is in {given.folder}")
-    return 0
+        return f"The release is in {given.folder}"
+
+    return command.run(made)
 
 
 if __name__ == "__main__":

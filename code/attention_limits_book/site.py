@@ -6,7 +6,6 @@ versions lists them, with the verdicts that changed from one to the next.
 python -m attention_limits_book.site _build/html _build/releases _build/site
 """
 
-import argparse
 import html
 import re
 import shutil
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from attention_limits_book import mathematics
+from attention_limits_book import command, mathematics
 from attention_limits_book.addresses import TAG
 from attention_limits_book.versions import LEDGER, LISTED_HERE, PAGE, Ledger, changes
 
@@ -157,18 +156,17 @@ def _verdict(ledger: Ledger, name: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = command.parser(__doc__)
     parser.add_argument("book", type=Path, help="the book's HTML")
     parser.add_argument("releases", type=Path, help=f"a folder for each release, with {ARCHIVE}")
     parser.add_argument("site", type=Path, help="where the site is laid, anew")
     given = parser.parse_args(arguments)
-    try:
+
+    def made() -> str:
         found = lay(given.book, given.releases, given.site)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"The site is in {given.site}: the newest state{''.join(f', {v}' for v in found)}")
-    return 0
+        return f"The site is in {given.site}: {', '.join(['the newest state', *found])}"
+
+    return command.run(made)
 
 
 if __name__ == "__main__":
