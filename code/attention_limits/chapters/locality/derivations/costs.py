@@ -128,6 +128,12 @@ def comparison() -> Derivation:
             5 * d / 2,
             "Below two and a half widths, the convolution costs more.",
         ),
+        Step(
+            "A separable one",
+            GLOBAL.expr - SEPARABLE.expr,
+            2 * n * d * (3 * d + 2 * n - taps**2),
+            "Attention costs more than it at any length, unless $k^2$ exceeds three widths.",
+        ),
     )
 
 

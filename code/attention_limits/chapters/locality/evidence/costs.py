@@ -9,6 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention_limits.chapters.locality.derivations import costs as derivations
 from attention_limits.evidence import Evidence, evidence
+from attention_limits.formula import Formula
+from attention_limits.symbols import taps
 
 SIDES = (14, 28, 56)  # pixels
 WIDTHS = (64, 96)  # channels
@@ -111,6 +113,16 @@ def parameters(make: Make, d: int, side: int) -> int:
         return sum(weight.numel() for weight in make(d, side).parameters())
 
 
+def _over(formula: Formula, make: Make) -> list[float]:
+    """FLOPs of a layer over those of a formula, for each image and width."""
+    return [flops(make, d, side) / formula(n=side**2, d=d) for side in SIDES for d in WIDTHS]
+
+
+def _growth(count: Callable[[Make, int, int], int], make: Make) -> list[float]:
+    """What is counted for an image of twice the side, over what is for the image."""
+    return [count(make, d, 2 * side) / count(make, d, side) for side in SIDES for d in WIDTHS]
+
+
 @evidence(
     rivals={
         "a separable convolution": dict(make=separable),
@@ -119,13 +131,8 @@ def parameters(make: Make, d: int, side: int) -> int:
 )
 def a_convolution_costs_what_was_derived(make: Make = convolution) -> Evidence:
     """FLOPs of PyTorch's convolution over the formula's."""
-    ratios = [
-        flops(make, d, side) / derivations.DENSE(n=side**2, d=d, taps=3)
-        for side in SIDES
-        for d in WIDTHS
-    ]
     return Evidence.exactly(
-        ratios,
+        _over(derivations.DENSE.subs({taps: 3}), make),
         expected=1,
         unit="× the formula",
         how="FLOPs that PyTorch counts (FlopCounterMode) in nn.Conv2d, three by three",
@@ -140,11 +147,8 @@ def a_convolution_costs_what_was_derived(make: Make = convolution) -> Evidence:
 )
 def global_attention_costs_what_was_derived(make: Make = Attention) -> Evidence:
     """FLOPs of PyTorch's attention on all pixels, over the formula's."""
-    ratios = [
-        flops(make, d, side) / derivations.GLOBAL(n=side**2, d=d) for side in SIDES for d in WIDTHS
-    ]
     return Evidence.exactly(
-        ratios,
+        _over(derivations.GLOBAL, make),
         expected=1,
         unit="× the formula",
         how="FLOPs that PyTorch counts (FlopCounterMode) in nn.MultiheadAttention on all pixels",
@@ -161,14 +165,8 @@ def parameters_do_not_grow_with_the_image(
     makes: tuple[Make, ...] = (convolution, separable, Attention, Windowed),
 ) -> Evidence:
     """Parameters of a layer for an image of twice the side, over those for the image."""
-    ratios = [
-        parameters(make, d, 2 * side) / parameters(make, d, side)
-        for make in makes
-        for d in WIDTHS
-        for side in SIDES
-    ]
     return Evidence.exactly(
-        ratios,
+        [ratio for make in makes for ratio in _growth(parameters, make)],
         expected=1,
         unit="× for twice the side",
         how="parameters of PyTorch's layers: convolutions, attention, globally and in windows",
@@ -207,9 +205,8 @@ def both_cost_the_same_at_two_and_a_half_widths(
 )
 def windows_make_attention_linear(make: Make = Windowed) -> Evidence:
     """FLOPs of attention in windows on an image of twice the side, over those on the image."""
-    ratios = [flops(make, d, 2 * side) / flops(make, d, side) for side in SIDES for d in WIDTHS]
     return Evidence.exactly(
-        ratios,
+        _growth(flops, make),
         expected=4,
         unit="× for twice the side",
         how="FLOPs that PyTorch counts in nn.MultiheadAttention on windows of 7² pixels, "

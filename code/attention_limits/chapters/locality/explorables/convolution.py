@@ -1,5 +1,6 @@
 """The sliders of the page on convolution inside attention."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -71,42 +72,8 @@ def head() -> Explorable:
         Slider(downwards, tuple(range(-FURTHEST, FURTHEST + 1)), -1),
     ]
     shade = Trace("shade", SHADE, {column: "column", row: "row"})
-    cells = alt.Chart(alt.sequence(0, SIDE**2, as_="cell")).transform_calculate(
-        column=f"datum.cell % {SIDE}", row=f"floor(datum.cell / {SIDE})"
-    )
-    cells = with_transforms(cells, shade.transforms(sliders))
-    cells = cells.transform_calculate(
-        left="datum.column - 0.5", next="datum.column + 0.5",
-        top="datum.row - 0.5", bottom="datum.row + 0.5",
-    )  # fmt: skip
     of_column = Trace("of_column", OF_COLUMN, {column: "column"})
-    columns = alt.Chart(alt.sequence(0, SIDE, as_="column"))
-    columns = with_transforms(columns, of_column.transforms(sliders))
-    columns = columns.transform_calculate(
-        left="datum.column - 0.5", next="datum.column + 0.5", top=f"{SIDE}", bottom=f"{SIDE} + 0.8"
-    )
-    point = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(
-        left="-0.5", next=f"{SIDE} - 0.5", middle=f"{MIDDLE}",
-        aim_x=f"{MIDDLE} + {right}", aim_y=f"{MIDDLE} + {downwards}",
-    )  # fmt: skip
-    diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
-    chart = alt.layer(
-        cells.mark_rect(color=style.BLUE).encode(
-            *_at("left", "top"), x2="next", y2="bottom", opacity=_faint("shade")
-        ),
-        columns.mark_rect(color=style.GREEN).encode(
-            *_at("left", "top"), x2="next", y2="bottom", opacity=_faint("of_column")
-        ),
-        point.mark_rect(filled=False, stroke=style.GREY).encode(
-            *_at("left", "left"), x2="next", y2="next"
-        ),
-        point.mark_point(filled=True, opacity=1, size=70, color=style.GREY).encode(
-            *_at("middle", "middle")
-        ),
-        point.mark_point(filled=False, opacity=1, strokeWidth=3, **diamond).encode(
-            *_at("aim_x", "aim_y")
-        ),
-    )
+    layers = [*_pixels(shade, of_column, sliders), *_query_and_aim()]
     return Explorable(
         name="head",
         title="What does one head see?",
@@ -117,7 +84,7 @@ def head() -> Explorable:
         alt="A square of nine by nine pixels with a grey dot in the middle. Above it to the right, "
         "a diamond marks where the head aims; the pixel there is blue, and those around it fade "
         "with their distance. A green strip below is strongest under the diamond.",
-        chart=chart.properties(width="container", height=HEIGHT),
+        chart=alt.layer(*layers).properties(width="container", height=HEIGHT),
         sliders=sliders,
         traces=[shade, of_column],
         table=Table(column, range(SIDE), {OF_COLUMN.name: OF_COLUMN}, "column", ".2%"),
@@ -131,6 +98,45 @@ def head() -> Explorable:
             "beyond the corner": {right: FURTHEST, downwards: -FURTHEST},
         },
     )
+
+
+def _pixels(shade: Trace, of_column: Trace, sliders: Sequence[Slider]) -> list[alt.Chart]:
+    """The image, and beneath it a strip with the sum of each column."""
+    cells = alt.Chart(alt.sequence(0, SIDE**2, as_="cell")).transform_calculate(
+        column=f"datum.cell % {SIDE}", row=f"floor(datum.cell / {SIDE})"
+    )
+    cells = with_transforms(cells, shade.transforms(sliders))
+    cells = cells.transform_calculate(top="datum.row - 0.5", bottom="datum.row + 0.5")
+    columns = alt.Chart(alt.sequence(0, SIDE, as_="column"))
+    columns = with_transforms(columns, of_column.transforms(sliders))
+    columns = columns.transform_calculate(top=f"{SIDE}", bottom=f"{SIDE} + 0.8")
+    return [
+        chart.transform_calculate(left="datum.column - 0.5", next="datum.column + 0.5")
+        .mark_rect(color=colour)
+        .encode(*_at("left", "top"), x2="next", y2="bottom", opacity=_faint(trace.field))
+        for chart, trace, colour in (
+            (cells, shade, style.BLUE),
+            (columns, of_column, style.GREEN),
+        )
+    ]
+
+
+def _query_and_aim() -> list[alt.Chart]:
+    """The border of the image, a dot at the query and a diamond where its head aims."""
+    chart = alt.Chart(alt.sequence(0, 1, as_="step")).transform_calculate(
+        left="-0.5", next=f"{SIDE} - 0.5", middle=f"{MIDDLE}",
+        aim_x=f"{MIDDLE} + {right}", aim_y=f"{MIDDLE} + {downwards}",
+    )  # fmt: skip
+    border = chart.mark_rect(filled=False, stroke=style.GREY)
+    dot = chart.mark_point(filled=True, opacity=1, size=70, color=style.GREY)
+    diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
+    return [
+        border.encode(*_at("left", "left"), x2="next", y2="next"),
+        dot.encode(*_at("middle", "middle")),
+        chart.mark_point(filled=False, opacity=1, strokeWidth=3, **diamond).encode(
+            *_at("aim_x", "aim_y")
+        ),
+    ]
 
 
 def price() -> Explorable:

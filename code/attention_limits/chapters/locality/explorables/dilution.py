@@ -26,6 +26,7 @@ from attention_limits.formula import Formula
 from attention_limits.symbols import classes, lead, n, noise
 
 MOST_NOISE, MOST_LEAD = 8, 40
+ONE_ROW = alt.Chart(alt.sequence(0, 1, as_="step"))
 
 
 def neighbour() -> Explorable:
@@ -70,35 +71,21 @@ def phases() -> Explorable:
     edge = Trace("edge", EDGE, {})
     at_edge = Trace("at_edge", NOISY_HALF.subs({noise: EDGE.expr}), {})
     own = Trace("own", Formula(lead), {})
-
-    def across(column: str) -> alt.X:
-        axis = alt.X(f"{column}:Q", title="spread of the other scores").axis(grid=False)
-        return axis.scale(domain=[0, MOST_NOISE], nice=False)
-
-    def up(column: str) -> alt.Y:
-        return alt.Y(f"{column}:Q", title="lead").scale(
-            domain=[0, MOST_LEAD], nice=False, clamp=True
-        )
-
-    line = alt.Chart(alt.sequence(0, 201, as_="step"))
-    line = line.transform_calculate(spread=f"datum.step * {MOST_NOISE / 200}")
-    line = with_transforms(line, needed.transforms(sliders))
-    point = with_transforms(alt.Chart(alt.sequence(0, 1, as_="step")), own.transforms(sliders))
-    point = point.transform_calculate(spread=f"{noise}")
-    bend = alt.Chart(alt.sequence(0, 1, as_="step"))
-    bend = with_transforms(bend, edge.transforms(sliders))
-    bend = with_transforms(bend, at_edge.transforms(sliders))
+    rows = alt.Chart(alt.sequence(0, 201, as_="step"))
+    rows = rows.transform_calculate(spread=f"datum.step * {MOST_NOISE / 200}")
+    rows = with_transforms(rows, needed.transforms(sliders))
+    bend = with_transforms(ONE_ROW, edge.transforms(sliders))
+    bend = with_transforms(bend, at_edge.transforms(sliders)).encode(*_at("edge", "at_edge"))
+    point = with_transforms(ONE_ROW, own.transforms(sliders))
+    point = point.transform_calculate(spread=f"{noise}").encode(*_at("spread", "own"))
+    bent, yours = "the largest count from here on", "your token"
     diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
     chart = alt.layer(
-        line.mark_line(color=style.BLUE).encode(across("spread"), up("needed")),
-        bend.mark_point(filled=True, size=90, opacity=1, color=style.BLUE).encode(
-            across("edge"), up("at_edge")
-        ),
-        bend.mark_text(text="the largest count from here on", align="left", dx=10, dy=10).encode(
-            across("edge"), up("at_edge")
-        ),
-        point.mark_point(filled=True, opacity=1, **diamond).encode(across("spread"), up("own")),
-        point.mark_text(text="your token", align="left", dx=12).encode(across("spread"), up("own")),
+        rows.mark_line(color=style.BLUE).encode(*_at("spread", "needed")),
+        bend.mark_point(filled=True, size=90, opacity=1, color=style.BLUE),
+        bend.mark_text(text=bent, align="left", dx=10, dy=10),
+        point.mark_point(filled=True, opacity=1, **diamond),
+        point.mark_text(text=yours, align="left", dx=12),
     )
     return Explorable(
         name="phases",
@@ -124,3 +111,10 @@ def phases() -> Explorable:
             Readout("the largest count from a spread of", EDGE, ".2f"),
         ],
     )
+
+
+def _at(x: str, y: str) -> tuple[alt.X, alt.Y]:
+    """The axes of the phases, for two columns."""
+    across = alt.X(f"{x}:Q", title="spread of the other scores").axis(grid=False)
+    up = alt.Y(f"{y}:Q", title="lead").scale(domain=[0, MOST_LEAD], nice=False, clamp=True)
+    return across.scale(domain=[0, MOST_NOISE], nice=False), up
