@@ -214,7 +214,7 @@ def half_of_the_weight_takes_the_derived_lead(
     n = 100_000
     edge = float(derivations.EDGE.numpy(n=n))
     ratios = [
-        needed_lead(n, share * edge) / float(bound.numpy(n=n, noise=share * edge))
+        needed_lead(n, share * edge) / float(bound.numpy(n=n, scores=share * edge))
         for share in (0.1, 0.3, 0.6, 1, 1.5, 2.5)
     ]
     return Evidence(
