@@ -284,12 +284,12 @@ v_moved = _vector("v_moved", "value, moved, in place", "v'", entries=2, real=Tru
 _section("Images", "locality/costs")
 side = _count("H", "side of the image", "pixels")
 axes = _count("axes", "axes: image 2, volume 3", tex="D")
-frames = _count("frames", "frames of a video, or slices", tex="T")
+frames = _count("frames", "frames or slices of patches", tex="T")
 patch = _count("patch", "side of a patch", "pixels", "p")
 taps = _count("taps", "width of a kernel", "pixels", "k")
 stride = _count("stride", "stride", "pixels", "s")
 around = _count("window", "tokens in a window", "tokens", "w")
-windows = _choice("windows", "attention within windows", integer=True, positive=True)  # 1: no
+channels = _choice("channels", "channels of a pixel", integer=True, positive=True)  # d on pages
 
 _section("One token among many", "locality/dilution")
 lead = _symbol("lead", "lead of one score over all others", tex=r"\delta", nonnegative=True)

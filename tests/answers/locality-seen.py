@@ -19,6 +19,11 @@ def lengths(lead, classes):
     return 1 + np.exp(lead), 1 + np.exp(2 * lead)
 
 
+# %% wrong: from the text, without the token -> the token itself is one of the n, here too
+def lengths(lead, classes):
+    return 1 + np.exp(lead), classes * np.exp(2 * lead)
+
+
 # %% wrong: only the others -> the token itself is one of the n
 def lengths(lead, classes):
     return np.exp(lead), classes * np.exp(2 * lead)

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention_limits.chapters.locality.derivations import costs as derivations
 from attention_limits.evidence import Evidence, evidence
 from attention_limits.formula import Formula
-from attention_limits.symbols import taps
+from attention_limits.symbols import around, taps
 
 SIDES = (14, 28, 56)  # pixels
 WIDTHS = (64, 96)  # channels
@@ -194,6 +194,24 @@ def both_cost_the_same_at_two_and_a_half_widths(
         unit="× the convolution",
         how="FLOPs that PyTorch counts in nn.MultiheadAttention and in nn.Conv2d, three by three, "
         "on 70² and 140² pixels",
+    )
+
+
+@evidence(
+    rivals={
+        "global attention": dict(make=Attention),
+        "windows that grow with the image": dict(make=Quarters),
+        "a convolution": dict(make=convolution),
+    }
+)
+def windows_cost_what_was_derived(make: Make = Windowed) -> Evidence:
+    """FLOPs of PyTorch's attention within windows, over the formula's."""
+    return Evidence.exactly(
+        _over(derivations.WINDOWED.subs({around: WINDOW**2}), make),
+        expected=1,
+        unit="× the formula",
+        how="FLOPs that PyTorch counts (FlopCounterMode) in nn.MultiheadAttention on windows of "
+        "7² pixels",
     )
 
 

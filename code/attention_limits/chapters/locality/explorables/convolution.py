@@ -26,6 +26,7 @@ from attention_limits.explorable import (
 from attention_limits.formula import Formula
 from attention_limits.symbols import (
     axes,
+    channels,
     column,
     d,
     downwards,
@@ -142,18 +143,19 @@ def _query_and_aim() -> list[alt.Chart]:
 def price() -> Explorable:
     """FLOPs of a convolution by heads over those of the convolution."""
     return explore(
-        [RATIO, IN_WINDOW],
+        [formula.subs({d: channels}) for formula in (RATIO, IN_WINDOW)],
         x=n,
         over=(16, 10**6),
         sliders=[
-            Slider(d, (16, 32, 64, 128, 256, 512, 1024, 2048), 64),
+            Slider(channels, (16, 32, 64, 128, 256, 512, 1024, 2048), 64),
             Slider(w, (9, 25, 49, 81, 121, 196, 256, 1024), 49),
         ],
         name="price",
         title="When is it cheap?",
         caption="FLOPs of the heads for one of the convolution, with n pixels and d channels. "
         "Where do they cost about as much as what they imitate? Make the image deep rather than "
-        "large: choose 512 channels, and look at 49 pixels. Then widen the window.",
+        "large: choose 512 channels. Where does the first line leave the other now? Then widen the "
+        "window.",
         alt_text="Two lines over a logarithmic axis of pixels. That of all pixels leaves one near "
         "ten pixels, passes two near sixty and rises to sixteen thousand. That "
         "of a window follows it and stays level from 49 pixels on.",
@@ -161,8 +163,8 @@ def price() -> Explorable:
         y_title="FLOPs over the convolution's",
         names_at=((0.85, "left"), (0.8, "above")),
         readouts=[
-            Readout("twice the FLOPs at", TWICE),
-            Readout("in a window", WINDOW_RATIO, ",.2f"),
+            Readout("twice the FLOPs at", TWICE.subs({d: channels})),
+            Readout("in a window", WINDOW_RATIO.subs({d: channels}), ",.2f"),
         ],
     )
 

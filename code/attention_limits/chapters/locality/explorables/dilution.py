@@ -19,13 +19,14 @@ from attention_limits.explorable import (
     Slider,
     Table,
     Trace,
+    beside,
     explore,
     with_transforms,
 )
 from attention_limits.formula import Formula
 from attention_limits.symbols import classes, lead, n, noise
 
-MOST_NOISE, MOST_LEAD = 8, 40
+MOST_NOISE, MOST_LEAD = 8, 48
 ONE_ROW = alt.Chart(alt.sequence(0, 1, as_="step"))
 
 
@@ -65,7 +66,7 @@ def phases() -> Explorable:
     sliders = [
         Slider.between(n, 10, 10**6, 1000, steps=50, log=True),
         Slider.between(noise, 0, MOST_NOISE, 2, steps=32),
-        Slider.between(lead, 0, MOST_LEAD, 12, steps=40),
+        Slider.between(lead, 0, MOST_LEAD, 20, steps=48),
     ]
     needed = Trace("needed", NOISY_HALF, {noise: "spread"})
     edge = Trace("edge", EDGE, {})
@@ -78,14 +79,15 @@ def phases() -> Explorable:
     bend = with_transforms(bend, at_edge.transforms(sliders)).encode(*_at("edge", "at_edge"))
     point = with_transforms(ONE_ROW, own.transforms(sliders))
     point = point.transform_calculate(spread=f"{noise}").encode(*_at("spread", "own"))
-    bent, yours = "the largest count from here on", "your token"
+    bent, yours = "few count from here on", "your token"
+    names = {slider.symbol: slider.symbol.name for slider in sliders}
     diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
     chart = alt.layer(
         rows.mark_line(color=style.BLUE).encode(*_at("spread", "needed")),
         bend.mark_point(filled=True, size=90, opacity=1, color=style.BLUE),
-        bend.mark_text(text=bent, align="left", dx=10, dy=10),
+        bend.mark_text(text=bent, dy=10, **beside(EDGE.vega(names), len(bent), dx=10)),
         point.mark_point(filled=True, opacity=1, **diamond),
-        point.mark_text(text=yours, align="left", dx=12),
+        point.mark_text(text=yours, **beside(f"{noise}", len(yours), dx=12)),
     )
     return Explorable(
         name="phases",
