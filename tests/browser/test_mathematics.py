@@ -60,3 +60,37 @@ def test_a_long_formula_goes_on_in_the_next_line(tab):
     """It began a line of its own and was cut at its end."""
     assert any(tab.page.locator("article span.in-pieces").evaluate_all(IN_LINES))
     assert not tab.stumbles()
+
+
+# Where the Tab key stops between a paragraph with formulas and what is linked behind it.
+STOP = """() => {
+    const stop = document.activeElement;
+    const scrolls = stop.scrollWidth > stop.clientWidth + 1;
+    return { formula: Boolean(stop.closest(".math")), scrolls, name: stop.textContent.slice(0, 40) };
+}"""
+
+
+def test_the_tab_key_stops_at_no_formula_that_fits(tab):
+    """At every second symbol: browsers take a fraction of a pixel for something to scroll."""
+    stops = "article a[href], article button, article summary"
+    first = tab.page.locator(stops).first
+    first.focus()
+    met = []
+    for _ in range(20):
+        tab.page.keyboard.press("Tab")
+        met.append(tab.page.evaluate(STOP))
+    assert not [stop["name"] for stop in met if stop["formula"] and not stop["scrolls"]]
+    assert len({stop["name"] for stop in met}) > 5  # the key moved
+
+
+def test_keys_scroll_a_formula_that_does_not_fit(tab):
+    """One that nobody without a pointer could read to its end."""
+    wide = tab.page.locator("article div.math mjx-container[display]").evaluate_all("""(all) => {
+        for (const one of all) {
+            one.scrollIntoView();
+            if (one.scrollWidth > one.clientWidth + 1) return one.toggleAttribute("data-wide");
+        }
+        return false;
+    }""")
+    assert wide
+    tab.page.wait_for_selector("[data-wide][tabindex='0']")
