@@ -13,6 +13,7 @@ from helpers.sources import ROOT, pages
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attention_limits import figure_html
 from attention_limits.explorable import (
     FOUR,
     Explorable,
@@ -23,7 +24,7 @@ from attention_limits.explorable import (
     explore,
 )
 from attention_limits.formula import Formula
-from attention_limits.symbols import d, d_model, n, tau
+from attention_limits.symbols import d, d_model, n, right, tau
 
 WORK = Formula(4 * n**2 * d, "FLOPs", "work")
 GIVEN = {
@@ -191,6 +192,40 @@ def test_several_lines_are_named():
     spec = explore(**{**GIVEN, "formulas": both}).spec
     texts = [node["text"] for node in walk(spec) if isinstance(node.get("text"), str)]
     assert texts == ["work", "other work"]
+
+
+def test_a_key_names_lines_that_lie_close():
+    """A name lay on another line than its own, as soon as a slider had moved."""
+    both = [WORK, Formula(n * d**2, "FLOPs", "other work")]
+    chart = explore(**{**GIVEN, "formulas": both}, key=True)
+    lines = [layer for layer in chart.spec["layer"] if layer["mark"]["type"] == "line"]
+    assert len(lines) == len(chart.spec["layer"]) == len(both)  # no name lies in the chart
+    for line, formula in zip(lines, both, strict=True):
+        assert line["transform"][-1] == {"calculate": f"'{formula.name}'", "as": "name"}
+        for channel in ("color", "strokeDash"):
+            scale = line["encoding"][channel]["scale"]
+            assert scale["domain"] == ["work", "other work"]
+            assert scale["range"] == [line["mark"][channel] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("formulas", "said"),
+    [([WORK], ""), ([WORK, Formula(n * d**2, "FLOPs", "other work")], "work in FLOPs")],
+)
+def test_a_table_says_what_its_numbers_are(formulas, said):
+    """Whoever does not see the axis found numbers beneath "global attention", and no quantity."""
+    chart = explore(**{**GIVEN, "formulas": formulas}, y_title="work in FLOPs")
+    shown = figure_html.on_page(chart.payload(), "work")
+    (caption,) = re.findall("<caption>(.*?)</caption>", shown)
+    assert caption.startswith("Work in FLOPs. For " if said else "For ")
+
+
+def test_numbers_below_zero_have_a_minus():
+    """Most screen readers pass over a hyphen: an offset of -6 was one of 6."""
+    slider = Slider(right, (-6, 0, 6), -6)
+    assert slider.labels == ["−6", "0", "6"]
+    assert Readout("offset", Formula(right), ".1f").text(-2.5) == "−2.5"
+    assert Table(right, (-6, 6), {"offset": Formula(right)}, "").cells({})[""] == ["−6", "6"]
 
 
 # --- those of the book ------------------------------------------------------------------

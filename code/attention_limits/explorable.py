@@ -130,7 +130,7 @@ class Readout:
     def text(self, value: float) -> str:
         """A value as the reader sees it."""
         spec = _FOUR[abs(value) >= 1000] if self.format == FOUR else self.format
-        return f"{value:{spec.replace('~', '')}}"
+        return signed(f"{value:{spec.replace('~', '')}}")
 
     def vega(self, value: str) -> str:
         """The same text in Vega's language, of a value in it."""
@@ -173,6 +173,7 @@ class Table:
         format: of the columns, in the mini-language that Python and d3-format share: one for all,
             or one for each; "" for a number as the book writes it.
         where: a condition on ``along`` and the sliders, without which a row is left out.
+        quantity: what the numbers in all columns are, where their names do not say it.
     """
 
     along: sp.Symbol
@@ -181,6 +182,7 @@ class Table:
     head: str
     format: str | Sequence[str] = ""
     where: sp.Basic = sp.true
+    quantity: str = ""
 
     @property
     def formats(self) -> Sequence[str]:
@@ -324,6 +326,7 @@ class Explorable:
             ],
             "table": {
                 "along": self.table.along.name,
+                "quantity": self.table.quantity,
                 "labels": [_words(value) for value in self.table.values],
                 "data": self.table.vega(self.sliders),
                 # A list: JSON as notebooks keep it sorts the names of columns.
@@ -400,6 +403,7 @@ def explore(
     rule: Formula | None = None,
     rule_label: str = "right",
     names_at: Sequence[tuple[float, str]] = (),
+    key: bool = False,
     colours: Sequence[str] = style.PALETTE,
     readouts: Sequence[Readout] = (),
     presets: Mapping[str, Mapping[sp.Symbol, float]] | None = None,
@@ -419,6 +423,8 @@ def explore(
             the curves are not.
         names_at: where the name of each line stands: how far along the axis, from 0 to 1, and on
             which side of the line there, "above", "below" or "left".
+        key: whether names stand above the chart instead, for lines that lie so close, at some
+            setting, that a name beside one would lie on another.
         colours: those of the lines, in turn; for what has a colour in other figures.
 
     Raises:
@@ -433,8 +439,10 @@ def explore(
     layers = []
     for number, trace in enumerate(traces):
         chart = rows.encode(across, _upwards(trace, y_title, y_format, "y" in log))
-        place = _name_place(number, len(traces), names_at) if len(traces) > 1 else None
+        place = _name_place(number, len(traces), names_at) if len(traces) > 1 and not key else None
         layers += _labelled_line(chart, trace, _look(number, colours), sliders, place)
+    if key:
+        layers = _in_a_key(layers, traces, colours)
     if rule is not None:
         layers += _rule(rule, over, across, sliders, rule_label)
     return Explorable(
@@ -445,7 +453,7 @@ def explore(
         chart=alt.layer(*layers).properties(width="container", height=HEIGHT),
         sliders=sliders,
         traces=traces,
-        table=_table(formulas, x, over, "x" in log, y_format),
+        table=_table(formulas, x, over, "x" in log, y_title, y_format),
         readouts=readouts,
         presets=presets or {},
     )
@@ -549,6 +557,23 @@ def _labelled_line(
     return [line, name.mark_text(text=trace.formula.name, **_SIDES[side])]
 
 
+def _in_a_key(
+    lines: Sequence[alt.Chart], traces: Sequence[Trace], colours: Sequence[str]
+) -> list[alt.Chart]:
+    """Lines with their names in a key, in two columns: four in a row are too wide for a phone."""
+    names = [trace.formula.name for trace in traces]
+    looks = [_look(number, colours) for number in range(len(names))]
+    key = alt.Legend(title=None, orient="top", columns=2, symbolSize=600, symbolStrokeWidth=2)
+    colour, dashes = (
+        channel("name:N", legend=key).scale(domain=names, range=[look[part] for look in looks])
+        for channel, part in ((alt.Color, "color"), (alt.StrokeDash, "strokeDash"))
+    )
+    return [
+        line.transform_calculate(name=f"'{name}'").encode(colour, dashes)
+        for line, name in zip(lines, names, strict=True)
+    ]
+
+
 def _rule(
     rule: Formula, over: tuple[float, float], axis: alt.X, sliders: Sequence[Slider], side: str
 ) -> list[alt.Chart]:
@@ -582,14 +607,21 @@ def beside(at: str, letters: int, *, dx: int, side: str = "right") -> dict[str, 
 
 
 def _table(
-    formulas: Sequence[Formula], x: sp.Symbol, over: tuple[float, float], log: bool, y_format: str
+    formulas: Sequence[Formula],
+    x: sp.Symbol,
+    over: tuple[float, float],
+    log: bool,
+    y_title: str,
+    y_format: str,
 ) -> Table:
-    """Nine rows along the axis."""
+    """Nine rows along the axis; the axis upwards says what several lines have in common."""
     grid = (np.geomspace if log else np.linspace)(*over, 9)
     grid = np.round(grid) if x.is_integer else grid
     columns = {formula.name: formula for formula in formulas}
     share = y_format if y_format.endswith("%") else ""
-    return Table(x, [_plain(value) for value in grid], columns, _axis_title(x), share)
+    quantity = y_title if len(columns) > 1 else ""
+    values = [_plain(value) for value in grid]
+    return Table(x, values, columns, _axis_title(x), share, quantity=quantity)
 
 
 def _axis_title(symbol: sp.Symbol) -> str:
@@ -605,4 +637,5 @@ def _plain(value: float) -> int | float:
 
 def _words(value: float) -> str:
     """A number as a reader would write it: 26,624 or 0.35."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{_plain(float(f'{value:.3g}')):,}"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{_plain(float(f'{value:.3g}')):,}"
+    return signed(text)

@@ -79,7 +79,12 @@ def _data(payload: Payload) -> dict[str, Any]:
         "spec": spec,
         "sliders": payload["sliders"],
         "presets": payload["presets"],
-        "table": {"along": table["along"], "labels": table["labels"], "columns": columns},
+        "table": {
+            "along": table["along"],
+            "quantity": table["quantity"],
+            "labels": table["labels"],
+            "columns": columns,
+        },
     }
 
 
@@ -164,8 +169,9 @@ def _table(payload: Payload) -> str:
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>"
         for row in zip(*(cells for _, cells in table["start"]), strict=True)
     )
-    rest = _setting(payload, but=table["along"])
-    caption = f"<caption>{html.escape(f'For {rest}.') if rest else ''}</caption>"
+    setting = _setting(payload, but=table["along"])
+    said = [_capital(table["quantity"]), setting and f"For {setting}"]
+    caption = f"<caption>{html.escape(' '.join(f'{words}.' for words in said if words))}</caption>"
     return (
         '<details class="explorable-table"><summary>Table of values</summary>'
         '<div tabindex="0" role="region" '
@@ -173,6 +179,10 @@ def _table(payload: Payload) -> str:
         f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         "</details>"
     )
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 @functools.cache

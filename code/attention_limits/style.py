@@ -61,6 +61,7 @@ ALTAIR: dict[str, Any] = {
         "tickCount": 6,
         "gridOpacity": 0.4,
     },
+    "legend": {"labelFontSize": 13},
     "text": {"fontSize": 13},
     "line": {"strokeWidth": 2.5},
 }

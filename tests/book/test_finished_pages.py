@@ -170,6 +170,9 @@ def test_a_page_says_what_it_is_and_waits_for_no_script(page):
     (description,) = html.select("meta[name=description]")
     assert 20 < len(description["content"]) < 170
     assert not re.search(r"[<>]|\\[a-z]", description["content"])
+    # Cut off, as a rule within what somebody believes: then the page's header has to describe it.
+    assert description["content"].count("“") == description["content"].count("”")
+    assert not description["content"].endswith(("…", ":"))
     assert len(html.select("link[rel=stylesheet]")) == 1
     scripts = [*re.findall(r"<script[^>]* src=[^>]*>", start + rest)]
     assert scripts

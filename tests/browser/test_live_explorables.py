@@ -120,6 +120,28 @@ IN_VIEW = """(figure) => {
 }"""
 
 
+# Whether all of an element is in the window, below the header.
+SEEN = """(element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    const header = document.querySelector(".bd-header-article").getBoundingClientRect().bottom;
+    return top >= header - 1 && bottom <= innerHeight;
+}"""
+# The names of lines that lie on another line than their own.
+LAID_OVER = """(figure, names) => {
+    const lines = [...figure.querySelectorAll(".explorable-view .mark-line path")].map((path) => {
+        const [matrix, length] = [path.getScreenCTM(), path.getTotalLength()];
+        const at = (step) => path.getPointAtLength(length * step / 400).matrixTransform(matrix);
+        return Array.from({ length: 401 }, (_, step) => at(step));
+    });
+    return [...figure.querySelectorAll(".explorable-view .role-mark text")].filter((text) => {
+        const { left, right, top, bottom } = text.getBoundingClientRect();
+        const own = names.indexOf(text.textContent);
+        return own >= 0 && lines.some((line, number) => number !== own && line.some(
+            ({ x, y }) => x > left && x < right && y > top + 3 && y < bottom - 3));
+    }).map((text) => text.textContent);
+}"""
+
+
 @dataclass
 class Live:
     """One explorable, open in the browser, beside the Python object that it was made from."""
@@ -220,7 +242,7 @@ class Live:
             assert got == pytest.approx(true, rel=TOLERANCE), f"{readout.label} at {values}"
             # Python and JavaScript round a tie to different sides.
             either = {readout.text(true * (1 + nudge)) for nudge in (-1e-12, 0, 1e-12)}
-            assert text.replace("−", "-") in either, f"{readout.label} at {values}"
+            assert text in either, f"{readout.label} at {values}"
 
     def check_words(self, state: dict, values: dict[str, float]) -> None:
         """What is printed, what a screen reader hears, and the table: they follow."""
@@ -228,7 +250,9 @@ class Live:
         assert state["setting"] == f"Drawn for {'; '.join(said.values())}."
         assert "; ".join(said.values()) in state["heard"]
         rest = [words for name, words in said.items() if name != self.source.table.along.name]
-        assert state["caption"] == (f"For {'; '.join(rest)}." if rest else "")
+        quantity = self.source.table.quantity
+        words = [quantity[:1].upper() + quantity[1:], rest and f"For {'; '.join(rest)}"]
+        assert state["caption"] == " ".join(f"{part}." for part in words if part)
         setting = {slider.symbol: values[name] for name, slider in self.sliders.items()}
         for row, true in zip(
             state["cells"],
@@ -299,6 +323,21 @@ def test_shows_what_the_formulas_say(live):
     for stop in stops(live):
         live.move(stop)
         live.check()
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    "live",
+    [where for where in figures() if where[0].startswith("chapters/locality/")],
+    indirect=True,
+    ids=lambda where: where[1],
+)
+def test_no_name_lies_on_another_line(live):
+    """ "In windows" was written on the line of the separable convolution."""
+    names = list(live.source.table.columns)
+    for stop in stops(live):
+        live.move(stop)
+        assert live.figure.evaluate(LAID_OVER, names) == [], stop
 
 
 def test_sliders_have_names_and_say_their_value(live):
@@ -456,6 +495,20 @@ def test_a_page_loaded_again_shows_the_same(scheme, book, show, opened):
     live.check_opened(state)
     # What was still on its way, such as the tab's icon, is cut off, for no fault of the page.
     assert not [said for said in live.tab.noise if not said.endswith("net::ERR_ABORTED")]
+    live.tab.close()
+
+
+def test_a_link_shows_a_high_figure_from_its_title_on(book, show, opened):
+    """On a phone the title and half of the chart lay above the window."""
+    link, _ = shown_far(opened, *SMALLEST)
+    live = show("http", *SMALLEST)
+    live.tab.page.set_viewport_size({"width": 390, "height": 400})
+    live.tab.settle()
+    for query, title_is_seen in ((link, True), (f"#{live.id}?nobody=1", False)):
+        live.call("follow", query)
+        title, note = (live.figure.locator(f".explorable-{part}") for part in ("title", "note"))
+        assert title.evaluate(SEEN) == title_is_seen
+        assert note.evaluate(SEEN) != title_is_seen  # what the link asks in vain is told
     live.tab.close()
 
 

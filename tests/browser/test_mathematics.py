@@ -66,7 +66,8 @@ def test_a_long_formula_goes_on_in_the_next_line(tab):
 STOP = """() => {
     const stop = document.activeElement;
     const scrolls = stop.scrollWidth > stop.clientWidth + 1;
-    return { formula: Boolean(stop.closest(".math")), scrolls, name: stop.textContent.slice(0, 40) };
+    const formula = Boolean(stop.closest(".math"));
+    return { formula, scrolls, name: stop.textContent.slice(0, 40) };
 }"""
 
 

@@ -69,7 +69,8 @@ const explorable = (() => {
         }),
       );
       const rest = setting(at, table.along);
-      figure.querySelector("caption").textContent = rest && `For ${rest}.`;
+      const words = [table.quantity, rest && `For ${rest}`].filter(Boolean);
+      figure.querySelector("caption").textContent = words.map(sentence).join(" ");
     };
     const sayAll = () => {
       sayReadouts();

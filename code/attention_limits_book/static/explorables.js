@@ -28,7 +28,10 @@
     if (!figure?.explorable) return;
     await figure.explorable.draw();
     await figure.explorable.follow(query);
-    figure.scrollIntoView({ block: "center" });
+    // On a phone it is taller than the window: then from its title on, unless something is to be said.
+    const said = figure.querySelector(".explorable-note");
+    const high = figure.offsetHeight > innerHeight && !said.textContent;
+    figure.scrollIntoView({ block: high ? "start" : "center" });
   };
 
   // From disk, a script may not read the pages that it would quote beneath each result of a search.

@@ -79,9 +79,9 @@ def head() -> Explorable:
         name="head",
         title="What does one head see?",
         caption="The dot is the query, the diamond where its head aims, and a pixel is the bluer "
-        "the more weight it has, over the largest. The green strip adds up each column. Raise α "
-        "until one pixel is left. Then aim beyond the border, with α large and small. Which pixel "
-        "does the head read there?",
+        "the more weight it has, over the largest. The green strip adds up each column. Raise the "
+        "sharpness until one pixel is left. Then aim beyond the border, with a large sharpness and "
+        "with a small one. Which pixel does the head read there?",
         alt="A square of nine by nine pixels with a grey dot in the middle. Above it to the right, "
         "a diamond marks where the head aims; the pixel there is blue, and those around it fade "
         "with their distance. A green strip below is strongest under the diamond.",

@@ -60,11 +60,11 @@ def resolution() -> Explorable:
         log="xy",
         y_title="FLOPs of a layer, in billions",
         rule=equal,
-        names_at=((0.96, "left"), (0.62, "below"), (0.55, "above"), (0.3, "below")),
+        key=True,
         readouts=[
             Readout("tokens of 1024² pixels", TOKENS.subs(large)),
             Readout("scores of a head, 2 bytes each, globally", scores, FOUR),
-            Readout("in windows", windowed, FOUR),
+            Readout("the same in windows", windowed, FOUR),
         ],
         presets={
             "ViT-B/16": {patch: 16, frames: 1, channels: 768},

@@ -53,7 +53,7 @@ def neighbour() -> Explorable:
         y_title="share",
         y_format=".0%",
         rule=half,
-        names_at=((0.41, "below"), (0.11, "below")),
+        key=True,
         readouts=[
             Readout("half of the weight is gone at", half),
             Readout("as much noise as signal at", equal),

@@ -34,7 +34,7 @@ def gradient_left() -> Explorable:
         "slope multiply to almost exactly one. That of the gated cell falls over the same edge, "
         "which its bias moves to ever longer distances.",
         y_title="what is left of the gradient",
-        names_at=((0.38, "left"), (0.54, "above")),
+        key=True,
         readouts=[
             Readout("tanh unit, a step", TANH_FACTOR, ".4f"),
             Readout("gated cell, a step", GATE_FACTOR, ".6f"),
