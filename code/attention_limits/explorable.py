@@ -563,7 +563,7 @@ def _in_a_key(
     """Lines with their names in a key, in two columns: four in a row are too wide for a phone."""
     names = [trace.formula.name for trace in traces]
     looks = [_look(number, colours) for number in range(len(names))]
-    key = alt.Legend(title=None, orient="top", columns=2, symbolSize=600, symbolStrokeWidth=2)
+    key = alt.Legend(title=None, orient="top", columns=2, columnPadding=20, symbolSize=600)
     colour, dashes = (
         channel("name:N", legend=key).scale(domain=names, range=[look[part] for look in looks])
         for channel, part in ((alt.Color, "color"), (alt.StrokeDash, "strokeDash"))

@@ -29,9 +29,10 @@
     await figure.explorable.draw();
     await figure.explorable.follow(query);
     // On a phone it is taller than the window: then from its title on, unless something is to be said.
-    const said = figure.querySelector(".explorable-note");
-    const high = figure.offsetHeight > innerHeight && !said.textContent;
-    figure.scrollIntoView({ block: high ? "start" : "center" });
+    const note = figure.querySelector(".explorable-note");
+    if (figure.offsetHeight <= innerHeight) figure.scrollIntoView({ block: "center" });
+    else if (note.textContent) note.scrollIntoView({ block: "center" });
+    else figure.scrollIntoView({ block: "start" });
   };
 
   // From disk, a script may not read the pages that it would quote beneath each result of a search.
