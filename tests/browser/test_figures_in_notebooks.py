@@ -117,10 +117,11 @@ def test_its_picture_goes_when_it_lives_and_text_has_the_notebook_s_colour(shown
 
 
 def test_its_words_are_laid_out_as_on_the_page(shown):
-    """In JupyterLab read-outs stood in one column, right under a button, and captions were large."""
+    """In JupyterLab read-outs stood in one column, right under a button; captions were large."""
     figure = shown.locator("figure.explorable").last
     button, *terms = (
-        one.bounding_box() for one in figure.locator(".explorable-reset, .explorable-readouts dt").all()
+        one.bounding_box()
+        for one in figure.locator(".explorable-reset, .explorable-readouts dt").all()
     )
     assert terms[1]["y"] == terms[0]["y"]
     assert terms[0]["y"] > button["y"] + button["height"] + 5
