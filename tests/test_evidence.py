@@ -174,6 +174,9 @@ def red(words):
         (found(0.93, 0.9, relation=">", unit="of the answers right"), "**0.93 of the answers"),
         (found(1, 1, unit="of 9 encodings"), "✓ **1 of 9 encodings**"),
         (found(3.14159e-7), red("3.142 · 10⁻⁷ × forward")),
+        (found(1.999978, relation="<"), "✓ **1.99998 × forward** (expected < 2)"),
+        (found(2.0000001), red("2.0000001 × forward") + " (expected 2, exactly)"),
+        (found(2.0000001, tolerance=0.1), "✓ **2 × forward** (expected 2 ± 0.1)"),
     ],
 )
 def test_reads_as_one_line_of_markdown(evidence, line):

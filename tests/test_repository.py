@@ -43,6 +43,13 @@ def test_a_page_with_cells_says_that_it_is_a_notebook(page):
     assert text_of(NOTEBOOKS[page]).startswith(HEADER)
 
 
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_a_page_s_words_are_true_of_its_notebook(page):
+    """A notebook said to download it, and that its words would change with the machine."""
+    words = r"download this page|(as|into) a notebook, and controls|sentence changes with"
+    assert not re.search(words, text_of(NOTEBOOKS[page]))
+
+
 def test_the_contents_are_the_pages_there_are():
     """A page was written that no reader finds, or one is announced that nobody wrote."""
     contents = yaml.safe_load(text_of("_toc.yml"))

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from attention_limits import store
-from attention_limits.numerals import in_words, numeral
+from attention_limits.numerals import in_words, numeral, power_of_ten
 
 RELATIONS = ("=", ">", "<")
 
@@ -105,7 +105,16 @@ class Evidence:
     def found(self) -> str:
         """The number with its unit, as in "2 × forward"; all "of the answers" is no 1 of them."""
         share = _WHOLE.get(self.value) if self.unit.startswith("of the ") else None
-        return f"{share or numeral(self.value)} {self.unit}".strip()
+        return f"{share or self._value_in_words} {self.unit}".strip()
+
+    @property
+    def _value_in_words(self) -> str:
+        """The number, with more digits where four would set it on the bound that it is beside."""
+        bound, most = numeral(self.expected), 17  # digits, which tell any two floats apart
+        if self.value == self.expected or (self.relation == "=" and self.tolerance):
+            return numeral(self.value)
+        longer = (power_of_ten(f"{float(self.value):.{n}g}") for n in range(5, most + 1))
+        return next((x for x in (numeral(self.value), *longer) if x != bound), bound)
 
     @property
     def expectation(self) -> str:

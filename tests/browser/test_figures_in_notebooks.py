@@ -30,6 +30,7 @@ HOST = """async ({ esm, css, script, figures }) => {
         const poster = document.createElement("figure");
         poster.dataset.poster = state.poster;
         const el = document.createElement("div");
+        el.className = "jp-OutputArea-output";
         document.body.append(poster, el);
         // Each widget is a module of its own, as in anywidget.
         const address = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
@@ -37,6 +38,14 @@ HOST = """async ({ esm, css, script, figures }) => {
         await render({ model: { get: (name) => state[name], widget_manager }, el });
     }));
 }"""
+# What JupyterLab says of lists of terms, and of letters, in the output of a cell.
+JUPYTERLAB = """
+.jp-OutputArea-output :is(dl, dt, dd) { display: block }
+.jp-OutputArea-output dl { width: 100%; overflow: hidden; padding: 0; margin: 0 }
+.jp-OutputArea-output dt { font-weight: bold; float: left; width: 20%; padding: 0; margin: 0 }
+.jp-OutputArea-output dd { float: left; width: 80%; padding: 0; margin: 0 }
+body { background: #111; color: rgb(238, 238, 238); font-size: 13px }
+"""
 MOVE = """async (figure, [signal, stop]) => {
     const input = figure.querySelector(`[data-signal="${signal}"]`);
     input.value = stop;
@@ -55,7 +64,7 @@ def shown(browser):
     page.on("pageerror", lambda error: said.append(str(error)))
     figures = [makers()[name]() for name in (NAMES[0], *NAMES)]
     widgets = [live.Figure(**one.in_notebook()) for one in figures]
-    page.add_style_tag(content="body { background: #111; color: rgb(238, 238, 238) }")
+    page.add_style_tag(content=JUPYTERLAB)
     script = base64.b64encode(widgets[0].vega.packed).decode()
     states = [{"html": w.html, "poster": w.poster, "vega": "IPY_MODEL_bundle"} for w in widgets]
     sent = {"esm": live.Figure._esm, "css": live.Figure._css, "script": script, "figures": states}
@@ -105,6 +114,19 @@ def test_its_picture_goes_when_it_lives_and_text_has_the_notebook_s_colour(shown
     assert shown.locator("figure[data-poster]:visible").count() == 0
     text = shown.locator(".explorable-view svg text").first
     assert text.evaluate("e => getComputedStyle(e).fill") == "rgb(238, 238, 238)"
+
+
+def test_its_words_are_laid_out_as_on_the_page(shown):
+    """In JupyterLab read-outs stood in one column, right under a button; captions were large."""
+    figure = shown.locator("figure.explorable").last
+    button, *terms = (
+        one.bounding_box()
+        for one in figure.locator(".explorable-reset, .explorable-readouts dt").all()
+    )
+    assert terms[1]["y"] == terms[0]["y"]
+    assert terms[0]["y"] > button["y"] + button["height"] + 5
+    size = "e => parseFloat(getComputedStyle(e).fontSize)"
+    assert figure.locator("figcaption").evaluate(size) <= figure.evaluate(size)
 
 
 def test_numbers_are_written_as_in_python(shown):

@@ -183,6 +183,8 @@ def _same(before: Any, after: Any) -> bool:
 def _problem(answer: Any, expected: Any, within: float) -> str:
     """What follows the call in the sentence; empty if nothing is wrong."""
     if isinstance(expected, tuple):
+        if getattr(answer, "ndim", 0) and len(answer) == len(expected):
+            answer = tuple(answer)  # an array of as many rows says the same
         if not isinstance(answer, tuple | list) or len(answer) != len(expected):
             return f"should return {len(expected)} things, and returned {_kind(answer)}"
         parts = [_problem(*pair, within) for pair in zip(answer, expected, strict=True)]
@@ -234,7 +236,8 @@ def _array(answer: Any) -> np.ndarray | None:
         found = np.asarray(answer)
         # SymPy's numbers and fractions are objects, and floats all the same.
         found = found.astype(float) if found.dtype.kind == "O" else found
-    except (TypeError, ValueError):  # rows of different lengths, or no numbers
+    # Rows of different lengths, no numbers, or one that is too large for any float.
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if found.dtype.kind in NUMBERS else None
 
@@ -245,8 +248,6 @@ def _kind(x: Any) -> str:
         return f"{x.size} numbers in a row" if x.ndim else "a number"
     if isinstance(x, np.ndarray):
         return f"an array of shape {x.shape}"
-    return (
-        f"a {type(x).__name__} of {len(x)}"
-        if isinstance(x, list | tuple)
-        else f"a {type(x).__name__}"
-    )
+    name = type(x).__name__
+    a = "an" if name[0] in "aeiou" else "a"
+    return f"{a} {name} of {len(x)}" if isinstance(x, list | tuple) else f"{a} {name}"
