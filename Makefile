@@ -48,8 +48,8 @@ unit: $(VENV)/installed lint
 		-m "not alone and not deep and not slow and not browser" $(SIDE_BY_SIDE)
 
 # What takes longest: the book built twice and compared, each page run outside of it, records
-# trained again, every combination of parameters, random examples by the
-# thousand, and the package that is published.
+# trained again, every combination of parameters, random examples by the thousand,
+# and the package that is published.
 deep: book dist
 	HYPOTHESIS_PROFILE=deep OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "deep or hypothesis" \
 		$(SIDE_BY_SIDE)
