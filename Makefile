@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # the long ones are not last.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: book notebooks site pdf test unit deep lint serve dist release plain results bench clean
+.PHONY: book notebooks site pdf test unit deep lint serve dist release agreed plain results bench clean
 
 book: $(VENV)/installed
 	@mkdir -p _build/html && test -w _build/html || \
@@ -48,8 +48,9 @@ unit: $(VENV)/installed lint
 		-m "not alone and not deep and not slow and not browser" $(SIDE_BY_SIDE)
 
 # What takes longest: the book built twice and compared, each page run outside of it, records
-# trained again, every combination of parameters, and random examples by the thousand.
-deep: book
+# trained again, every combination of parameters, random examples by the thousand,
+# and the package that is published.
+deep: book dist
 	HYPOTHESIS_PROFILE=deep OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "deep or hypothesis" \
 		$(SIDE_BY_SIDE)
 
@@ -67,9 +68,13 @@ dist: $(VENV)/publishing
 	$(BIN)/python -m build --outdir _build/dist .
 	$(BIN)/twine check --strict _build/dist/*
 
-# What the release of a version consists of, with its notes: make release TAG=v0.2.0
-release: notebooks pdf dist
+# What the release of a version consists of, with its notes: make release TAG=v0.2.0. First it is
+# asked whether all files agree on the version, before the minutes that the rest takes.
+release: agreed notebooks pdf dist
 	$(BIN)/python -m attention_limits_book.release "$(TAG)" _build/release
+
+agreed: $(VENV)/installed
+	@$(BIN)/python -m attention_limits_book.release "$(TAG)"
 
 # The exit from Jupyter Book 1, which is in maintenance: the conf.py that it exports, read by a Sphinx
 # that it does not allow, in a copy of what git knows.

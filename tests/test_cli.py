@@ -119,6 +119,7 @@ def test_parts_of_words_and_commands_of_tex_are_no_words(word, capsys):
     [
         (["fake-ture", "fake-true"], "no claim has 'ture'; did you mean fake-true or "),
         (["cubik"], "no claim has 'cubik'; did you mean cubic?"),
+        (["", "*"], "words must have letters or digits, got '' '*'"),
         (["zzz"], "no claim has 'zzz'; attention-limits verify --list shows what there is"),
         (["layers", "cubic"], "no claim has 'layers' and 'cubic' together; attention-limits verif"),
     ],

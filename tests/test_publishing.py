@@ -138,15 +138,96 @@ def test_what_is_published_is_what_was_made(workflow, pushes, branch, ref, made)
     assert step["env"][addresses.REF] == ref
 
 
-def test_a_release_is_fetched_under_the_name_it_was_made_with():
-    """Every version but the newest state was missing from the site."""
-    fetched = re.findall(r"--pattern (\S+) --dir \"?(\S+?)[\"\s]", commands("publish"))
-    assert fetched == [(site.ARCHIVE, "_build/releases/$tag")]
-    fetched = re.findall(r"--pattern (\S+) --dir (\S+)", commands("release"))
-    assert fetched == [(versions.LEDGER, "_build/before")]
-    assert set(re.findall(r"(?:make|run) (\S+\.yml)", commands("release"))) == {"publish.yml"}
-    [created] = re.findall(r"gh release create [^\n]*\\\n(.*)", commands("release"))
-    assert {site.ARCHIVE, versions.LEDGER, release.NOTES} < set(created.split())
+def test_a_release_leads_to_the_workflow_that_publishes():
+    """It was started for a branch that a fork has named otherwise, and nothing was published."""
+    [step] = [s for s in jobs("release")["release"]["steps"] if "gh workflow" in s.get("run", "")]
+    assert shlex.split(step["run"]) == ["gh", "workflow", "run", "publish.yml", "--ref", "$BRANCH"]
+    assert WORKFLOWS["publish"].is_file()
+    assert step["env"]["BRANCH"] == "${{ github.event.repository.default_branch }}"
+
+
+def test_notebooks_are_of_the_book_that_is_published():
+    """Started for another branch, Pages refused the book, and Colab opened its notebooks."""
+    assert jobs("publish")["notebooks"]["needs"] == ["build", "pages"]
+
+
+# GitHub's own command, as far as our workflows use it: it knows some releases, and notes what it is
+# told to do. $MISSING is what it cannot download.
+GH = """\
+#!/usr/bin/env bash
+echo "$*" >> "$TOLD"
+case "$2 $3" in
+    "list "*) printf "v0.2.0\\nby-hand\\n" ;;
+    "view v0.2.0") echo "%s %s" ;;
+    "view by-hand") ;;
+    "view "* | "download $MISSING") exit 1 ;;
+esac
+"""
+
+
+def told(folder, step, **environment):
+    """What a step tells GitHub to do, and its exit status."""
+    folder.joinpath("gh").write_text(GH % (site.ARCHIVE, versions.LEDGER))
+    folder.joinpath("gh").chmod(0o755)
+    found = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "TOLD": str(folder / "told")}
+    strict = ["-o", "pipefail"] if step.get("shell") == "bash" else []
+    done = subprocess.run(
+        ["bash", "-e", *strict, "-c", step["run"]], cwd=folder, env=found | environment, check=False
+    )
+    lines = (folder / "told").read_text().splitlines()
+    return [line for line in lines if not re.match("release (list|view)", line)], done.returncode
+
+
+@pytest.mark.parametrize(
+    ("workflow", "pattern", "where"),
+    [("publish", site.ARCHIVE, "releases"), ("release", versions.LEDGER, "before")],
+)
+def test_releases_are_fetched_under_their_names(workflow, pattern, where, tmp_path):
+    """All versions were missing; or none was published any more, for a release made by hand."""
+    steps = jobs(workflow)["build"]["steps"]
+    [step] = [step for step in steps if "gh release" in step.get("run", "")]
+    fetched = f"release download v0.2.0 --pattern {pattern} --dir _build/{where}/v0.2.0"
+    assert told(tmp_path, step, MISSING="nothing") == ([fetched], 0)
+    assert told(tmp_path, step, MISSING="v0.2.0")[1] != 0
+
+
+@pytest.mark.parametrize("tag", ["v0.3.0", "v0.2.0"], ids=["new", "there already"])
+def test_a_release_gets_all_that_it_consists_of(tag, tmp_path):
+    """One made by hand, or by a run that failed after it, stopped every run that was to fill it."""
+    parts = ["attention_limits-0.tar.gz", "book.pdf", site.ARCHIVE, versions.LEDGER]
+    for name in [*parts, release.NOTES]:
+        (tmp_path / name).write_text("")
+    steps = jobs("release")["release"]["steps"]
+    [step] = [step for step in steps if "gh release create" in step.get("run", "")]
+    said, status = told(tmp_path, step, GITHUB_REF_NAME=tag)
+    files, notes = " ".join(parts), f"--notes-file {release.NOTES}"
+    expected = {
+        "v0.3.0": [f"release create v0.3.0 --verify-tag --title v0.3.0 {notes} {files}"],
+        "v0.2.0": [f"release upload v0.2.0 --clobber {files}", f"release edit v0.2.0 {notes}"],
+    }
+    assert (said, status) == (expected[tag], 0)
+
+
+def made(target):
+    """What make would run, without running it."""
+    command = ["make", "--dry-run", "--always-make", target, "TAG=v0.2.0"]
+    outside = os.environ | {"MAKEFLAGS": ""}
+    return subprocess.run(
+        command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_night_has_all_that_it_tests():
+    """`make deep` asked for zizmor and for a wheel, on a machine where nothing had brought them."""
+    first, _, _ = made("deep").partition("pytest")
+    assert "--editable '.[publish]'" in first
+    assert "build --outdir _build/dist" in first
+
+
+def test_a_wrong_tag_is_refused_before_the_book_is_built():
+    """A quarter of an hour went by before one was told that the changelog lacks the version."""
+    first, _, _ = made("release").partition("jupyter-book build")
+    assert 'attention_limits_book.release "v0.2.0"\n' in first
 
 
 def run(*command, **options):

@@ -18,6 +18,7 @@ What a page is on paper, ``static/print.css`` says, to readers' printers as well
 import contextlib
 import io
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -131,7 +132,8 @@ def link(book: Path, paper: Path, pages: int) -> None:
 def assembled(book: Path, order: list[Chapter], source: Path) -> Iterator[Page]:
     """The book's pages in one, in Chromium."""
     if not (path := chromium.found()):
-        raise ValueError(MISSING)
+        named = os.environ.get("CHROMIUM")
+        raise ValueError(f"$CHROMIUM names no program: {named}" if named else MISSING)
     settings, published = _settings(source), addresses.configured(source)
     given = {
         "title": settings["title"],
@@ -140,7 +142,11 @@ def assembled(book: Path, order: list[Chapter], source: Path) -> Iterator[Page]:
         "site": published.site if published else "",
     }
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
+        try:
+            browser = playwright.chromium.launch(executable_path=path)
+        except Error as error:  # which goes on with all options and what the program said
+            words = error.message.partition("\n")[0]
+            raise ValueError(f"{path} does not start as Chromium does: {words}") from None
         if int(browser.version.partition(".")[0]) < OLDEST:
             raise ValueError(f"{path} is Chromium {browser.version}: {OLDEST} or later can print")
         page = browser.new_page()

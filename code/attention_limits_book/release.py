@@ -1,5 +1,6 @@
 """What a release consists of: the book, its PDF and verdicts, the package, and what changed.
 
+python -m attention_limits_book.release v0.2.0                 whether all files agree on it
 python -m attention_limits_book.release v0.2.0 _build/release
 """
 
@@ -11,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import yaml
+from packaging.version import Version
 
 from attention_limits_book import command
 from attention_limits_book.addresses import TAG
@@ -24,7 +26,7 @@ def check(tag: str, root: Path) -> None:
     """Refuse a tag that is not the version which everything else names.
 
     Raises:
-        ValueError: for a tag that is none, or a file that names another version.
+        ValueError: for a tag that is none, or a file that names another version or lacks this one.
     """
     if not TAG.fullmatch(tag):
         raise ValueError(f"the tag must be as in v0.2 or v0.2.1, got {tag!r}")
@@ -33,6 +35,7 @@ def check(tag: str, root: Path) -> None:
     for name, version in (("pyproject.toml", project), ("CITATION.cff", citation)):
         if (found := str(version["version"])) != tag[1:]:
             raise ValueError(f"{name} must say version {tag[1:]}, as the tag does; it says {found}")
+    section((root / "CHANGELOG.md").read_text(encoding="utf-8"), tag)
 
 
 def section(changelog: str, tag: str) -> str:
@@ -43,7 +46,7 @@ def section(changelog: str, tag: str) -> str:
     """
     parts = re.split(r"^## (.*)$", changelog, flags=re.MULTILINE)
     for title, text in zip(parts[1::2], parts[2::2], strict=True):
-        if title.split()[0] == tag[1:] and text.strip():
+        if title.split()[:1] == [tag[1:]] and text.strip():
             return text.strip()
     raise ValueError(
         f"CHANGELOG.md must have a section '## {tag[1:]}' with what changed; it has {parts[1::2]}"
@@ -72,6 +75,20 @@ def notes(changelog: str, tag: str, old: Ledger | None, new: Ledger) -> str:
     return "\n".join([section(changelog, tag), "", "## Verdicts that changed", "", *lines, ""])
 
 
+def before(tag: str, folder: Path) -> Ledger | None:
+    """The verdicts of the newest version that is older than a tag's, if there is one.
+
+    Not of the release that was made last: that may be of a newer version, or of this one.
+
+    Args:
+        tag: of the release.
+        folder: holds one for each release, named by its tag, with its verdicts.
+    """
+    found = {path.parent.name: path for path in folder.glob(f"*/{LEDGER}")}
+    older = [name for name in found if TAG.fullmatch(name) and Version(name) < Version(tag)]
+    return Ledger.read(found[max(older, key=Version)]) if older else None
+
+
 def make(tag: str, root: Path, folder: Path) -> None:
     """Lay what a release consists of into a folder, in the place of what is there.
 
@@ -85,8 +102,7 @@ def make(tag: str, root: Path, folder: Path) -> None:
         raise ValueError(
             "there is no book or no package in _build: run make notebooks pdf dist first"
         )
-    before = root / "_build/before" / LEDGER  # where the workflow puts that of the last release
-    old = Ledger.read(before) if before.is_file() else None
+    old = before(tag, root / "_build/before")  # where the workflow puts those of all releases
     words = notes(
         (root / "CHANGELOG.md").read_text(encoding="utf-8"), tag, old, Ledger.read(book / LEDGER)
     )
@@ -103,11 +119,16 @@ def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = command.parser(__doc__)
     parser.add_argument("tag", help="of the release, as in v0.2.0")
-    parser.add_argument("folder", type=Path, help="where it is laid, anew")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="where it is laid; without one, the tag is checked"
+    )
     parser.add_argument("--root", type=Path, default=Path(), help="the book's own folder")
     given = parser.parse_args(arguments)
 
     def made() -> str:
+        if given.folder is None:
+            check(given.tag, given.root)
+            return f"All files agree on {given.tag}"
         make(given.tag, given.root, given.folder)
         return f"The release is in {given.folder}"
 

@@ -157,13 +157,25 @@ def test_the_front_page_leads_to_it_once(tmp_path, chromium):
 
 
 @pytest.mark.parametrize(
-    "lost", ["browser", pytest.param("old", marks=pytest.mark.deep), "page", "picture", "folder"]
+    "lost",
+    [
+        "browser",
+        "named",
+        "start",
+        pytest.param("old", marks=pytest.mark.deep),
+        "page",
+        "picture",
+        "folder",
+    ],
 )
 def test_what_is_missing_is_named(lost, tmp_path, monkeypatch, capsys):
     """A traceback, or a book without its pictures."""
     book, path = small_book(tmp_path)
     if lost == "browser":
+        monkeypatch.delenv("CHROMIUM", raising=False)
         monkeypatch.setattr(chromium, "found", lambda: None)
+    elif lost in ("named", "start"):
+        monkeypatch.setenv("CHROMIUM", {"named": "/nowhere/chrome", "start": "true"}[lost])
     elif lost == "old":
         monkeypatch.setattr(paper, "OLDEST", 10**6)
     elif lost == "page":
@@ -174,6 +186,8 @@ def test_what_is_missing_is_named(lost, tmp_path, monkeypatch, capsys):
         path = tmp_path / "_toc.yml" / "book.pdf"
     said = {
         "browser": r"there is no Chromium, .* install it as one of chromium, .* \$CHROMIUM",
+        "named": r"\$CHROMIUM names no program: /nowhere/chrome\n$",
+        "start": r"true does not start as Chromium does: [^\n]*\n$",
         "old": r"is Chromium \d+\..*: 1000000 or later can print",
         "page": r"there is no last\.html in .*: run make book first",
         "picture": r"lacks _static/square\.svg: run make book first",
@@ -182,6 +196,16 @@ def test_what_is_missing_is_named(lost, tmp_path, monkeypatch, capsys):
     assert paper.main([str(book), str(path), "--source", str(tmp_path)]) == 1
     assert re.search(f"^error: .*{said[lost]}", capsys.readouterr().err)
     assert not path.exists()
+
+
+def test_a_figure_with_sliders_fits_the_paper(chromium):
+    """Paper is narrow and runs no script, as some phones: the right of each figure was cut."""
+    check_built()
+    with paper.assembled(BOOK, [paper.Chapter("index", 1)], ROOT) as page:
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": PAPER["A4"], "height": 1000})
+        assert page.locator("figure.explorable svg.marks").count() == 1
+        assert page.evaluate(CUT) == []
 
 
 # --- the whole book -------------------------------------------------------------------------------

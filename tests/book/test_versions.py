@@ -216,17 +216,19 @@ def test_a_release_holds_the_book_its_verdicts_and_the_package(root):
 
 
 def test_notes_are_of_this_version_and_say_which_verdicts_changed(root):
-    """The notes of 0.2 were those of what came after."""
+    """The notes of 0.2 were those of what came after, or it was compared with 0.10 or itself."""
     assert released(root) == 0
     first = (root / "release" / release.NOTES).read_text(encoding="utf-8")
     assert first.startswith("- Windows.\n\n## Verdicts that changed\n\n2 claims")
-    (root / "_build/before").mkdir()
-    before = {"claims": {"a": claim("open", "$n^2$"), "b": claim("open")}}
-    (root / "_build/before" / versions.LEDGER).write_text(json.dumps(before))
+    known = {"v0.1": "open", "v0.1.2": "false", "v0.2.0": "holds", "v0.10.0": "holds", "data": "?"}
+    for name, verdict in known.items():
+        (root / "_build/before" / name).mkdir(parents=True)
+        before = {"claims": {"a": claim(verdict, "$n^2$"), "b": claim("open")}}
+        (root / "_build/before" / name / versions.LEDGER).write_text(json.dumps(before))
     assert released(root) == 0
     second = (root / "release" / release.NOTES).read_text(encoding="utf-8")
     assert "Later" not in second
-    assert second.endswith("| Claim | before | now |\n|---|---|---|\n| $n^2$ | open | holds |\n")
+    assert second.endswith("| Claim | before | now |\n|---|---|---|\n| $n^2$ | false | holds |\n")
 
 
 @pytest.mark.parametrize(
@@ -249,3 +251,12 @@ def test_a_release_is_whole_or_it_is_said_why_not(tag, spoil, said, root, capsys
     assert released(root, tag) == 1
     assert said in capsys.readouterr().err
     assert not Path(root / "release").exists()
+
+
+def test_a_tag_is_checked_before_anything_is_built(root, capsys):
+    assert release.main(["v0.2.0", "--root", str(root)]) == 0
+    assert capsys.readouterr().out == "All files agree on v0.2.0\n"
+    (root / "CHANGELOG.md").write_text("## \n\n## Unreleased\n\n- Windows.\n")
+    assert release.main(["v0.2.0", "--root", str(root)]) == 1
+    assert "a section '## 0.2.0'" in capsys.readouterr().err
+    assert not (root / "release").exists()

@@ -21,10 +21,13 @@ def find(words: Sequence[str], ledger: Mapping[str, Claim]) -> list[Claim]:
     punctuation make no difference.
 
     Raises:
-        NothingFoundError: if they mean none, with words that are like them.
+        NothingFoundError: if they mean none, with words that are like them, or are no words.
     """
     ids = {word for word in words if word in ledger}
     wanted = _words(" ".join(word for word in words if word not in ledger))
+    if not ids and not wanted:  # as of a variable of the shell that is not set
+        said = " ".join(map(repr, words))
+        raise NothingFoundError(f"words must have letters or digits, got {said}")
     if wanted:
         held = {claim.id: _words(f"{claim.id} {claim.statement}") for claim in ledger.values()}
         found = {name for name, own in held.items() if all(_occurs(word, own) for word in wanted)}
