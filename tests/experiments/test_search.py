@@ -54,7 +54,9 @@ def test_who_has_learned_gets_no_more_steps(made):
     assert [(steps, rates) for steps, rates, _ in rounds] == [(10, (1e-3, 3e-3, 1e-2, 3e-2))]
 
 
-@pytest.mark.parametrize(("best", "more"), [(3e-1, [1e-1, 3e-1]), (1e-4, [3e-4, 1e-4, 3e-5])])
+@pytest.mark.parametrize(
+    ("best", "more"), [(10.0, [0.1, 0.3, 1.0, 3.0, 10.0]), (1e-4, [3e-4, 1e-4, 3e-5])]
+)
 def test_a_best_at_the_edge_is_looked_beyond(made, best, more):
     """The rate was the largest of three for five of nine models, and called the best."""
     rounds = made(lambda steps: best, accuracy=lambda steps: 0.99)

@@ -28,6 +28,7 @@ EXPERIMENTS = (
     "frozen_frequencies",
     "relative_share",
     "encoding_time",
+    "separation",
 )
 
 

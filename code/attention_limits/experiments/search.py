@@ -32,7 +32,7 @@ from attention_limits.tasks import Task
 from attention_limits.training import Recipe, Trained
 
 # All rates that there are; a budget says where a search begins.
-GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
