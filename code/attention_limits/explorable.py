@@ -626,7 +626,9 @@ def _table(
 
 def _axis_title(symbol: sp.Symbol) -> str:
     meaning = MEANING[symbol]
-    return f"{meaning.words} {symbol}" + (f" ({meaning.unit})" if meaning.unit else "")
+    # As on sliders: a symbol that is a word of the label already needs no second mention.
+    label = meaning.words if symbol.name in meaning.words.split() else f"{meaning.words} {symbol}"
+    return label + (f" ({meaning.unit})" if meaning.unit not in ("", label) else "")
 
 
 def _plain(value: float) -> int | float:

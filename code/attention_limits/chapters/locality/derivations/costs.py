@@ -16,7 +16,6 @@ from attention_limits.symbols import (
     i,
     j,
     l,
-    layers,
     n,
     patch,
     side,
@@ -44,9 +43,6 @@ EQUAL = Formula(d * (taps**2 - 4) / 2, "tokens", "as much as a convolution")
 TOKENS = Formula(frames * side**2 / patch**2, "tokens", "tokens")
 SCORES = Formula(h * n**2 * b, "bytes", "scores of a layer")
 SCORES_IN_WINDOWS = Formula(h * n * around * b, "bytes", "scores of a layer, in windows")
-
-# How far a stack sees along an axis.
-FIELD = Formula(layers * (taps - 1) + 1, "pixels", "receptive field")
 
 
 def convolutions() -> Derivation:
