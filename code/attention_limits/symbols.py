@@ -308,3 +308,13 @@ aim_x = _symbol("aim_x", "column at which the head aims", "pixels", "x^*", real=
 aim_y = _symbol("aim_y", "row at which the head aims", "pixels", "y^*", real=True)
 right = _symbol("right", "offset to the right", tex=r"\Delta_x", integer=True)
 downwards = _symbol("downwards", "offset downwards", tex=r"\Delta_y", integer=True)
+
+_section("A layer that learns", "locality/learning")
+examples = _count("examples", "examples to learn from", tex="N")
+seen = _count("seen", "numbers that a place sees", tex="r")
+kernels = _count("kernels", "kernels, one for all places or one each", tex="P")
+strength = _symbol("strength", "length of a pattern, over the noise", tex="S", positive=True)
+per_weight = _symbol("per_weight", "examples for each weight", tex="t", positive=True)
+
+_section("A stack of layers", "locality/reach")
+taken = _symbol("taken", "share that a layer takes from its window", tex="p", positive=True)
