@@ -1,7 +1,5 @@
 """The evidence on costs: layers of others, and rivals that are right but for the cost."""
 
-import math
-
 import pytest
 import torch
 from helpers.chapter_parts import assert_all_found, assert_holds_by_no_accident, pieces_in
@@ -109,4 +107,3 @@ def test_tokens_are_patches():
     """Of an image of 224 pixels in patches of 16, as of ViT-B/16: its 197th is no patch."""
     assert derivations.TOKENS(H=224, patch=16, frames=1) == 196
     assert derivations.SCORES(h=12, n=196, b=2) == 12 * 196**2 * 2
-    assert math.isclose(derivations.FIELD(layers=3, taps=3), 7)
