@@ -378,7 +378,7 @@ def test_presets_set_what_they_say(live):
     assert buttons.all_inner_texts() == list(live.source.presets)
     for label, setting in live.source.presets.items():
         live.move({name: 0 if at else 1 for name, at in live.start.items()})
-        live.call("click", f"[data-preset={json.dumps(label)}]")
+        live.call("click", f"[data-preset={json.dumps(label, ensure_ascii=False)}]")
         want = {name: slider.start for name, slider in live.sliders.items()}
         want |= {symbol.name: value for symbol, value in setting.items()}
         assert live.values() == want, label

@@ -32,7 +32,7 @@ def test_weight_is_spread_as_derived_in_causal_windows(taken):
     back, deviation = evidence.moments(weights, n - 1)
     sizes = {"layers": depth, "window": evidence.WINDOW, "taken": taken}
     assert back == pytest.approx(derivations.BACK(**sizes))
-    assert deviation == pytest.approx(derivations.BACK_DEVIATION(**sizes))
+    assert deviation**2 == pytest.approx(derivations.BACK_VARIANCE(**sizes))
 
 
 def test_windows_are_those_of_the_library():

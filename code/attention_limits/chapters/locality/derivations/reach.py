@@ -20,12 +20,12 @@ DILATED = Formula(sp.sqrt((taps**2 - 1) * (4**layers - 1) / 36), "tokens", "devi
 # 95 % of a normal curve lie within two deviations on both sides.
 EFFECTIVE = Formula(4 * DEVIATION.expr, "tokens", "95 % of the weight")
 
-# In causal windows of w tokens: how far back, in the mean, and with which deviation.
+# In causal windows of w tokens: how far back, in the mean, and with which variance.
 BACK = Formula(layers * taken * (around - 1) / 2, "tokens", "how far back")
-BACK_DEVIATION = Formula(
-    sp.sqrt(layers * taken * ((around**2 - 1) / 12 + (1 - taken) * (around - 1) ** 2 / 4)),
-    "tokens",
-    "deviation",
+BACK_VARIANCE = Formula(
+    layers * taken * ((around**2 - 1) / 12 + (1 - taken) * (around - 1) ** 2 / 4),
+    "tokens²",
+    "variance",
 )
 
 
@@ -101,9 +101,9 @@ def windows() -> Derivation:
             "A causal window goes back between 0 and $w - 1$ tokens.",
         ),
         Step(
-            "Deviation",
-            sp.sqrt(layers * (square - mean**2)),
-            BACK_DEVIATION,
+            "Variance",
+            layers * (square - mean**2),
+            BACK_VARIANCE,
             "The variance of a step is the mean of its square, less the square of its mean.",
         ),
     )

@@ -79,7 +79,7 @@ def phases() -> Explorable:
     bend = with_transforms(bend, at_edge.transforms(sliders)).encode(*_at("edge", "at_edge"))
     point = with_transforms(ONE_ROW, own.transforms(sliders))
     point = point.transform_calculate(spread=f"{noise}").encode(*_at("spread", "own"))
-    bent, yours = "few count from here on", "your token"
+    bent, yours = "few count", "your token"
     names = {slider.symbol: slider.symbol.name for slider in sliders}
     diamond: dict[str, Any] = {"shape": "diamond", "size": 160, "color": style.VERMILLION}
     chart = alt.layer(

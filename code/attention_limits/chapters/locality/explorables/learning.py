@@ -26,7 +26,7 @@ def templates() -> Explorable:
         "beside the one before: convolution, wide kernel, unshared, fully connected. They level "
         "off at the same height.",
         y_title="signal over noise",
-        names_at=((0.12, "above"), (0.3, "below"), (0.5, "below"), (0.8, "below")),
+        key=True,
         readouts=[
             Readout(
                 f"examples until half noise: {name}",
