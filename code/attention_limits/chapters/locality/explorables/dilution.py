@@ -37,7 +37,7 @@ def neighbour() -> Explorable:
     return explore(
         [ACCURACY, WEIGHT],
         x=n,
-        over=(16, 10**9),
+        over=(16, 10**8),
         sliders=[
             Slider.between(lead, 0, 8, 4, steps=32),
             Slider(classes, (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096), 16),

@@ -16,7 +16,7 @@ def on_one_curve() -> style.Figure:
     """What is read over the length in units of e²ᵟ: the integral, and attention for four leads."""
     canvas = Canvas()
     axes = canvas.add_subplot(xscale="log", ylim=(0, 1.05))
-    axes.set(xlabel="tokens over $e^{2\\delta}$", ylabel="values read")
+    axes.set(xlabel="tokens over e²ᵟ", ylabel="values read")
     units = np.geomspace(1 / 16, 256, 60)
     predicted = derivations.ACCURACY.numpy(
         n=np.round(1 + units * math.exp(10)), values=evidence.CLASSES, lead=5
@@ -32,7 +32,7 @@ def on_one_curve() -> style.Figure:
             style.MARKERS[number],
             color=style.PALETTE[number],
             ms=5,
-            label=f"$\\delta$ = {lead}",
+            label=f"δ = {lead}",
         )
     axes.axhline(1 / evidence.CLASSES, color=style.GREY, ls=":", lw=1)
     axes.text(1 / 16, 1 / evidence.CLASSES + 0.02, "chance", color=style.GREY)
