@@ -28,6 +28,13 @@ from attention_limits.runs import records
 N = 64  # numbers on the ring
 
 
+def right(layer: str, examples: int, condition: str = PLAIN, what: str = "accuracy") -> float:
+    """How often a layer is right on new examples, the mean of the seeds."""
+    return mean(
+        separation.accuracies(records.load(separation), layer, examples, condition, what=what)
+    )
+
+
 def needed(layer: str, condition: str = PLAIN, n: int = N) -> float:
     """How many examples a layer needs; of one for which all were too few, the most there were."""
     run = records.load(separation)
@@ -39,16 +46,57 @@ def over_convolution(layer: str, condition: str = PLAIN, n: int = N) -> float:
     return needed(layer, condition, n) / needed(CONVOLUTION, condition, n)
 
 
-def _where(what: str) -> str:
+def _recorded(what: str) -> str:
     """What was recorded where, for the words of a piece of evidence."""
     run = records.load(separation)
     return (
-        f"{run.stamp}: {what}; {READ:.0%} right, means of {len(run.config['seeds'])} seeds, each "
-        "layer at its own rate"
+        f"{run.stamp}: {what}; means of {len(run.config['seeds'])} seeds, each layer at its own "
+        "rate"
     )
 
 
-# --- run here -----------------------------------------------------------------------------------
+def _times_convolution(value: float, bound: float, what: str, relation: str = "<") -> Evidence:
+    """How many times the examples of a convolution, against a bound."""
+    return Evidence(
+        value=value,
+        expected=bound,
+        tolerance=0,
+        unit="× the examples of a convolution",
+        how=_recorded(f"{what}; {READ:.0%} right"),
+        relation=relation,
+    )
+
+
+def _gap(
+    value: float, bound: float, what: str, than: str = "a convolution", relation: str = ">"
+) -> Evidence:
+    """How much less often a layer is right than another, against a bound."""
+    return Evidence(
+        value=value,
+        expected=bound,
+        tolerance=0,
+        unit=f"less often right than {than}",
+        how=_recorded(what),
+        relation=relation,
+    )
+
+
+# --- trained here -------------------------------------------------------------------------------
+
+
+def _trained_here(layer: str, condition: str, steps: int) -> Evidence:
+    """How often a layer is right that learns from 32 examples on a ring of 32."""
+    config = separation.Config(steps=steps, count=1_000)
+    found = separation.learn(Cell(layer, condition, "32"), config, 32, [0.1, 0.1], (0, 1))
+    return Evidence(
+        value=min(found.accuracy),
+        expected=READ,
+        tolerance=0.03,
+        unit="right on new examples",
+        how=f"trained here, n = 32, 32 examples, {steps} steps at a rate of 0.1; the worse of two "
+        "seeds; margin: three standard errors",
+        relation=">",
+    )
 
 
 @evidence(
@@ -60,17 +108,7 @@ def _where(what: str) -> str:
 )
 def a_convolution_learns_from_32_examples(layer: str = CONVOLUTION) -> Evidence:
     """How often it is right on new examples; the worse of two seeds."""
-    config = separation.Config(steps=200, count=1_000)
-    found = separation.learn(Cell(layer, PLAIN, "32"), config, 32, [0.1, 0.1], (0, 1))
-    return Evidence(
-        value=min(found.accuracy),
-        expected=READ,
-        tolerance=0.03,
-        unit="right on new examples",
-        how="trained here, n = 32, 200 steps at a rate of 0.1; the worse of two seeds; margin: "
-        "three standard errors",
-        relation=">",
-    )
+    return _trained_here(layer, PLAIN, steps=200)
 
 
 # --- recorded -----------------------------------------------------------------------------------
@@ -92,7 +130,7 @@ def a_kernel_for_each_place_needs_its_own_examples(layer: str = UNSHARED) -> Evi
         expected=0.25,
         tolerance=0,
         unit="n times the examples of a convolution",
-        how=_where(f"n = {', '.join(map(str, lengths))}, the least"),
+        how=_recorded(f"n = {', '.join(map(str, lengths))}, the least; {READ:.0%} right"),
         relation=">",
     )
 
@@ -106,14 +144,7 @@ def a_kernel_for_each_place_needs_its_own_examples(layer: str = UNSHARED) -> Evi
 )
 def attention_that_shares_needs_hardly_more(layer: str = RELATIVE) -> Evidence:
     """Examples that attention needs whose scores are relative and alike at first."""
-    return Evidence(
-        value=over_convolution(layer),
-        expected=2,
-        tolerance=0,
-        unit="× the examples of a convolution",
-        how=_where(f"n = {N}"),
-        relation="<",
-    )
+    return _times_convolution(over_convolution(layer), 2, f"n = {N}")
 
 
 @evidence(
@@ -124,14 +155,8 @@ def attention_that_shares_needs_hardly_more(layer: str = RELATIVE) -> Evidence:
 )
 def absolute_scores_leave_a_local_start(kind: str = ABSOLUTE, pace: float = 1.0) -> Evidence:
     """The same with absolute scores that begin as local as a convolution, at α = 1."""
-    return Evidence(
-        value=over_convolution(local_start(kind, 1.0, pace)),
-        expected=10,
-        tolerance=0,
-        unit="× the examples of a convolution",
-        how=_where(f"n = {N}, α = 1"),
-        relation=">",
-    )
+    times = over_convolution(local_start(kind, 1.0, pace))
+    return _times_convolution(times, 10, f"n = {N}, α = 1", relation=">")
 
 
 KERNELS = (CONVOLUTION, WIDE, UNSHARED, FULL)
@@ -149,14 +174,8 @@ def shown_everywhere_kernels_learn_alike(
     """The most that any layer needs, if each example is moved to other places in each step."""
     each = {layer: over_convolution(layer, condition) for layer in layers}
     most = max(each, key=lambda layer: each[layer])
-    return Evidence(
-        value=each[most],
-        expected=4,
-        tolerance=0,
-        unit="× the examples of a convolution",
-        how=_where(f"n = {N}, {len(each)} layers of weights; the most: {most}"),
-        relation="<",
-    )
+    what = f"n = {N}, {len(each)} layers of weights; the most: {most}"
+    return _times_convolution(each[most], 4, what)
 
 
 @evidence(
@@ -168,17 +187,7 @@ def shown_everywhere_kernels_learn_alike(
 def absolute_scores_need_both(sharpness: float | None = 0.1, condition: str = SHIFTED) -> Evidence:
     """How often they are right with a local start and shifted examples; the worse of two seeds."""
     layer = ABSOLUTE if sharpness is None else local_start(ABSOLUTE, sharpness)
-    config = separation.Config(steps=300, count=1_000)
-    found = separation.learn(Cell(layer, condition, "32"), config, 32, [0.1, 0.1], (0, 1))
-    return Evidence(
-        value=min(found.accuracy),
-        expected=READ,
-        tolerance=0.03,
-        unit="right on new examples",
-        how="trained here, n = 32, 32 examples, α = .1, 300 steps at a rate of 0.1; the worse of "
-        "two seeds; margin: three standard errors",
-        relation=">",
-    )
+    return _trained_here(layer, condition, steps=300)
 
 
 @evidence(
@@ -190,22 +199,13 @@ def absolute_scores_need_both(sharpness: float | None = 0.1, condition: str = SH
 def a_wrong_prior_costs_more_than_none(
     layer: str = CONVOLUTION, condition: str = SHUFFLED
 ) -> Evidence:
-    """How often a layer is right less how often a fully connected one is, numbers shuffled."""
-    run = records.load(separation)
-    most = max(run.config["examples"])
+    """How much less often a layer is right than a fully connected one, all numbers shuffled."""
 
     def last(name: str) -> float:
-        return mean(list(separation.curve(run, name, condition).values())[-1])
+        return mean(list(separation.curve(records.load(separation), name, condition).values())[-1])
 
-    return Evidence(
-        value=last(layer) - last(FULL),
-        expected=-0.1,
-        tolerance=0,
-        unit="more often right than a fully connected layer",
-        how=f"{run.stamp}: n = {N}, up to {most:,} examples, all numbers in another order; means "
-        f"of {len(run.config['seeds'])} seeds",
-        relation="<",
-    )
+    what = f"n = {N}, from as many examples as were tried, all numbers in another order"
+    return _gap(last(FULL) - last(layer), 0.1, what, "a fully connected layer")
 
 
 @evidence(
@@ -216,20 +216,9 @@ def a_wrong_prior_costs_more_than_none(
 )
 def at_the_same_loss_the_gap_is_there(layer: str = ABSOLUTE, examples: int = 32) -> Evidence:
     """How much less often a layer is right than a convolution when both reach the same loss."""
-    run = records.load(separation)
-
-    def at_loss(name: str) -> float:
-        return mean(separation.accuracies(run, name, examples, what="matched"))
-
-    return Evidence(
-        value=at_loss(CONVOLUTION) - at_loss(layer),
-        expected=0.3,
-        tolerance=0,
-        unit="less often right than a convolution",
-        how=f"{run.stamp}: n = {N}, {examples} examples, when the training loss has fallen to .1; "
-        f"means of {len(run.config['seeds'])} seeds",
-        relation=">",
-    )
+    convolution, own = (right(name, examples, what="matched") for name in (CONVOLUTION, layer))
+    what = f"n = {N}, {examples} examples, when the training loss has fallen to .1"
+    return _gap(convolution - own, 0.3, what)
 
 
 @evidence(
@@ -243,29 +232,13 @@ def among_patches_attention_loses_nothing(
     layer: str = PATCHES, condition: str = ALIGNED, examples: int = 8
 ) -> Evidence:
     """How much less often it is right than a convolution, patterns beginning where patches do."""
-    run = records.load(separation)
-    convolution, own = (
-        mean(separation.accuracies(run, name, examples, condition)) for name in (CONVOLUTION, layer)
-    )
-    return Evidence(
-        value=convolution - own,
-        expected=0.1,
-        tolerance=0,
-        unit="less often right than a convolution",
-        how=f"{run.stamp}: n = {N}, patches of 8, {examples} examples, means of "
-        f"{len(run.config['seeds'])} seeds",
-        relation="<",
-    )
+    convolution, own = (right(name, examples, condition) for name in (CONVOLUTION, layer))
+    what = f"n = {N}, patches of 8, {examples} examples"
+    return _gap(convolution - own, 0.1, what, relation="<")
 
 
 @evidence(rivals={"patches side by side": dict(layer=PATCHES)})
 def overlapping_patches_need_no_alignment(layer: str = EVERYWHERE) -> Evidence:
     """The same with a patch at each place, patterns beginning anywhere."""
-    return Evidence(
-        value=over_convolution(layer),
-        expected=1.5,
-        tolerance=0,
-        unit="× the examples of a convolution",
-        how=_where(f"n = {N}, patches of 8 that overlap, as a convolutional stem makes them"),
-        relation="<",
-    )
+    what = f"n = {N}, patches of 8 that overlap, as a convolutional stem makes them"
+    return _times_convolution(over_convolution(layer), 1.5, what)

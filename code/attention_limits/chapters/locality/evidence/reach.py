@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ WINDOW = 8  # tokens
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (1, n, channels) to the same
 Stack = Callable[[int], Sequence[Layer]]  # so many layers
+Drawn = Callable[[int, int], Sequence[Layer]]  # so many, with the weights of a seed
 DRAWS = 32  # of weights
 
 
@@ -145,7 +145,17 @@ def moments(weights: np.ndarray, at: int) -> tuple[float, float]:
     return mean, math.sqrt(float(weights @ (back - mean) ** 2))
 
 
-def spread(stack: Callable[[int, int], Sequence[Layer]], depth: int, n: int) -> float:
+def of_layers(depth: int, taken: float = 1) -> float:
+    """The derived deviation of where influence comes from, in tokens."""
+    return float(derivations.DEVIATION(layers=depth, taps=TAPS, taken=taken))
+
+
+def of_the_field(depth: int) -> float:
+    """What it would be if all of the field counted alike."""
+    return math.sqrt((float(derivations.FIELD(layers=depth, taps=TAPS)) ** 2 - 1) / 12)
+
+
+def spread(stack: Drawn, depth: int, n: int) -> float:
     """The deviation of where influence comes from, over ``DRAWS`` draws of the weights."""
     each = [influence(stack(depth, seed), n, n // 2) for seed in range(DRAWS)]
     return moments(np.mean(each, axis=0), n // 2)[1]
@@ -180,56 +190,46 @@ def a_stack_reaches_its_field(stack: Stack = convolutions) -> Evidence:
     rivals={
         "layers of which half is skipped": dict(stack=skipping),
         "taps twice as far apart in each layer": dict(stack=dilated),
-        "the belief that all of the field counts alike": dict(stack=None),
+        "the belief that all of the field counts alike": dict(derived=of_the_field),
     }
 )
-def gradients_come_from_a_part_of_it(stack: Any = convolutions) -> Evidence:
-    """The deviation of where they come from, over the derived one; of all depths the furthest."""
-    ratios = []
-    for depth in (4, 8):
-        derived = derivations.DEVIATION(layers=depth, taps=TAPS, taken=1)
-        field = int(derivations.FIELD(layers=depth, taps=TAPS))
-        found = (
-            math.sqrt((field**2 - 1) / 12)
-            if stack is None
-            else spread(stack, depth, 2 ** (depth + 1) + 1)
-        )
-        ratios.append(found / derived)
-    return Evidence(
-        value=furthest(ratios),
-        expected=1,
-        tolerance=0.1,
-        unit="× the formula",
-        how=f"squared gradients, stacks of 4 and 8 of PyTorch's Conv1d with {TAPS} taps and "
-        f"{CHANNELS} channels, {DRAWS} draws of weights; the furthest",
-    )
+def gradients_come_from_a_part_of_it(
+    stack: Drawn = convolutions, derived: Callable[[int], float] = of_layers
+) -> Evidence:
+    """The deviation of where they come from, over the derived one; of both depths the furthest."""
+    how = f"{TAPS} taps, {CHANNELS} channels"
+    return _of_deviation(stack, derived, (4, 8), tolerance=0.1, how=how)
 
 
 @evidence(rivals={"layers of which half is skipped": dict(stack=skipping)})
-def a_relu_changes_little(stack: Any = with_relu) -> Evidence:
+def a_relu_changes_little(stack: Drawn = with_relu) -> Evidence:
     """The same, with a ReLU behind each layer."""
-    depth = 8
-    derived = derivations.DEVIATION(layers=depth, taps=TAPS, taken=1)
-    return Evidence(
-        value=spread(stack, depth, 2 * depth + 1) / derived,
-        expected=1,
-        tolerance=0.1,
-        unit="× the formula",
-        how=f"as above, {depth} layers",
-    )
+    return _of_deviation(stack, of_layers, (8,), tolerance=0.03, how="with a ReLU behind each")
 
 
 @evidence(rivals={"layers that skip nothing": dict(stack=convolutions)})
-def skips_shorten_it(stack: Any = skipping) -> Evidence:
+def skips_shorten_it(stack: Drawn = skipping) -> Evidence:
     """The same, where half of what a layer passes on is what it got."""
-    depth = 8
-    derived = derivations.DEVIATION(layers=depth, taps=TAPS, taken=0.5)
+    half = functools.partial(of_layers, taken=0.5)
+    return _of_deviation(stack, half, (8,), tolerance=0.01, how="x + f(x) over √2, p = 1/2")
+
+
+def _of_deviation(
+    stack: Drawn,
+    derived: Callable[[int], float],
+    depths: Sequence[int],
+    tolerance: float,
+    how: str,
+) -> Evidence:
+    """The deviation of squared gradients over a derived one; of all depths the furthest."""
+    ratios = [spread(stack, depth, 2 ** (depth + 1) + 1) / derived(depth) for depth in depths]
     return Evidence(
-        value=spread(stack, depth, 2 * depth + 1) / derived,
+        value=furthest(ratios),
         expected=1,
-        tolerance=0.02,
-        unit="× the formula, with a share of 1/2",
-        how=f"as above, {depth} layers, x + f(x) over √2",
+        tolerance=tolerance,
+        unit="× the formula",
+        how=f"squared gradients, {' and '.join(map(str, depths))} layers of PyTorch's Conv1d, "
+        f"{how}; {DRAWS} draws of weights",
     )
 
 
@@ -279,7 +279,7 @@ def shifted_blocks_reach_a_block_a_layer(stack: Stack = blocks) -> Evidence:
 
 
 @evidence(rivals={"taps that stay together": dict(stack=convolutions)})
-def dilated_kernels_keep_their_share(stack: Any = dilated) -> Evidence:
+def dilated_kernels_keep_their_share(stack: Drawn = dilated) -> Evidence:
     """Four deviations over the field: how much less they are in eight layers than in four."""
     shares = []
     for depth in (4, 8):
