@@ -513,6 +513,25 @@ def test_a_link_shows_a_high_figure_from_its_title_on(book, show, opened):
 
 
 @pytest.mark.parametrize("live", figures()[:1], indirect=True, ids=lambda where: where[1])
+def test_a_link_is_newer_than_the_hand_that_rests(live):
+    """What Reset was about to write into the address took the place of a link just followed."""
+    found = live.tab.page.evaluate(
+        """async ([id, link]) => {
+            const kept = [], own = window.setTimeout;
+            window.setTimeout = (f, after) => (after === 200 ? kept.push(f) : own(f, after));
+            document.querySelector(`#${id} .explorable-reset`).click();
+            while (!kept.length) await new Promise((done) => own(done));
+            window.setTimeout = own;
+            location.hash = link;
+            kept.forEach((f) => f()); // before the page hears that its address is another
+            return location.hash;
+        }""",
+        [live.id, f"#{live.id}?zebra=1"],
+    )
+    assert found == f"#{live.id}?zebra=1"
+
+
+@pytest.mark.parametrize("live", figures()[:1], indirect=True, ids=lambda where: where[1])
 def test_broken_link_does_no_harm(live):
     """A mistyped link that breaks the figure, fills the console, or is ignored in silence."""
     name, slider = next(iter(live.sliders.items()))

@@ -14,15 +14,20 @@
       document.head.append(script);
     }));
 
-  // Once the hand rests: browsers refuse a page that rewrites its address too often.
+  // Once the hand rests: browsers refuse a page that rewrites its address too often. A link that was
+  // followed meanwhile is newer than the hand, even if the page has yet to hear of it.
   let resting;
   const remember = (figure) => (state) => {
     clearTimeout(resting);
-    resting = setTimeout(() => history.replaceState(history.state, "", `#${figure.id}?${state}`), 200);
+    const { hash } = location;
+    resting = setTimeout(() => {
+      if (location.hash === hash) history.replaceState(history.state, "", `#${figure.id}?${state}`);
+    }, 200);
   };
 
   // #id?d_model=4096&c=2 shows that figure in that state: a link that a teacher can share.
   const followLink = async () => {
+    clearTimeout(resting);
     const [, id, query] = /^#([\w-]+)\?(.*)$/.exec(location.hash) ?? [];
     const figure = id && document.getElementById(id);
     if (!figure?.explorable) return;
