@@ -54,6 +54,11 @@ def sparse(n_k):
     return layout
 
 
+def columns(n_k):
+    """Grids whose sides grow with the number of tokens, and one column for each prime."""
+    return max(side for side in range(1, 17) if n_k % side == 0)
+
+
 # The options that each mechanism is tested under, but for `mask`, which has tests of its own. An
 # option that is a function is called with the number of keys. `per_channel` widens a gate.
 CASES = {
@@ -97,6 +102,11 @@ CASES = {
         {"block": block, "layout": causal_bigbird, "causal": True},
         {"block": block, "layout": sparse, "scale": 2.0},
     ],
+    "window_2d": [
+        {"width": columns, "window": 4},
+        {"width": columns, "window": (7, 3), "shift": (3, 1)},
+        {"width": columns, "window": 5, "shift": 2, "causal": True, "scale": 2.0},
+    ],
     "gated_linear": [{}, {"scale": 2.0}, {"per_channel": True}],
     "delta_rule": [{}, {"scale": 2.0}],
     "gated_delta_rule": [{}, {"scale": 2.0}],
@@ -111,6 +121,7 @@ WASTE = {
     "sliding_window": lambda window, **_: 2 + 64 / window,  # 64 queries a tile
     "offsets": 1,
     "block_sparse": 2,
+    "window_2d": 2,  # causal
     "gated_linear": 2,
     "delta_rule": 2,
     "gated_delta_rule": 2,
@@ -774,8 +785,8 @@ def options_for_packed(module, options):
 
 
 def one_by_one(module, inputs, segments, options):
-    """What each sequence gives by itself, joined; but a layout is one of all tokens."""
-    if "layout" in options:
+    """What each sequence gives by itself, joined; but layouts and grids are those of all tokens."""
+    if {"layout", "width"} & options.keys():
         _, runs = torch.unique_consecutive(segments, return_inverse=True)
         mask = (runs[:, None] == runs) & (segments >= 0)
         return module.attend(*(torch.nan_to_num(x) for x in inputs), mask=mask, **options)

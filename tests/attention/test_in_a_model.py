@@ -16,6 +16,7 @@ OPTIONS = {
     "sliding_window": {"causal": True, "window": 16},
     "offsets": {"causal": True, "offsets": (0, 1, 2, 4, 8)},
     "block_sparse": {"causal": True, "layout": block_sparse.local(6, width=2), "block": 8},
+    "window_2d": {"causal": True, "width": 8, "window": 4},
     "fractal": {"block": 8},
     "clock": {"period": [1, 2]},
     "linear": {"causal": True},

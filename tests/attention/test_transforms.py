@@ -27,6 +27,11 @@ OPTIONS = {
     "sliding_window": [{"window": 3, "causal": True}, {"window": 2}],
     "offsets": [{"offsets": (0, 1, 4), "causal": True}],
     "block_sparse": [{"layout": block_sparse.local(3, width=2), "block": 4, "causal": True}],
+    # Of one column first: any number of tokens fills its rows.
+    "window_2d": [
+        {"width": 1, "window": 2, "shift": (1, 0), "causal": True},
+        {"width": 3, "window": 2},
+    ],
     "fractal": [{"block": 2}, {"block": 2, "covariance": True}],
     "clock": [{"period": 2}],
     "linear": [{"causal": True}, {}],

@@ -18,6 +18,7 @@ MECHANISMS = {
     "sliding_window": {"window": 4},
     "offsets": {"offsets": (0, 1, 2, 4)},
     "block_sparse": {"layout": BIGBIRD, "block": 4},
+    "window_2d": {"width": 3, "window": 2, "shift": 1},
     "fractal": {"block": 2, "covariance": True},
     "clock": {"period": 3},
     "clock, a period a head": {"period": (1, 3)},

@@ -22,6 +22,7 @@ MECHANISMS = (
     "sliding_window",
     "offsets",
     "block_sparse",
+    "window_2d",
     "fractal",
     "clock",
     "linear",

@@ -39,8 +39,7 @@ def check_period(period: Any, lead: tuple[int, ...]) -> int | tuple[int, ...]:
 
     An array or a tensor of no axes is one count.
     """
-    one = isinstance(period, int | str) or not getattr(period, "ndim", isinstance(period, Sequence))
-    if one:
+    if _is_one(period):
         return check_count("period", period, least=1)
     each = tuple(check_count("period", p, least=1) for p in period)
     if lead[-1:] != (len(each),):
@@ -49,6 +48,11 @@ def check_period(period: Any, lead: tuple[int, ...]) -> int | tuple[int, ...]:
             f"{tuple(lead)}, got {len(each)} of them"
         )
     return each
+
+
+def _is_one(given: Any) -> bool:
+    """Whether it is a number, or a word in place of one, rather than several numbers."""
+    return isinstance(given, int | str) or not getattr(given, "ndim", isinstance(given, Sequence))
 
 
 def check_layout(layout: np.ndarray, block: int, n_k: int | None = None) -> int:
@@ -67,6 +71,38 @@ def check_layout(layout: np.ndarray, block: int, n_k: int | None = None) -> int:
     if layout.shape != (blocks, blocks):
         raise ValueError(f"layout must have shape {(blocks, blocks)}, got {layout.shape}")
     return block
+
+
+def check_windows(
+    width: int,
+    window: int | Sequence[int],
+    shift: int | Sequence[int],
+    n_k: int | None = None,
+) -> tuple[int, tuple[int, int], tuple[int, int]]:
+    """Refuse windows that fit no grid, shifts past a window and, if n_k is given, rows not full.
+
+    Returns:
+        The width, and windows and shifts as two plain integers each, down and across.
+    """
+    width = check_count("width", width, least=1)
+    high, wide = _two("window", window, least=1)
+    down, right = _two("shift", shift, least=0)
+    if down >= high or right >= wide:
+        raise ValueError(f"shift must be less than the window, {(high, wide)}, got {(down, right)}")
+    if n_k is not None and n_k % width:
+        raise ValueError(f"width must divide n_k = {n_k} into full rows, got {width}")
+    return width, (high, wide), (down, right)
+
+
+def _two(name: str, given: Any, least: int) -> tuple[int, int]:
+    """Rows and columns, or one number for both."""
+    if _is_one(given):
+        both = check_count(name, given, least=least)
+        return both, both
+    each = [check_count(name, x, least=least) for x in given]
+    if len(each) != 2:
+        raise ValueError(f"{name} must be one integer, or two, of rows and columns, got {given!r}")
+    return each[0], each[1]
 
 
 def as_layout(layout: Any) -> np.ndarray:

@@ -29,6 +29,7 @@ EXPERIMENTS = (
     "relative_share",
     "encoding_time",
     "separation",
+    "image_windows",
 )
 
 

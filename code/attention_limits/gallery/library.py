@@ -70,6 +70,13 @@ EXAMPLES = {
         drawn={"layout": partial(block_sparse.bigbird, 12, **BIGBIRD), "block": 4},
         quoted={"layout": partial(block_sparse.bigbird, 64, **BIGBIRD), "block": 64},
     ),
+    "window_2d": Example(
+        "Tokens are pixels of an image of eight columns and six rows, and windows are four by "
+        "four. Triangles of four by four lie along the diagonal, and again eight, sixteen and "
+        "twenty-four keys to the left of it, as far as the window has rows above.",
+        drawn={"width": 8, "window": 4},
+        quoted={"width": 64, "window": 8},
+    ),
     "fractal": Example(
         "A full lower triangle. Near the diagonal every key has a shade of its own; further away "
         "keys share one shade in runs, which grow longer with the distance.",

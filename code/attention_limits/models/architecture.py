@@ -19,7 +19,7 @@ KINDS = ("transformer", "rnn", "gru", "lstm", "convolution")
 NORMS = ("pre", "post", "none")
 NEED_BIAS = ("alibi", "relative_bias", "shaw", "time_aware")  # which `dense` alone can add
 # Mechanisms have them, but they are said elsewhere, or come with the tokens.
-NO_OPTIONS = {"causal", "qk_norm", "bias", "mask", "segments"}
+NO_OPTIONS = {"causal", "qk_norm", "bias", "mask", "segments", "table"}
 OF_TRANSFORMERS = (
     "mechanism",
     "options",

@@ -11,6 +11,7 @@ from attention_limits.attention import linear
 from attention_limits.attention.options import (
     check_layout,
     check_period,
+    check_windows,
     distinct_offsets,
 )
 from attention_limits.checks import check_choice, check_count, check_number
@@ -53,6 +54,8 @@ def check_values(options: Mapping[str, Any], *, heads: int, causal: bool) -> Non
                 check_period(value, (heads,))
             case "layout":
                 check_layout(np.array(value), options["block"])
+            case "width" | "window" | "shift" if "width" in options:  # windows on a grid
+                check_windows(options["width"], options["window"], options.get("shift", 0))
             case _:
                 CHECKS[name](name, value)
 

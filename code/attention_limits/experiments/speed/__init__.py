@@ -16,15 +16,15 @@ Conventions:
 """
 
 import functools
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import log
 
 import torch
 
 from attention_limits.checks import Plain
 from attention_limits.experiments.speed import peers, resident
-from attention_limits.experiments.speed.contests import GROUPS, Contestant, draw
+from attention_limits.experiments.speed.contests import GROUPS, SEQUENCES, Contestant, draw
 from attention_limits.experiments.speed.sizes import Sizes
 from attention_limits.meters import PeakMemory
 from attention_limits.progress import Progress, silent
@@ -67,7 +67,7 @@ class Config(Plain):
         ValueError: naming ``groups`` or ``lengths``.
     """
 
-    groups: tuple[str, ...] = tuple(GROUPS)
+    groups: tuple[str, ...] = SEQUENCES
     lengths: tuple[int, ...] = (1024, 4096, 16384, 65536)
     sizes: Sizes = field(default_factory=Sizes)
     product: int = 1024
@@ -87,9 +87,12 @@ class Config(Plain):
             raise ValueError(f"groups must be one or more of {known}, got {self.groups}")
         if not self.lengths or list(self.lengths) != sorted(set(self.lengths)):
             raise ValueError(f"lengths must be one or more, ascending, got {self.lengths}")
+        of_images = any(GROUPS[name].square for name in self.groups)
+        if of_images and any(math.isqrt(n) ** 2 != n for n in self.lengths):
+            raise ValueError(f"lengths must be squares for images, got {self.lengths}")
 
 
-_SMALL = Sizes(heads=2, d=16, window=16, block=16, period=16)
+_SMALL = Sizes(heads=2, d=16, window=16, block=16, period=16, side=4)
 PRESETS = {
     "smoke": Config(
         lengths=(256, 512), sizes=_SMALL, product=64, repeats=2, compiled=False, million=0
@@ -200,7 +203,7 @@ def _expected(history: dict[int, float], n: int) -> float:
     power = 2.0
     if before and value and before[-1][1]:
         shorter, less = before[-1]
-        power = min(2.0, max(1.0, log(value / less) / log(longest / shorter)))
+        power = min(2.0, max(1.0, math.log(value / less) / math.log(longest / shorter)))
     return value * (n / longest) ** power
 
 

@@ -1,6 +1,7 @@
 """Who is compared with whom: a group has one task, ours who do it, and their peers."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from attention_limits.attention import (
     offsets,
     online_softmax,
     sliding_window,
+    window_2d,
 )
 from attention_limits.attention.cost import Cost
 from attention_limits.experiments.speed import peers
@@ -58,6 +60,7 @@ class Group(NamedTuple):
     title: str
     gates: tuple[str, ...]
     contestants: tuple[Contestant, ...]
+    square: bool = False  # whether tokens are those of a square image: lengths are squares
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -92,6 +95,10 @@ def _offsets(sizes: Sizes, n: int) -> dict:
     return dict(offsets=offsets.powers_of_two(n))
 
 
+def _shifted(sizes: Sizes, n: int) -> dict:
+    return dict(width=math.isqrt(n), window=sizes.side, shift=sizes.side // 2)
+
+
 def _wider(causal: bool) -> Prepare:
     """Windowed attention as two peers have it: one key more on each side that they see."""
 
@@ -104,6 +111,7 @@ def _wider(causal: bool) -> Prepare:
 WINDOW = _ours(sliding_window, _window)
 BLOCKS = _ours(block_sparse, _layout)
 OFFSETS = _ours(offsets, _offsets)
+ON_IMAGE = _ours(window_2d, _shifted)
 LINEAR = _ours(linear, lambda sizes, n: dict(causal=True))
 GATED_LINEAR, DELTA, GATED_DELTA = map(_ours, (gated_linear, delta_rule, gated_delta_rule))
 
@@ -196,6 +204,31 @@ GROUPS = {
             ),
         ),
     ),
+    "image": Group(
+        "Shifted windows on an image",
+        (),
+        (
+            ON_IMAGE,
+            Contestant(
+                "Swin",
+                peers.swin,
+                same=ON_IMAGE.prepare,
+                against=("window_2d",),
+                needs="transformers",
+            ),
+            Contestant(
+                "rolled, then SDPA", peers.rolled, same=ON_IMAGE.prepare, against=("window_2d",)
+            ),
+            Contestant(
+                "SDPA, mask of windows",
+                peers.masked(lambda sizes, n: window_2d.visible(n, **_shifted(sizes, n))),
+                same=ON_IMAGE.prepare,
+                against=("window_2d",),
+            ),
+            Contestant("SDPA, all pixels", peers.everywhere, against=("window_2d",)),
+        ),
+        square=True,
+    ),
     "linear": Group(
         "Linear attention",
         (),
@@ -247,6 +280,8 @@ GROUPS = {
         ),
     ),
 }
+
+SEQUENCES = tuple(name for name, group in GROUPS.items() if not group.square)
 
 
 def draw(group: Group, sizes: Sizes, n: int, seed: int, device: str) -> tuple[torch.Tensor, ...]:

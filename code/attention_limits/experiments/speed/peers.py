@@ -8,6 +8,7 @@ slice it in a loop, which would make the backward pass quadratic.
 
 import functools
 import importlib.util
+import math
 import shutil
 from collections.abc import Callable
 
@@ -38,6 +39,11 @@ def is_here(need: str) -> bool:
 def sdpa(sizes: Sizes, n: int, device: str) -> Attend:
     """Every earlier token."""
     return functools.partial(scaled_dot_product_attention, is_causal=True)
+
+
+def everywhere(sizes: Sizes, n: int, device: str) -> Attend:
+    """Every token of an image."""
+    return scaled_dot_product_attention
 
 
 def masked(visible: Callable[[Sizes, int], np.ndarray]) -> Callable[[Sizes, int, str], Attend]:
@@ -127,6 +133,36 @@ def longformer(sizes: Sizes, n: int, device: str) -> Attend:
     return attend
 
 
+def swin(sizes: Sizes, n: int, device: str) -> Attend:
+    """Shifted windows by the functions of transformers' Swin, without its table of offsets."""
+    from transformers import SwinConfig
+    from transformers.models.swin import modeling_swin
+
+    side = math.isqrt(n)
+    config = SwinConfig(window_size=sizes.side)
+    width = sizes.heads * sizes.d
+    layer = modeling_swin.SwinLayer(
+        config, width, (side, side), sizes.heads, shift_size=sizes.side // 2
+    )
+    mask = layer.get_attn_mask(side, side, torch.float32, torch.device(device))
+
+    def cut(x: torch.Tensor) -> torch.Tensor:
+        image = x.transpose(1, 2).reshape(1, side, side, width)
+        windows = modeling_swin.window_partition(layer.cyclic_shift(image), sizes.side)
+        return windows.view(-1, sizes.side**2, sizes.heads, sizes.d).transpose(1, 2)
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = cut(q), cut(k), cut(v)
+        scores = q @ k.mT / q.shape[-1] ** 0.5 + mask[:, None]
+        out = (torch.softmax(scores, dim=-1) @ v).transpose(1, 2)
+        windows = out.reshape(-1, sizes.side, sizes.side, width)
+        image = modeling_swin.window_reverse(windows, sizes.side, side, side)
+        image = layer.cyclic_shift(image, reverse=True)
+        return image.view(1, n, sizes.heads, sizes.d).transpose(1, 2)
+
+    return attend
+
+
 # --- plain algorithms ---------------------------------------------------------------------------
 
 
@@ -148,6 +184,29 @@ def gathered(sizes: Sizes, n: int, device: str) -> Attend:
         q, k, v = (x.unflatten(-2, (-1, block)) for x in (q, k, v))
         k, v = (x[..., blocks, :, :].flatten(-3, -2) for x in (k, v))
         return scaled_dot_product_attention(q, k, v, attn_mask=mask).flatten(-3, -2)
+
+    return attend
+
+
+def rolled(sizes: Sizes, n: int, device: str) -> Attend:
+    """Shifted windows as published: turn the image in a ring, cut, mask what meets, turn back."""
+    side, window, shift = math.isqrt(n), sizes.side, sizes.side // 2
+
+    def cut(x: torch.Tensor) -> torch.Tensor:
+        """(1, heads, n, d) → (windows, heads, tokens of a window, d)."""
+        image = x[0].unflatten(1, (side, side)).roll((-shift, -shift), (1, 2))
+        rows = image.unflatten(2, (-1, window)).unflatten(1, (-1, window))
+        return rows.permute(1, 3, 0, 2, 4, 5).flatten(3, 4).flatten(0, 1)
+
+    before = (torch.arange(side, device=device) < shift).float()
+    region = cut((2 * before[:, None] + before).reshape(1, 1, n, 1))
+    mask = region == region.mT
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        out = scaled_dot_product_attention(cut(q), cut(k), cut(v), attn_mask=mask)
+        rows = out.unflatten(2, (window, window)).unflatten(0, (side // window, -1))
+        image = rows.permute(2, 0, 3, 1, 4, 5).flatten(3, 4).flatten(1, 2)
+        return image.roll((shift, shift), (1, 2)).flatten(1, 2)[None]
 
     return attend
 
