@@ -36,5 +36,3 @@ def test_windows_fill_the_images():
 def test_lengths_are_those_of_square_images():
     with pytest.raises(ValueError, match=r"^lengths must be squares for images, got"):
         replace(SMOKE, lengths=(64, 128))
-    with pytest.raises(ValueError, match=r"^lengths must be squares for images, got"):
-        speed.Config(groups=("image",))

@@ -145,6 +145,7 @@ def swin(sizes: Sizes, n: int, device: str) -> Attend:
         config, width, (side, side), sizes.heads, shift_size=sizes.side // 2
     )
     mask = layer.get_attn_mask(side, side, torch.float32, torch.device(device))
+    assert mask is not None  # there is a shift
 
     def cut(x: torch.Tensor) -> torch.Tensor:
         image = x.transpose(1, 2).reshape(1, side, side, width)
