@@ -219,9 +219,14 @@ class Band(NamedTuple):
     length: int
 
     @property
+    def size(self) -> int:
+        """How many rows, or columns, they cover."""
+        return self.number * self.length
+
+    @property
     def places(self) -> slice:
-        """All that they cover."""
-        return slice(self.start, self.start + self.number * self.length)
+        """Which."""
+        return slice(self.start, self.start + self.size)
 
 
 def _bands(side: int, window: int, shift: int) -> list[Band]:
@@ -229,30 +234,28 @@ def _bands(side: int, window: int, shift: int) -> list[Band]:
     first = min(side, shift)
     whole, rest = divmod(side - first, window)
     bands = Band(0, 1, first), Band(first, whole, window), Band(side - rest, 1, rest)
-    return [band for band in bands if band.length]
+    return [band for band in bands if band.size] or [Band(0, 0, window)]
 
 
 class Cut(NamedTuple):
-    """Windows of one size out of a grid of so many rows and columns."""
+    """Windows of one size, a part of the grid."""
 
-    grid: tuple[int, int]
     y: Band
     x: Band
 
-    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(..., n, d) → (..., windows down, windows across, tokens of a window, d)."""
-        x = tokens.unflatten(-2, self.grid)[..., self.y.places, self.x.places, :]
-        return self._apart(x, -3).transpose(-4, -3).flatten(-3, -2)
+    def __call__(self, part: torch.Tensor) -> torch.Tensor:
+        """(..., rows, columns, d) → (..., windows down, windows across, tokens of a window, d)."""
+        return self._apart(part, -3).transpose(-4, -3).flatten(-3, -2)
 
     def joined(self, windows: torch.Tensor) -> torch.Tensor:
         """The way back, to the rows and columns that the windows cover."""
         x = windows.unflatten(-2, (self.y.length, self.x.length)).transpose(-4, -3)
         return x.flatten(-3, -2).flatten(-4, -3)
 
-    def pairs(self, pairs: torch.Tensor) -> torch.Tensor:
+    def pairs(self, pairs: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         """(..., n, n), expanded or not, to the pairs of each window; a view until the last step."""
-        x = pairs.unflatten(-1, self.grid).unflatten(-3, self.grid)
-        x = x[..., self.y.places, self.x.places, self.y.places, self.x.places]
+        places = self.y.places, self.x.places
+        x = pairs.unflatten(-1, grid).unflatten(-3, grid)[(..., *places, *places)]
         x = self._apart(self._apart(x, -2), -6)  # (…, y, h, x, w) of queries, then of keys
         of_one_window = x.diagonal(0, -8, -4).diagonal(0, -6, -3)  # (…, h, w, h, w, y, x)
         return of_one_window.movedim((-2, -1), (-6, -5)).flatten(-4, -3).flatten(-2, -1)
@@ -283,27 +286,34 @@ def _computed(
         check_windows(width, window, shift, n_k)
         before = 0, 0, n_k - n_q, 0  # a query for each key: of those before the first, any will do
         dtype, wide = v.dtype, torch.promote_types(q.dtype, torch.float32)
-        q, k, v = (x.to(wide) for x in (pad(q, before), k, v))
+        q, k, v = (x.to(wide) for x in (q if n_q == n_k else pad(q, before), k, v))
         if mask is not None:
             mask = mask.expand(torch.broadcast_shapes(mask.shape, (1, 1)))
             mask = mask if mask.shape[-2] in (1, n_k) else pad(mask, before)
             mask = mask.expand(*mask.shape[:-2], n_k, n_k)  # a view, no memory
-        numbers = None if spans is None else _numbers(spans, n_k, q.device)
         grid = n_k // width, width
         down, across = (_bands(*each) for each in zip(grid, window, shift, strict=True))
+        numbers = None if spans is None else _numbers(spans, n_k, q.device).unflatten(-2, grid)
+
+        def attended(cut, Q, K, V):
+            sees = _sees(cut, grid, mask, numbers, causal, q.device)
+            bias = None if table is None else _offsets(table.to(wide), cut.y.length, cut.x.length)
+            return cut.joined(_softmax(cut(Q), cut(K), cut(V), sees, bias))
+
+        # Split once: slices under autograd would each have a gradient as long as the sequence.
+        bands = (_split(x.unflatten(-2, grid), down, -3) for x in (scale * q, k, v))
         rows = []
-        for y in down:
-            parts = []
-            for x in across:
-                cut = Cut(grid, y, x)
-                sees = _sees(cut, mask, numbers, causal, q.device)
-                bias = None if table is None else _offsets(table.to(wide), y.length, x.length)
-                parts.append(cut.joined(_softmax(*map(cut, (q, k, v)), sees, bias, scale)))
-            rows.append(torch.cat(parts, dim=-2))
-        out = torch.cat(rows, dim=-3).flatten(-3, -2)
-        return pad(out, (0, 0, n_q - n_k, 0)).to(dtype)
+        for y, *band in zip(down, *bands, strict=True):
+            parts = zip(across, *(_split(x, across, -2) for x in band), strict=True)
+            rows.append(torch.cat([attended(Cut(y, x), *part) for x, *part in parts], dim=-2))
+        out = torch.cat(rows, dim=-3).flatten(-3, -2).to(dtype)
+        return out if n_q == n_k else pad(out, (0, 0, n_q - n_k, 0))
 
     return packed.by_row(compute, segments, [q], [k, v], [mask, table])
+
+
+def _split(x: torch.Tensor, bands: list[Band], axis: int) -> tuple[torch.Tensor, ...]:
+    return x.split([band.size for band in bands], dim=axis)
 
 
 def _numbers(spans: list[int], n: int, device: torch.device) -> torch.Tensor:
@@ -316,6 +326,7 @@ def _numbers(spans: list[int], n: int, device: torch.device) -> torch.Tensor:
 
 def _sees(
     cut: Cut,
+    grid: tuple[int, int],
     mask: torch.Tensor | None,
     numbers: torch.Tensor | None,
     causal: bool,
@@ -327,10 +338,10 @@ def _sees(
         size = cut.y.length * cut.x.length
         every.append(torch.ones(size, size, dtype=torch.bool, device=device).tril())
     if numbers is not None:
-        own = cut(numbers)
+        own = cut(numbers[cut.y.places, cut.x.places])
         every.append((own == own.mT) & (own >= 0))
     if mask is not None:
-        every.append(cut.pairs(mask))
+        every.append(cut.pairs(mask, grid))
     return functools.reduce(torch.logical_and, every) if every else None
 
 
@@ -353,14 +364,12 @@ def _softmax(
     V: torch.Tensor,
     sees: torch.Tensor | None,
     bias: torch.Tensor | None,
-    scale: float,
 ) -> torch.Tensor:
     """Dense attention within each window, where nothing may be seen by nobody, NaN included."""
     if sees is not None:
         has_keys, seen = sees.any(-1)[..., None], sees.any(-2)[..., None]
         Q, K, V = torch.where(has_keys, Q, 0), torch.where(seen, K, 0), torch.where(seen, V, 0)
-    S = scale * (Q @ K.mT)
-    S = S if bias is None else S + bias
+    S = Q @ K.mT if bias is None else Q @ K.mT + bias
     if sees is None:
         return S.softmax(-1) @ V
     # Of a query that sees nothing, scores stay numbers: a softmax of nothing is NaN.
