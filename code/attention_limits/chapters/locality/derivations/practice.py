@@ -26,9 +26,7 @@ NEEDED = Formula(
     "FLOPs",
     "some with windows",
 )
-GLOBAL_NEEDED = Formula(
-    layers * dense.cost(causal=True).needed.expr, "FLOPs", "all layers global"
-)
+GLOBAL_NEEDED = Formula(layers * dense.cost(causal=True).needed.expr, "FLOPs", "all layers global")
 
 
 def cache() -> Derivation:

@@ -66,7 +66,7 @@ def kept(state: Pair) -> int:
     }
 )
 def windows_free_their_cache(local: Step = windowed) -> Evidence:
-    """Bytes that a stack keeps, over the derived ones, after a prompt and after some tokens more."""
+    """Bytes that a stack keeps, over the derived ones, after a prompt and some tokens later."""
     steps = [dense.step if layer % EVERY == EVERY - 1 else local for layer in range(LAYERS)]
     ratios = []
     for more in (0, MORE):
