@@ -31,8 +31,8 @@ def mixture() -> Explorable:
         name="mixture",
         title="How many layers have to be global?",
         caption="Make windows narrower, from 1,024 tokens to 128: how much does that save? "
-        "Then take global layers away instead. The last numbers are those of the layers with "
-        "windows alone, if the others were not there.",
+        "Then take global layers away instead. The last two numbers are those of a stack of the "
+        "layers with windows alone, which weigh all tokens of a window alike.",
         alt_text="Two rising lines on logarithmic axes. They are one line up to the width of a "
         "window; then the lower one bends, runs flat for a while and rises again, in parallel to "
         "the upper one.",
@@ -41,7 +41,9 @@ def mixture() -> Explorable:
         key=True,
         readouts=[
             Readout("cache at 131,072 tokens, of all global", share, ".1f"),
-            Readout("within reach of windows alone", FIELD.subs({taps: w, **windows}), FOUR),
-            Readout("weight comes from so far back", Formula(back.expr, "tokens", "back"), FOUR),
+            Readout("windows alone reach", FIELD.subs({taps: w, **windows}), FOUR),
+            Readout(
+                "in the mean, weight comes from", Formula(back.expr, "tokens back", "back"), FOUR
+            ),
         ],
     )
