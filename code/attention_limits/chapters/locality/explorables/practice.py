@@ -19,7 +19,7 @@ def mixture() -> Explorable:
     }
     share = Formula(100 * SHARE.subs({**DEEP, n: LONG}).expr, "%", "share")
     windows = {layers: DEEP[layers] - full}  # the others
-    back = BACK.subs({around: w, taken: 1, **windows})
+    back = Formula(BACK.subs({around: w, taken: 1, **windows}).expr, "tokens back", "back")
     return explore(
         list(mebi.values()),
         x=n,
@@ -42,8 +42,6 @@ def mixture() -> Explorable:
         readouts=[
             Readout("cache at 131,072 tokens, of all global", share, ".1f"),
             Readout("windows alone reach", FIELD.subs({taps: w, **windows}), FOUR),
-            Readout(
-                "in the mean, weight comes from", Formula(back.expr, "tokens back", "back"), FOUR
-            ),
+            Readout("in the mean, weight comes from", back, FOUR),
         ],
     )
