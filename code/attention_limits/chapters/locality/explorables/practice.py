@@ -15,7 +15,7 @@ def mixture() -> Explorable:
     """What a stack holds over the length of its sequence, by how many layers are global."""
     mebi = {
         name: Formula(cache.subs({**DEEP, **OF_A_HEAD}).expr / 2**20, "MiB", name)
-        for name, cache in {"all 48 global": GLOBAL_CACHE, "so many global": CACHE}.items()
+        for name, cache in {"all global": GLOBAL_CACHE, "mixture": CACHE}.items()
     }
     share = Formula(100 * SHARE.subs({**DEEP, n: LONG}).expr, "%", "share")
     windows = {layers: DEEP[layers] - full}  # the others
