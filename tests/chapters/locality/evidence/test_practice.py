@@ -62,3 +62,12 @@ def test_the_share_of_a_model_is_the_derived_one():
     sizes = dict(full=hybrid.full, layers=hybrid.full + hybrid.windowed, w=hybrid.window)
     for n in (100, 1023, 1024, 131_072):
         assert hybrid.share(n) == pytest.approx(derivations.SHARE(n=n, **sizes))
+
+
+def test_what_is_kept_is_memory_and_counted_once():
+    """Keys and values were parts of one tensor, whose memory was counted for each of them."""
+    whole = torch.zeros(3, 10, 8)
+    assert evidence.kept((whole[0], whole[1])) == whole.nbytes
+    assert evidence.kept((whole[0, -2:].clone(), torch.zeros(2, 8))) == 2 * 2 * 8 * 4
+    _, state = evidence.streamed(evidence.masked, [20])
+    assert evidence.kept(state) == 2 * 20 * evidence.WIDTH * 4
