@@ -320,7 +320,7 @@ _section("A stack of layers", "locality/reach")
 taken = _symbol("taken", "share that a layer takes from its window", tex="p", positive=True)
 
 _section("Windows on an image", "locality/windows")
-high = _count("high", "side of a window", "pixels", "M")
+window_side = _count("window_side", "side of a window", "pixels", "M")
 shift = _count("shift", "shift of the windows", "pixels", "s")
 apart = _count("apart", "places between two pixels of a row", "pixels", r"\Delta")
 halved = _choice("halved", "shift over the side of a window", positive=True)

@@ -7,23 +7,25 @@ import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
 from attention_limits.formula import Formula
-from attention_limits.symbols import apart, d, high, i, shift, side
+from attention_limits.symbols import apart, d, window_side, i, shift, side
 
 # Pairs along a row of H pixels: windows of M that fill it, and the same after a shift.
-WHOLE = Formula(side * high, "pairs", "windows that fill a row")
-SHIFTED = Formula(side * high - 2 * shift * (high - shift), "pairs", "windows that are shifted")
+WHOLE = Formula(side * window_side, "pairs", "windows that fill a row")
+SHIFTED = Formula(
+    side * window_side - 2 * shift * (window_side - shift), "pairs", "windows that are shifted"
+)
 
 # FLOPs of scores and values on a square image: a pair of pixels is a pair along each axis.
 FLOPS = Formula(4 * d * SHIFTED.expr**2, "FLOPs", "shifted windows on an image")
 ROLLED = Formula(4 * d * WHOLE.expr**2, "FLOPs", "shifted windows, rolled and masked")
 
 # How often two pixels of a row, so many places apart, share a window.
-TOGETHER = Formula(sp.Max(0, 1 - apart / high), "", "in one layer")
-_NEVER = (sp.Max(0, apart - shift) + sp.Max(0, apart - (high - shift))) / high
+TOGETHER = Formula(sp.Max(0, 1 - apart / window_side), "", "in one layer")
+_NEVER = (sp.Max(0, apart - shift) + sp.Max(0, apart - (window_side - shift))) / window_side
 TOGETHER_ONCE = Formula(sp.Max(0, 1 - _NEVER), "", "in one of two layers")
 
 # Of neighbours on a diagonal, those that share no window in either of two layers.
-NEVER = Formula(2 / high**2, "", "diagonal neighbours that never meet")
+NEVER = Formula(2 / window_side**2, "", "diagonal neighbours that never meet")
 
 
 def pairs() -> Derivation:
@@ -31,7 +33,7 @@ def pairs() -> Derivation:
     return Derivation(
         Step(
             "Shifted",
-            (side / high - 1) * high**2 + shift**2 + (high - shift) ** 2,
+            (side / window_side - 1) * window_side**2 + shift**2 + (window_side - shift) ** 2,
             SHIFTED,
             "One window of the row is cut: $s$ of its pixels stand at the beginning, and $M - s$ "
             "at the end.",
@@ -44,8 +46,8 @@ def pairs() -> Derivation:
         ),
         Step(
             "The share",
-            (SHIFTED.expr / WHOLE.expr).subs(shift, high / 2) ** 2,
-            (1 - high / (2 * side)) ** 2,
+            (SHIFTED.expr / WHOLE.expr).subs(shift, window_side / 2) ** 2,
+            (1 - window_side / (2 * side)) ** 2,
             "That much of the pairs of windows that fill the image is left, if they are shifted "
             "by half of their side.",
         ),
@@ -54,21 +56,21 @@ def pairs() -> Derivation:
 
 def meetings() -> Derivation:
     """Borders keep apart, and another layer has them elsewhere."""
-    diagonal = 1 / high * (1 / high) + 1 / high * (1 / high)
+    diagonal = 1 / window_side * (1 / window_side) + 1 / window_side * (1 / window_side)
     return Derivation(
         Step(
             "One layer",
-            sp.Sum(1 / high, (i, 0, high - apart - 1)),
-            1 - apart / high,
+            sp.Sum(1 / window_side, (i, 0, window_side - apart - 1)),
+            1 - apart / window_side,
             "Of $M$ places in a window, the last $\\Delta$ have a border before the pixel that is "
             "$\\Delta$ places on.",
         ),
         Step(
             "Two layers",
             1
-            - sp.Sum(1 / high, (i, 0, apart - shift - 1))
-            - sp.Sum(1 / high, (i, 0, apart - (high - shift) - 1)),
-            2 * (1 - apart / high),
+            - sp.Sum(1 / window_side, (i, 0, apart - shift - 1))
+            - sp.Sum(1 / window_side, (i, 0, apart - (window_side - shift) - 1)),
+            2 * (1 - apart / window_side),
             "To be kept apart in both, two pixels need a border of each layer between them. The "
             "second's is $s$ pixels behind the first's, or $M - s$ before it. So it takes more "
             "than $s$, or more than $M - s$ places; pixels that are farther apart than both meet "

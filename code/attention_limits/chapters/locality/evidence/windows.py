@@ -58,7 +58,7 @@ def flops(attend: Attend, side: int) -> int:
 def no_roll_computes_fewer_pairs(attend: Attend = shifted) -> Evidence:
     """FLOPs that PyTorch counts over those that were derived; of three images the furthest."""
     ratios = [
-        flops(attend, side) / float(derivations.FLOPS(H=side, high=WINDOW, shift=HALF, d=D))
+        flops(attend, side) / float(derivations.FLOPS(H=side, window_side=WINDOW, shift=HALF, d=D))
         for side in (14, 28, 56)
     ]
     return Evidence(
@@ -147,7 +147,7 @@ def two_layers_let_a_row_meet(shifts: Shifts = TWO) -> Evidence:
 def some_diagonal_neighbours_never_meet(shifts: Shifts = TWO) -> Evidence:
     """The share of pixels that never meet the next one on the diagonal, over the derived one."""
     return Evidence(
-        value=never(shifts, 1, 1) / float(derivations.NEVER(high=WINDOW)),
+        value=never(shifts, 1, 1) / float(derivations.NEVER(window_side=WINDOW)),
         expected=1,
         tolerance=1e-9,
         unit="× the formula",

@@ -7,20 +7,20 @@ from attention_limits.chapters.locality.derivations.windows import (
 )
 from attention_limits.explorable import Explorable, Readout, Slider, explore
 from attention_limits.formula import Formula
-from attention_limits.symbols import apart, halved, high, shift
+from attention_limits.symbols import apart, halved, window_side, shift
 
 WIDEST = 32
 
 
 def near() -> Explorable:
     """How often two pixels of a row share a window, by how far apart they are."""
-    once = TOGETHER_ONCE.subs({shift: halved * high})
+    once = TOGETHER_ONCE.subs({shift: halved * window_side})
     return explore(
         [once, TOGETHER],
         x=apart,
         over=(1, WIDEST),
         sliders=[
-            Slider(high, (4, 6, 7, 8, 12, 14, 16, 24, WIDEST), 16),
+            Slider(window_side, (4, 6, 7, 8, 12, 14, 16, 24, WIDEST), 16),
             Slider(halved, (0.125, 0.25, 0.375, 0.5), 0.5),
         ],
         name="near",
@@ -36,7 +36,7 @@ def near() -> Explorable:
         readouts=[
             Readout(
                 "all pixels meet that are at most so far apart",
-                Formula(halved * high, "pixels", "all meet"),
+                Formula(halved * window_side, "pixels", "all meet"),
                 ".1f",
             ),
             Readout("diagonal neighbours that never meet", NEVER, ".2%"),
