@@ -7,7 +7,7 @@ import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
 from attention_limits.formula import Formula
-from attention_limits.symbols import apart, d, window_side, i, shift, side
+from attention_limits.symbols import apart, d, i, shift, side, window_side
 
 # Pairs along a row of H pixels: windows of M that fill it, and the same after a shift.
 WHOLE = Formula(side * window_side, "pairs", "windows that fill a row")

@@ -7,7 +7,7 @@ from attention_limits.chapters.locality.derivations.windows import (
 )
 from attention_limits.explorable import Explorable, Readout, Slider, explore
 from attention_limits.formula import Formula
-from attention_limits.symbols import apart, halved, window_side, shift
+from attention_limits.symbols import apart, halved, shift, window_side
 
 WIDEST = 32
 
