@@ -4,13 +4,21 @@ import base64
 import functools
 import html
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from attention_limits import drawing
+import sympy as sp
+
+from attention_limits import drawing, symbols
 
 Payload = Mapping[str, Any]  # what an explorable says of itself
+# TeX that is a letter, with an index or without.
+LETTER = re.compile(
+    r"(?:\\(?P<greek>[A-Za-z]+)|(?P<latin>[A-Za-z]))"
+    r"(?:_(?:\\text)?\{?(?P<index>\w+)\}?)?(?P<star>\^\*)?"
+)
 
 
 def on_page(payload: Payload, name: str) -> str:
@@ -129,7 +137,7 @@ def _value(slider: Mapping[str, Any]) -> str:
 def _slider(slider: Mapping[str, Any]) -> str:
     text = html.escape(_value(slider))
     # A symbol that is a word of its label already needs no second mention.
-    symbol = "" if slider["name"] in slider["label"].split() else f" {_symbol(slider['name'])}"
+    symbol = "" if slider["name"] in slider["label"].split() else _symbol(slider["name"])
     return (
         f'<div class="explorable-slider"><label><span>{html.escape(slider["label"])}'
         f"{symbol}</span>"
@@ -187,9 +195,14 @@ def _capital(words: str) -> str:
 
 @functools.cache
 def _symbol(name: str) -> str:
-    head, _, index = name.partition("_")
-    letter = html.unescape(f"&{head};") if len(head) > 1 else head  # tau is τ
-    return f"<var>{letter.strip('&;')}{f'<sub>{index}</sub>' if index else ''}</var>"
+    """The letter that formulas have for it; nothing for what only a slider moves."""
+    symbol = next(symbol for symbol in symbols.MEANING if symbol.name == name)
+    tex = symbols.MEANING[symbol].tex or ("" if symbol in symbols.CHOICES else sp.latex(symbol))
+    if not (parts := LETTER.fullmatch(tex)):
+        return ""
+    letter = html.unescape(f"&{parts['greek']};") if parts["greek"] else parts["latin"]
+    index = f"<sub>{parts['index']}</sub>" if parts["index"] else ""
+    return f" <var>{letter}{index}{'*' if parts['star'] else ''}</var>"
 
 
 def _unit(number: str, of: Mapping[str, Any]) -> str:

@@ -109,8 +109,7 @@ def meeting(shifts: Shifts, right: int, down: int, periods: int = 3) -> torch.Te
     side = periods * WINDOW
     met = torch.zeros(side**2, side**2, dtype=torch.bool)
     for shift in shifts:
-        options = dict(width=side, window=WINDOW, shift=shift)
-        met |= torch.from_numpy(window_2d.visible(side**2, **options))
+        met |= torch.from_numpy(window_2d.visible(side**2, width=side, window=WINDOW, shift=shift))
     x = torch.arange(WINDOW, 2 * WINDOW)
     y = x[:, None]
     return met[y * side + x, (y + down) * side + x + right]

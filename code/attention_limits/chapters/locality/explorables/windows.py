@@ -30,6 +30,7 @@ def near() -> Explorable:
         alt_text="Two falling lines. In one layer the share falls from nearly one to zero at 16 "
         "places. In one of two layers it stays at one up to eight places, and then falls twice as "
         "steeply to the same point.",
+        log="",
         y_title="share of pairs that meet",
         y_format=".0%",
         key=True,

@@ -30,6 +30,7 @@ def corners() -> style.Figure:
     axes.set_xticks(range(SIDE + 1), minor=True)
     axes.set_yticks(range(SIDE + 1), minor=True)
     axes.grid(which="minor", lw=0.4)
+    axes.tick_params(which="minor", length=0)
     axes.set_frame_on(False)
     canvas.legend(loc="outside right upper")
     return style.Figure(
