@@ -248,7 +248,7 @@ class Cut(NamedTuple):
         return self._apart(part, -3).transpose(-4, -3).flatten(-3, -2)
 
     def joined(self, windows: torch.Tensor) -> torch.Tensor:
-        """The way back, to the rows and columns that the windows cover."""
+        """From windows to the rows and columns that they cover."""
         x = windows.unflatten(-2, (self.y.length, self.x.length)).transpose(-4, -3)
         return x.flatten(-3, -2).flatten(-4, -3)
 
