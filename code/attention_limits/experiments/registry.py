@@ -30,6 +30,7 @@ EXPERIMENTS = (
     "encoding_time",
     "separation",
     "image_windows",
+    "digits",
 )
 
 

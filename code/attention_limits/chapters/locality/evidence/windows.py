@@ -150,7 +150,7 @@ def some_diagonal_neighbours_never_meet(shifts: Shifts = TWO) -> Evidence:
         expected=1,
         tolerance=0,
         unit="× the formula",
-        how=f"window_2d.visible, windows of {WINDOW}, shifts 0 and {HALF}; every place in a window, "
+        how=f"window_2d.visible, windows of {WINDOW}, shifts 0 and {HALF}; all places of a window, "
         "to 9 digits",
     )
 
