@@ -78,12 +78,12 @@ def test_every_shape_is_within_reach_of_the_sliders_and_has_its_strength(lab):
     for name, shape in labs.SHAPES.items():
         lab.shapes[name].click()
         assert lab.pattern == shape
-        strength = 3.5 if "half" in name else 7
+        strength = 5.25 if "quarters" in name else 7
         assert np.linalg.norm(shape) == pytest.approx(strength)
         summed = abs(sum(shape)) > 1
         assert summed == ("sum" in name)
         total = "19.8" if summed else "0.0"
-        assert lab.about.value == f"strength S = {strength:.1f}, sum {total}"
+        assert lab.about.value == f"strength S = {np.linalg.norm(shape):.1f}, sum {total}"
 
 
 def test_what_is_said_of_a_pattern_follows_the_hand(lab):

@@ -31,7 +31,7 @@ def _of_strength(*shape: float) -> tuple[float, ...]:
 
 SHAPES = {
     "as recorded": RECORDED,
-    "half as strong": tuple(number / 2 for number in RECORDED),
+    "three quarters as strong": tuple(0.75 * number for number in RECORDED),
     "an edge": _of_strength(-1, -1, -1, -1, 1, 1, 1, 1),
     "a bump: its sum is not 0": _of_strength(1, 1, 1, 1, 1, 1, 1, 1),
 }
