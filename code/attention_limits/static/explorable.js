@@ -102,8 +102,10 @@ const explorable = (() => {
       const place = (axis, stop) => {
         const svg = host.querySelector("svg");
         const box = svg.getBoundingClientRect();
-        const [start, ratio] = [axis ? box.top : box.left, box.width / svg.width.baseVal.value];
-        return start + ratio * (live.view.origin()[axis] + live.view.scale("xy"[axis])(axes[axis].values[stop]));
+        const side = axis ? "top" : "left";
+        const plot = live.view.padding()[side] + live.view.origin()[axis];
+        const ratio = box.width / svg.width.baseVal.value;
+        return box[side] + ratio * (plot + live.view.scale("xy"[axis])(axes[axis].values[stop]));
       };
       const centre = () => axes.map((slider, axis) => place(axis, at(slider)));
       const follow = () => {
