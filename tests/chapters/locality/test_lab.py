@@ -191,7 +191,7 @@ def test_an_interrupt_keeps_what_is_there(lab, learned, monkeypatch):
     lab.button.click()
     run, _ = lab.drawn[-1]
     assert not run.complete
-    assert len(run.records) == 8
+    assert len(run.records) == len(lab.rows) == 8
     assert words_of(lab) == "Interrupted."
     assert not lab.button.disabled
     assert lab.bar.value == pytest.approx((1 + 1 / 3) / 2)

@@ -87,7 +87,7 @@ def phases() -> Explorable:
         bend.mark_point(filled=True, size=90, opacity=1, color=style.BLUE),
         bend.mark_text(text=bent, dy=10, **beside(EDGE.vega(names), len(bent), dx=10)),
         point.mark_point(filled=True, opacity=1, **diamond),
-        point.mark_text(text=yours, **beside(f"{noise}", len(yours), dx=12)),
+        point.mark_text(text=yours, **beside(f"{noise}", len(yours), dx=22)),
     )
     return Explorable(
         name="phases",
