@@ -3,6 +3,7 @@ import inspect
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import altair as alt
 import pytest
@@ -157,6 +158,13 @@ def test_bad_explorables_are_refused_by_name(wrong, message):
     """A chart was built that would be dead, mute or wrong in the browser."""
     with pytest.raises(ValueError, match=re.escape(message)):
         explore(**{**GIVEN, **wrong})
+
+
+@pytest.mark.parametrize("drag", [(d, d), (d, n), (d,)])
+def test_a_point_is_dragged_along_two_sliders(drag):
+    """A page waited for a slider that is not there."""
+    with pytest.raises(ValueError, match="drag must be two of the sliders or nothing"):
+        replace(explore(**GIVEN), drag=drag)
 
 
 def test_a_trace_needs_a_column_or_a_slider_for_each_symbol():

@@ -237,10 +237,13 @@ class Explorable:
         table: numbers for readers who do not see the chart, and for print.
         readouts: numbers that follow the sliders.
         presets: named settings of the sliders, by symbol.
+        drag: the two sliders along whose values the axes run, across and upwards, if the chart
+            shows where they stand: a pointer can drag that point, and both follow.
 
     Raises:
         ValueError: naming the argument: a text that is empty, a preset that sets no slider or a
-            value that its slider lacks, a readout or trace of a symbol that nothing sets.
+            value that its slider lacks, a readout or trace of a symbol that nothing sets, a drag
+            that has other than two sliders.
     """
 
     name: str
@@ -253,12 +256,15 @@ class Explorable:
     table: Table
     readouts: Sequence[Readout] = ()
     presets: Mapping[str, Mapping[sp.Symbol, float]] = field(default_factory=dict)
+    drag: tuple[sp.Symbol, ...] = ()
 
     def __post_init__(self) -> None:
         for text in ("name", "title", "caption", "alt"):
             if not getattr(self, text).strip():
                 raise ValueError(f"{text} must be some text, got {getattr(self, text)!r}")
         values = {slider.symbol: slider.values for slider in self.sliders}
+        if self.drag and (len({*self.drag}) != 2 or set(self.drag) - values.keys()):
+            raise ValueError(f"drag must be two of the sliders or nothing, got {self.drag}")
         for label, setting in self.presets.items():
             for symbol, value in setting.items():
                 if value not in values.get(symbol, ()):
@@ -324,6 +330,7 @@ class Explorable:
                 [label, {symbol.name: value for symbol, value in setting.items()}]
                 for label, setting in self.presets.items()
             ],
+            "drag": [symbol.name for symbol in self.drag],
             "table": {
                 "along": self.table.along.name,
                 "quantity": self.table.quantity,

@@ -87,6 +87,7 @@ def _data(payload: Payload) -> dict[str, Any]:
         "spec": spec,
         "sliders": payload["sliders"],
         "presets": payload["presets"],
+        "drag": payload["drag"],
         "table": {
             "along": table["along"],
             "quantity": table["quantity"],

@@ -20,8 +20,6 @@ class Panel(ABC, Generic[Config]):
         plot: what is shown before anything was measured.
     """
 
-    CHOOSE = "Choose something."  # said to whom has chosen nothing
-
     def __init__(self, plot: style.Figure) -> None:
         self.device = widgets.Dropdown(options=devices.available(), description="device")
         self.button = widgets.Button(description="Run", button_style="primary")
@@ -31,8 +29,12 @@ class Panel(ABC, Generic[Config]):
         self.button.on_click(self.run)
 
     @abstractmethod
-    def config(self) -> Config | None:
-        """What the controls say, or None if nothing is chosen."""
+    def config(self) -> Config:
+        """What the controls say.
+
+        Raises:
+            ValueError: in words for the reader, if nothing can be measured from that.
+        """
 
     @abstractmethod
     def _run(self, config: Config) -> None:
@@ -40,9 +42,10 @@ class Panel(ABC, Generic[Config]):
 
     def run(self, _: object = None) -> None:
         """Measure what is chosen; it blocks the kernel."""
-        config = self.config()
-        if config is None:
-            self._write([self.CHOOSE])
+        try:
+            config = self.config()
+        except ValueError as refusal:
+            self._write([str(refusal)])
             return
         self.button.disabled = True
         try:

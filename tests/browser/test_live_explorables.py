@@ -172,9 +172,13 @@ class Live:
         """Move each slider to an end where it did not start, and wait for the address to say so."""
         ends = {n: len(s.values) - 1 if self.start[n] == 0 else 0 for n, s in self.sliders.items()}
         self.move(ends)
+        self.linked()
+        return ends
+
+    def linked(self) -> None:
+        """Wait for the address to say where the sliders are."""
         link = f"#{self.id}?" + "&".join(f"{name}={at}" for name, at in self.values().items())
         self.tab.page.wait_for_function("link => location.hash === link", arg=link)
-        return ends
 
     def check_opened(self, state: dict) -> None:
         """A link has just been opened: what it led to lives, in sight, as it was."""
@@ -451,15 +455,95 @@ def test_a_scroll_that_begins_on_a_slider_moves_nothing(live):
     box = live.input(name).bounding_box()
     top = live.tab.page.evaluate("scrollY")
     x, y = box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2
-    touch = live.tab.page.context.new_cdp_session(live.tab.page)
-    moves = [("touchStart", 0), *(("touchMove", 15 * step) for step in range(1, 15))]
-    for kind, by in moves:
-        points = [{"x": x, "y": y - by}]
+    with_a_finger(live.tab.page, *((x, y - 15 * step) for step in range(15)))
+    live.tab.page.wait_for_function("top => scrollY > top", arg=top)
+    assert live.state()["at"] == live.start
+
+
+def with_a_finger(page, start, *way):
+    """Touch the window there, and go along a way of places before the finger is lifted."""
+    touch = page.context.new_cdp_session(page)
+    for kind, (x, y) in [("touchStart", start), *(("touchMove", place) for place in way)]:
+        points = [{"x": x, "y": y}]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     touch.detach()
+
+
+def with_a_mouse(page, start, *way):
+    """The same with a mouse."""
+    page.mouse.move(*start)
+    page.mouse.down()
+    for place in way:
+        page.mouse.move(*place)
+    page.mouse.up()
+
+
+def middle(locator):
+    """Where in the window something stands."""
+    box = locator.bounding_box()
+    return np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
+
+
+DRAGGED = [where for where in figures() if sources()[where[1]].drag]
+by_point = pytest.mark.parametrize("live", DRAGGED, indirect=True, ids=lambda where: where[1])
+
+
+@by_point
+def test_a_point_that_is_dragged_takes_both_sliders_with_it(live):
+    """A point that a finger could not take, that jumped, or that took one slider alone."""
+    page, chart = live.tab.page, live.figure.locator(".explorable-view")
+    chart.evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    grip, point = chart.locator(".explorable-grip"), chart.locator(".mark-symbol path").last
+    across, up = (symbol.name for symbol in live.source.drag)
+    top = page.evaluate("scrollY")
+    for hand in (with_a_mouse, with_a_finger):
+        live.call("click", ".explorable-reset")
+        taken = middle(point) + 10  # beside its middle, which is not pulled under the hand
+        for way in ((60, 40), (-30, 20)):
+            before = live.state()["at"]
+            place = middle(point)
+            hand(page, taken, taken + np.array(way) / 2, taken + way)
+            after = live.state()["at"]
+            assert np.sign(after[across] - before[across]) == np.sign(way[0]), hand.__name__
+            assert np.sign(after[up] - before[up]) == -np.sign(way[1]), hand.__name__
+            off = np.abs(middle(point) - place - way)
+            assert np.all(off <= (12, 4)), "it did not go with the hand, to the nearest stops"
+            assert middle(grip) == pytest.approx(middle(point), abs=1)
+            live.check()
+            taken = middle(point) + 10
+        live.linked()
+        others = live.sliders.keys() - {across, up}
+        assert {name: after[name] for name in others} == {name: live.start[name] for name in others}
+    assert page.evaluate("scrollY") == top
+
+
+@by_point
+def test_a_scroll_that_begins_beside_the_point_moves_nothing(live):
+    """On a phone, a chart that can be dragged was a trap for the thumb."""
+    chart = live.figure.locator(".explorable-view")
+    chart.evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    top = live.tab.page.evaluate("scrollY")
+    x, y = middle(chart.locator(".explorable-grip")) - (0, 60)
+    with_a_finger(live.tab.page, *((x, y - 15 * step) for step in range(15)))
     live.tab.page.wait_for_function("top => scrollY > top", arg=top)
     assert live.state()["at"] == live.start
+
+
+@by_point
+def test_who_moves_a_slider_by_keys_sees_the_point_that_it_moves(live):
+    """Nothing told a reader of the keyboard what belongs to what; nor is there a stop too many."""
+    grip = live.figure.locator(".explorable-grip")
+    ringed = "e => getComputedStyle(e).outlineStyle === 'solid'"
+    for slider in live.source.sliders:
+        live.input(slider.symbol.name).focus()
+        before = middle(grip)
+        live.tab.page.keyboard.press("ArrowLeft")
+        live.state()
+        dragged = slider.symbol in live.source.drag
+        assert grip.evaluate(ringed) == dragged, slider.label
+        assert np.any(middle(grip) != before) == dragged, slider.label
+    assert grip.evaluate("e => e.tabIndex") == -1
 
 
 @pytest.mark.parametrize("page", CROWDED)

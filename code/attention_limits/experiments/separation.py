@@ -227,14 +227,20 @@ def best_rate(cell: Cell, config: Config, examples: int) -> tuple[float, bool]:
 
 
 def learn(
-    cell: Cell, config: Config, examples: int, rates: Sequence[float], seeds: Sequence[int]
+    cell: Cell,
+    config: Config,
+    examples: int,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    drawn: tuple[float, ...] = (),
 ) -> Learned:
     """Models of a layer, side by side, each with a rate and the examples of its own seed.
 
-    They are judged by other new examples than models of other seeds.
+    They are judged by other new examples than models of other seeds. The pattern is that of
+    ``Signals``, unless another is ``drawn``.
     """
     device = devices.choose(config.device)
-    signals = CONDITIONS[cell.condition](Signals(int(cell.n)))
+    signals = CONDITIONS[cell.condition](Signals(int(cell.n), drawn=drawn))
     draw = functools.cache(lambda seed: signals.sample((seed, examples), examples))
     x, signs = _tensors([draw(seed) for seed in seeds], device)
     judged = _tensors([signals.sample((*seeds, 2), config.count)], device)
@@ -283,6 +289,18 @@ def _tensors(
 
 
 # --- what was found -----------------------------------------------------------------------------
+
+
+def rate(run: Run, layer: str, condition: str, n: int, examples: int) -> float:
+    """The learning rate that a layer chose in a run, for as many examples or the next fewer.
+
+    Lengths at which it was not tried under the condition have the rates of one at which it was.
+    """
+    rows = [row for row in run.records if (row["layer"], row["condition"]) == (layer, condition)]
+    rows = [row for row in rows if row["n"] == n] or rows
+    return max(
+        (row for row in rows if row["examples"] <= examples), key=lambda row: row["examples"]
+    )["rate"]
 
 
 def accuracies(

@@ -28,6 +28,7 @@ class Signals(Plain):
         strength: its norm, over the deviation of the noise.
         aligned: whether it begins at a multiple of its width.
         shuffled: whether all numbers are put into another order, the same in each example.
+        drawn: the pattern itself, of ``width`` numbers, in place of one of that strength.
 
     Raises:
         ValueError: naming the argument, if one has no sensible value.
@@ -38,6 +39,7 @@ class Signals(Plain):
     strength: float = 7.0
     aligned: bool = False
     shuffled: bool = False
+    drawn: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,10 +48,16 @@ class Signals(Plain):
         check_number("strength", self.strength, least=0)
         if self.aligned and self.n % self.width:
             raise ValueError(f"n must be a multiple of width {self.width}, got {self.n}")
+        if self.drawn and len(self.drawn) != self.width:
+            raise ValueError(f"drawn must have {self.width} numbers or none, got {self.drawn}")
+        for number in self.drawn:
+            check_number("drawn", number)
 
     @property
     def pattern(self) -> np.ndarray:
         """u, the same for each n."""
+        if self.drawn:
+            return np.array(self.drawn)
         drawn = np.random.default_rng(0).standard_normal(self.width)
         drawn -= drawn.mean()
         return self.strength * drawn / np.linalg.norm(drawn)

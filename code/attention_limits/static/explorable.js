@@ -25,7 +25,7 @@ const explorable = (() => {
   // Brings a figure to life: its controls at once, its drawing when `draw` was called and Vega has
   // come. `moved` hears where the reader has put the sliders.
   const enliven = (figure, loadVega, moved = () => {}) => {
-    const { spec, sliders, presets, table, alt } = JSON.parse(figure.querySelector("script[type]").textContent);
+    const { spec, sliders, presets, drag, table, alt } = JSON.parse(figure.querySelector("script[type]").textContent);
     const part = (name) => figure.querySelector(`.explorable-${name}`);
     const [panel, host, note, status] = ["panel", "view", "note", "status"].map(part);
     const inputs = new Map(sliders.map((s) => [s.name, panel.querySelector(`[data-signal="${s.name}"]`)]));
@@ -90,11 +90,65 @@ const explorable = (() => {
       }, RESTING);
     };
 
+    // --- What is dragged: the point of two sliders, for a mouse, a finger or a pen ---
+    // It is no control of its own: keys and screen readers have the sliders. A finger that begins
+    // anywhere else on the chart scrolls the page, since the grip alone keeps gestures to itself.
+    const makeGrip = (axes) => {
+      const element = document.createElement("span");
+      element.className = "explorable-grip";
+      element.ariaHidden = "true";
+      for (const slider of axes) inputs.get(slider.name).dataset.dragged = "";
+      // Where a stop lies in the window, on either axis; to a scale, linear or not, it is a pixel.
+      const place = (axis, stop) => {
+        const svg = host.querySelector("svg");
+        const box = svg.getBoundingClientRect();
+        const side = axis ? "top" : "left";
+        const plot = live.view.padding()[side] + live.view.origin()[axis];
+        const ratio = box.width / svg.width.baseVal.value;
+        return box[side] + ratio * (plot + live.view.scale("xy"[axis])(axes[axis].values[stop]));
+      };
+      const centre = () => axes.map((slider, axis) => place(axis, at(slider)));
+      const follow = () => {
+        if (!element.isConnected) host.append(element);
+        const box = host.getBoundingClientRect();
+        const [x, y] = centre();
+        element.style.translate = `${x - box.left}px ${y - box.top}px`;
+      };
+      const send = (kind) => {
+        for (const slider of axes) inputs.get(slider.name).dispatchEvent(new Event(kind, { bubbles: true }));
+      };
+      const pull = (aims) => {
+        const before = axes.map(at);
+        axes.forEach((slider, axis) => {
+          const off = slider.values.map((_, stop) => Math.abs(place(axis, stop) - aims[axis]));
+          inputs.get(slider.name).value = off.indexOf(Math.min(...off));
+        });
+        if (axes.some((slider, axis) => at(slider) !== before[axis])) send("input");
+      };
+      let held; // how far from the point it was taken
+      element.addEventListener("pointerdown", (event) => {
+        if (event.button) return;
+        element.setPointerCapture(event.pointerId);
+        const [x, y] = centre();
+        held = [event.clientX - x, event.clientY - y];
+      });
+      element.addEventListener("pointermove", (event) => {
+        if (held) pull([event.clientX - held[0], event.clientY - held[1]]);
+      });
+      element.addEventListener("lostpointercapture", () => {
+        held = undefined;
+        send("change");
+      });
+      return { follow };
+    };
+    const grip = drag.length ? makeGrip(drag.map((name) => sliders.find((one) => one.name === name))) : null;
+
     // --- What is drawn ---
     const render = async () => {
       if (!live.view) return; // it will, once it is there
       for (const slider of sliders) live.view.signal(slider.name, slider.values[at(slider)]);
       await live.view.runAsync();
+      grip?.follow();
       sayAll();
     };
     const bringVega = async () => {
@@ -116,7 +170,8 @@ const explorable = (() => {
       }
       await render();
       // The width changes with the window, the sidebar and late mathematics.
-      const watch = new ResizeObserver(() => host.clientWidth && live.view.width(host.clientWidth).runAsync());
+      const resize = () => live.view.width(host.clientWidth).runAsync().then(() => grip?.follow());
+      const watch = new ResizeObserver(() => host.clientWidth && resize());
       watch.observe(host);
       live.close = () => (watch.disconnect(), live.view.finalize());
       figure.dataset.ready = "true";

@@ -34,8 +34,6 @@ class TrainIt(Panel[Config]):
     that it chose in the recorded run.
     """
 
-    CHOOSE = "Choose one encoding or more."
-
     def __init__(self) -> None:
         self.recorded = {task: recorded.run(task) for task in recorded.EXPERIMENTS}
         super().__init__(figures.curves(list(self.recorded.values())))
@@ -60,11 +58,11 @@ class TrainIt(Panel[Config]):
         """As many as the search of the recorded run began with."""
         self.steps.value = SETTINGS[change["new"]].steps
 
-    def config(self) -> Config | None:
-        """What the controls say, or None if no encoding is chosen."""
+    def config(self) -> Config:
+        """What the controls say."""
         chosen = tuple(name for name, check in self.encodings.items() if check.value)
         if not chosen:
-            return None
+            raise ValueError("Choose one encoding or more.")
         return Config(
             settings=(self.task.value,),
             encodings=chosen,

@@ -23,8 +23,6 @@ class TimeIt(Panel[scaling.Config]):
     ``run`` blocks the kernel, since a second computation beside it would spoil the times.
     """
 
-    CHOOSE = "Choose one mechanism or more."
-
     def __init__(self) -> None:
         super().__init__(figures.times())
         self.mechanisms = {
@@ -41,11 +39,11 @@ class TimeIt(Panel[scaling.Config]):
         start = widgets.HBox([self.device, self.button, self.bar])
         self.box = widgets.VBox([checks, self.lengths, start, self.words, self.plot])
 
-    def config(self) -> scaling.Config | None:
-        """What the controls say, or None if no mechanism is chosen."""
+    def config(self) -> scaling.Config:
+        """What the controls say."""
         chosen = tuple(name for name, check in self.mechanisms.items() if check.value)
         if not chosen:
-            return None
+            raise ValueError("Choose one mechanism or more.")
         shortest, longest = self.lengths.value
         return scaling.Config(
             mechanisms=chosen,

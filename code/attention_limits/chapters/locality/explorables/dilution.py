@@ -87,15 +87,15 @@ def phases() -> Explorable:
         bend.mark_point(filled=True, size=90, opacity=1, color=style.BLUE),
         bend.mark_text(text=bent, dy=10, **beside(EDGE.vega(names), len(bent), dx=10)),
         point.mark_point(filled=True, opacity=1, **diamond),
-        point.mark_text(text=yours, **beside(f"{noise}", len(yours), dx=12)),
+        point.mark_text(text=yours, **beside(f"{noise}", len(yours), dx=22)),
     )
     return Explorable(
         name="phases",
         title="Does your token keep half of the weight?",
-        caption="It does while it is above the line. Move it, then lengthen the sequence. Where "
-        "the scores of the others are alike, what counts is how many they are; where they are "
-        "spread, the largest of them. In which of the two does a longer sequence cost your token "
-        "more?",
+        caption="It does while it is above the line. Drag it, or move its sliders; then lengthen "
+        "the sequence. Where the scores of the others are alike, what counts is how many they "
+        "are; where they are spread, the largest of them. In which of the two does a longer "
+        "sequence cost your token more?",
         alt="A curve that begins flat, bends upwards and goes on as a straight line from a dot on. "
         "A diamond marks the token, above the curve.",
         chart=chart.properties(width="container", height=HEIGHT),
@@ -112,6 +112,7 @@ def phases() -> Explorable:
             Readout("your token would need a lead of", NOISY_HALF, ".1f"),
             Readout("the largest count from a spread of", EDGE, ".2f"),
         ],
+        drag=(noise, lead),
     )
 
 

@@ -1,6 +1,7 @@
 """The still figures of the page on learning from examples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +15,8 @@ from attention_limits.experiments.separation import (
     FULL,
     LEARNED,
     PACES,
+    PLAIN,
+    PRIORS,
     READ,
     RELATIVE,
     SHARPNESS,
@@ -22,6 +25,7 @@ from attention_limits.experiments.separation import (
     WINDOW,
     local_start,
 )
+from attention_limits.experiments.signals import Signals
 from attention_limits.runs import records
 from attention_limits.runs.records import Run
 
@@ -43,6 +47,7 @@ AVERAGES = {
     ABSOLUTE: (60, 0.7),
     LEARNED: (150, 0.48),
 }
+TYPICAL = (CONVOLUTION, UNSHARED, RELATIVE, ABSOLUTE)  # each kind that shares, and that does not
 
 
 def over_examples() -> style.Figure:
@@ -75,10 +80,65 @@ def _curves(axes: Axes, run: Run, layers: Mapping[str, tuple[float, float]]) -> 
         axes.plot(examples, each.mean(1), "o-", ms=4, lw=1.2, color=colour)
         axes.fill_between(examples, each.min(1), each.max(1), color=colour, alpha=0.2, lw=0)
         axes.text(*place, name, color=colour, va="center")
+    _scale(axes, run)
+
+
+def _scale(axes: Axes, run: Run) -> None:
+    """Shares over examples, those of a run named, and a line at what is compared."""
     axes.axhline(READ, color=style.GREY, ls=":", lw=1)
     axes.set(xscale="log", ylim=(0.45, 1.06), ylabel="right on new examples")
     axes.set_xticks(run.config["examples"][::2], [f"{n}" for n in run.config["examples"][::2]])
     axes.minorticks_off()
+
+
+def drawn(run: Run | None = None, pattern: Sequence[float] = ()) -> style.Figure:
+    """A pattern, and how layers learn it in a reader's run, before what was recorded of them.
+
+    Without a run, the pattern is the recorded one, and so are the curves.
+    """
+    recorded = records.load(separation)
+    layers, condition, n = TYPICAL, PLAIN, 64
+    if run is not None:
+        layers = run.config["layers"]
+        [condition], [n] = run.config["settings"], run.config["lengths"]
+    canvas = Canvas(figsize=(style.NARROW[0], 5.0 + 0.2 * len(layers)))
+    above, below = canvas.subplots(2, height_ratios=(1, 2.4))
+    _stems(above, pattern or Signals(n).pattern)
+    for layer in layers:
+        look = {"color": COLOURS[layer], "ls": "--" if PRIORS[layer].attention else "-"}
+        if run is not None:
+            _means(below, recorded, layer, condition, n, **look, lw=1, alpha=0.45)
+        _means(below, run or recorded, layer, condition, n, **look, lw=1.4, marker="o", ms=4)
+        below.plot([], [], label=layer, **look)
+    below.set_xlabel("examples to learn from")
+    _scale(below, recorded)
+    canvas.legend(loc="outside lower left")
+    behind = ""
+    if run is not None and any(separation.curve(recorded, one, condition, n) for one in layers):
+        behind = f" Pale: what was {recorded.stamp}, of the pattern of the page."
+    how = f"{condition} examples, n = {n}; means of {len((run or recorded).config['seeds'])} seeds"
+    return style.Figure(
+        canvas,
+        alt="Above, a pattern: eight numbers on a line, joined to it by stems. Below, how often "
+        f"layers are right over the number of examples: {', '.join(layers)}.",
+        caption="A pattern, and how often layers are right on new examples, over how many they "
+        f"have learned from: {how}, {(run or recorded).stamp}.{behind}",
+    )
+
+
+def _means(axes: Axes, run: Run, layer: str, condition: str, n: int, **look: Any) -> None:
+    """The mean of the seeds over the number of examples, where a layer was tried."""
+    found = separation.curve(run, layer, condition, n)
+    axes.plot([*found], [np.mean(each) for each in found.values()], **look)
+
+
+def _stems(axes: Axes, pattern: Sequence[float] | np.ndarray) -> None:
+    """The numbers of a pattern, in turn."""
+    places = np.arange(1, len(pattern) + 1)
+    axes.vlines(places, 0, pattern, color=style.BLUE, lw=1.4)
+    axes.plot(places, pattern, "o", ms=5, color=style.BLUE)
+    axes.axhline(0, color=style.GREY, lw=1)
+    axes.set(ylabel="pattern", ylim=(-7.5, 7.5), xticks=places)
 
 
 def over_sharpness() -> style.Figure:
