@@ -322,5 +322,5 @@ taken = _symbol("taken", "share that a layer takes from its window", tex="p", po
 _section("Windows on an image", "locality/windows")
 window_side = _count("window_side", "side of a window", "pixels", "M")
 shift = _count("shift", "shift of the windows", "pixels", "s")
-apart = _count("apart", "places between two pixels of a row", "pixels", r"\Delta")
+apart = _count("apart", "how far two pixels are apart", "pixels", r"\Delta")
 halved = _choice("halved", "shift over the side of a window", positive=True)

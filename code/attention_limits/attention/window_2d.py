@@ -20,13 +20,15 @@ n_q ≠ n_k the last query sits at the last key (bottom-right alignment).  A ``m
 of every W_i.  Where W_i is empty, o_i = 0.
 
 It needs 4dnw² FLOPs if w divides both sides of the grid and there is no shift, and somewhat fewer
-else, causal about half: linear in n.  Nothing is padded, and memory is linear.  The price:
-what lies on the other side of a border is not seen, however near.  Layers that take turns, with
-shift 0 and shift ⌊w / 2⌋, move the borders; information then crosses about one window a layer.
+else, causal about half: linear in n, as is memory, with up to nw² scores a head.  The image is not
+padded; with n_q < n_k all queries are computed, and the last n_q given.  The price: what lies on the
+other side of a border is not seen, however near.  Layers that take turns, with shift 0 and shift
+⌊w / 2⌋, move the borders; information then goes half a window a layer in each direction.  A window
+as large as the image wants no shift, which would only cut it.
 
 Use it for images and volumes cut into slices, with at least two layers, or between global layers.
 
-Source: :cite:t:`liu2021swin`, who turn the image in a ring and mask what meets there.  Taught in:
+Source: :cite:t:`liu2021swin`, who roll the image and mask what meets there.  Taught in:
 "Locality".
 """
 
@@ -125,7 +127,8 @@ def attend(
     no query sees may hold anything, NaN included.
 
     Args:
-        q: queries (..., n_q, d).
+        q: queries (..., n_q, d), the rows of the grid one after the other: an image (..., rows,
+            columns, d) is flattened first.
         k: keys (..., n_k, d), in the dtype and on the device of ``q``.
         v: values (..., n_k, d_v), likewise.  Leading axes broadcast, as for ``dense.attend``.
         width: columns of the grid; n_k must be a multiple of it.
@@ -138,7 +141,9 @@ def attend(
         scale: what multiplies the inner products, a number or a tensor that broadcasts to
             (..., n_q, 1), such as (h, 1, 1); None means d^-1/2.
         table: (..., 2·rows − 1, 2·columns − 1), such as (h, 13, 13) for windows of 7 × 7, in the
-            dtype of ``q``: what is added to a score, the offset 0 in the middle.
+            dtype of ``q``: what is added to a score, by the offset of the key from the query, 0 in
+            the middle.  Swin's own, (169, h), is by the offset of the query from the key:
+            ``swin.T.reshape(h, 13, 13).flip(-1, -2)``.
         segments: where packed sequences are: see ``attention_limits.attention.packed``.  The
             grid and its windows stay those of all tokens.
 

@@ -134,7 +134,10 @@ def longformer(sizes: Sizes, n: int, device: str) -> Attend:
 
 
 def swin(sizes: Sizes, n: int, device: str) -> Attend:
-    """Shifted windows by the functions of transformers' Swin, without its table of offsets."""
+    """Shifted windows by the functions of transformers' Swin, without its table of offsets.
+
+    Within windows it calls PyTorch's fused attention, as transformers does by default.
+    """
     from transformers import SwinConfig
     from transformers.models.swin import modeling_swin
 
@@ -153,10 +156,8 @@ def swin(sizes: Sizes, n: int, device: str) -> Attend:
         return windows.view(-1, sizes.side**2, sizes.heads, sizes.d).transpose(1, 2)
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        q, k, v = cut(q), cut(k), cut(v)
-        scores = q @ k.mT / q.shape[-1] ** 0.5 + mask[:, None]
-        out = (torch.softmax(scores, dim=-1) @ v).transpose(1, 2)
-        windows = out.reshape(-1, sizes.side, sizes.side, width)
+        out = scaled_dot_product_attention(cut(q), cut(k), cut(v), attn_mask=mask[:, None])
+        windows = out.transpose(1, 2).reshape(-1, sizes.side, sizes.side, width)
         image = modeling_swin.window_reverse(windows, sizes.side, side, side)
         image = layer.cyclic_shift(image, reverse=True)
         return image.view(1, n, sizes.heads, sizes.d).transpose(1, 2)

@@ -24,6 +24,9 @@ TOGETHER = Formula(sp.Max(0, 1 - apart / window_side), "", "in one layer")
 _NEVER = (sp.Max(0, apart - shift) + sp.Max(0, apart - (window_side - shift))) / window_side
 TOGETHER_ONCE = Formula(sp.Max(0, 1 - _NEVER), "", "in one of two layers")
 
+# Up to so many places apart, all pixels of a row meet in one of two layers.
+ALL_MEET = Formula(sp.Min(shift, window_side - shift), "pixels", "all meet")
+
 # Of neighbours on a diagonal, those that share no window in either of two layers.
 NEVER = Formula(2 / window_side**2, "", "diagonal neighbours that never meet")
 

@@ -37,7 +37,7 @@ def unshifted(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, width: int) -> 
 
 
 def rolled(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, width: int) -> torch.Tensor:
-    """The image turned in a ring, PyTorch's attention in whole windows, and a mask."""
+    """The image rolled, PyTorch's attention in whole windows, and a mask."""
     return peers.rolled(Sizes(side=WINDOW), q.shape[-2], "cpu")(q, k, v)
 
 
@@ -118,6 +118,19 @@ def meeting(shifts: Shifts, right: int, down: int, periods: int = 3) -> torch.Te
 def never(shifts: Shifts, right: int, down: int) -> float:
     """The share of pixels that share no window with the one so far on, in any of the layers."""
     return 1 - float(meeting(shifts, right, down).double().mean())
+
+
+def layers_across(shifts: Shifts, windows: int = 32, *, backwards: bool = False) -> int:
+    """How many layers it takes until one end of a row of windows has heard of the other."""
+    side = windows * WINDOW
+    order = reversed(range(side)) if backwards else range(side)
+    place = torch.tensor([*order])
+    furthest, layers = 0, 0  # how far the pixel at the beginning has been heard of
+    while furthest < side - 1:
+        number = (place - shifts[layers % len(shifts)]).div(WINDOW, rounding_mode="floor")
+        furthest = int((number == number[furthest]).nonzero().max())
+        layers += 1
+    return layers
 
 
 @evidence(

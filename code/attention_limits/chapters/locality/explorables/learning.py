@@ -21,7 +21,7 @@ def templates() -> Explorable:
         name="templates",
         title="What is it worth to be local, and to be shared?",
         caption="Follow one height from line to line. Make the input longer: which line stays? "
-        "Then widen the taps: which lines do not move? A weaker pattern lowers all of them.",
+        "Then widen the taps: which lines do not move? Weaker patterns move all to the right.",
         alt_text="Four rising curves of one shape over a logarithmic axis of examples, each "
         "beside the one before: convolution, wide kernel, unshared, fully connected. They level "
         "off at the same height.",

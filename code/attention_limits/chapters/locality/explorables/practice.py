@@ -25,7 +25,7 @@ def mixture() -> Explorable:
         x=n,
         over=(128, 1_048_576),
         sliders=[
-            Slider(full, (1, 2, 3, 4, 6, 8, 12, 16, 24, 48), 8),
+            Slider(full, (1, 2, 3, 4, 6, 8, 12, 16, 24, 36), 8),
             Slider(w, (128, 512, 1024, 2048, 4096, 8192), 1024),
         ],
         name="mixture",

@@ -13,7 +13,7 @@ def field() -> Explorable:
     return explore(
         [FIELD, EFFECTIVE],
         x=layers,
-        over=(1, 128),
+        over=(2, 128),
         sliders=[
             Slider(taps, (3, 7, 15, 31, 127, 511, 4095), 3),
             Slider(taken, tuple(share / 20 for share in range(1, 21)), 1),
@@ -26,7 +26,7 @@ def field() -> Explorable:
         "steeply as where 95 % of the weight comes from, so that they part.",
         log="xy",
         y_title="tokens",
-        names_at=((0.6, "above"), (0.75, "below")),
+        key=True,
         readouts=[
             Readout("within reach of 32 layers", FIELD.subs(deep)),
             Readout("95 % of the weight comes from", EFFECTIVE.subs(deep), ",.0f"),

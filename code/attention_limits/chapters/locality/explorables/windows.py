@@ -1,12 +1,12 @@
 """The slider of the page on windows."""
 
 from attention_limits.chapters.locality.derivations.windows import (
+    ALL_MEET,
     NEVER,
     TOGETHER,
     TOGETHER_ONCE,
 )
 from attention_limits.explorable import Explorable, Readout, Slider, explore
-from attention_limits.formula import Formula
 from attention_limits.symbols import apart, halved, shift, window_side
 
 WIDEST = 32
@@ -20,16 +20,16 @@ def near() -> Explorable:
         x=apart,
         over=(1, WIDEST),
         sliders=[
-            Slider(window_side, (4, 6, 7, 8, 12, 14, 16, 24, WIDEST), 16),
-            Slider(halved, (0.125, 0.25, 0.375, 0.5), 0.5),
+            Slider(window_side, (8, 16, 24, WIDEST), 16),
+            Slider(halved, tuple(eighth / 8 for eighth in range(1, 8)), 0.25),
         ],
         name="near",
         title="How near is near enough?",
-        caption="In one layer, even neighbours are kept apart at times. Make the shift smaller: "
-        "how far apart may pixels be that surely meet in one of two layers? Which shift is best?",
-        alt_text="Two falling lines. In one layer the share falls from nearly one to zero at 16 "
-        "places. In one of two layers it stays at one up to eight places, and then falls twice as "
-        "steeply to the same point.",
+        caption="In one layer, even neighbours are kept apart at times. Move the shift: how far "
+        "apart may pixels be that surely meet in one of two layers? Which shift is best?",
+        alt_text="Two falling lines. In one layer the share falls evenly from nearly one to zero "
+        "at 16 pixels. In one of two layers it stays at one up to four pixels, falls as steeply up "
+        "to twelve, and then twice as steeply to the same point.",
         log="",
         y_title="share of pairs that meet",
         y_format=".0%",
@@ -37,8 +37,7 @@ def near() -> Explorable:
         readouts=[
             Readout(
                 "all pixels meet that are at most so far apart",
-                Formula(halved * window_side, "pixels", "all meet"),
-                ".1f",
+                ALL_MEET.subs({shift: halved * window_side}),
             ),
             Readout("diagonal neighbours that never meet", NEVER, ".2%"),
         ],

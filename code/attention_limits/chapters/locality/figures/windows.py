@@ -10,6 +10,7 @@ from attention_limits.gallery import speed
 from attention_limits.runs import records
 
 SIDE = 2 * WINDOW  # pixels of the picture
+PARTS = np.argwhere(np.ones((3, 3)))  # windows of the picture, and those that begin at its end
 
 
 def corners() -> style.Figure:
@@ -23,9 +24,10 @@ def corners() -> style.Figure:
         borders = np.arange(shift, SIDE + 1, WINDOW)
         axes.hlines(borders, 0, SIDE, color=colour, ls=line, lw=1.6, label=name)
         axes.vlines(borders, 0, SIDE, color=colour, ls=line, lw=1.6)
-    apart = np.tile(~meeting(TWO, 1, 1).numpy(), (2, 2))
-    y, x = apart.nonzero()
-    axes.plot(x + 1, y + 1, "o", ms=8, mfc="none", mec=style.GREEN, mew=1.6, label="never meet")
+    corners = np.argwhere(~meeting(TWO, 1, 1).numpy()) + 1  # below and to the right of a pixel
+    every = {tuple(corner % WINDOW + WINDOW * part) for corner in corners for part in PARTS}
+    y, x = np.array([corner for corner in every if max(corner) <= SIDE]).T
+    axes.plot(x, y, "o", ms=8, mfc="none", mec=style.GREEN, mew=1.6, label="never meet")
     axes.set(xlim=(-0.3, SIDE + 0.3), ylim=(SIDE + 0.3, -0.3), xticks=(), yticks=())
     axes.set_xticks(range(SIDE + 1), minor=True)
     axes.set_yticks(range(SIDE + 1), minor=True)
@@ -37,7 +39,7 @@ def corners() -> style.Figure:
         canvas,
         alt=f"A grid of {SIDE} by {SIDE} pixels with the borders of windows of {WINDOW}: solid "
         f"ones, and dashed ones moved by {HALF}. Circles stand wherever a solid line crosses a "
-        "dashed one: two in each window.",
+        "dashed one.",
         caption="Two pixels that touch at a circled corner, one above and to the left of it and "
         "one below and to the right, are kept apart by a border of each layer.",
     )
