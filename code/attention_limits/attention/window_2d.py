@@ -21,7 +21,7 @@ of every W_i.  Where W_i is empty, o_i = 0.
 
 It needs 4dnw² FLOPs if w divides both sides of the grid and there is no shift, and somewhat fewer
 else, causal about half: linear in n, as is memory, with up to nw² scores a head.  The image is not
-padded; with n_q < n_k all queries are computed, and the last n_q given.  The price: what lies on the
+padded; with n_q < n_k all queries are computed and the last n_q given.  The price: what lies on the
 other side of a border is not seen, however near.  Layers that take turns, with shift 0 and shift
 ⌊w / 2⌋, move the borders; information then goes half a window a layer in each direction.  A window
 as large as the image wants no shift, which would only cut it.
