@@ -110,7 +110,7 @@ class Config(grid.Config):
     settings: tuple[str, ...] = CONDITIONS
     models: tuple[str, ...] = MODELS
     examples: tuple[int, ...] = (50, 200, 1000)
-    steps: int = 400
+    steps: int = 2000
     rates: tuple[float, ...] = RATES
     seeds: tuple[int, ...] = (0, 1, 2)
     count: int = ASKED
@@ -136,7 +136,7 @@ PRESETS = {
     ),
     "full": Config(),
 }
-DURATIONS = {"smoke": "a few seconds", "book": "a minute", "full": "about half an hour"}
+DURATIONS = {"smoke": "a few seconds", "book": "a minute", "full": "about two hours"}
 
 
 @dataclass(frozen=True)
