@@ -78,11 +78,12 @@ def biases(table, n, width):
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("lead", [(), (3,), (2, 1)], ids=str)
-def test_a_table_is_added_by_offset(lead, causal):
+@pytest.mark.parametrize("window", [(3, 4), (3, 3)], ids=str)
+def test_a_table_is_added_by_offset(window, lead, causal):
     """Windows at the edges are smaller, and began with the offsets of another corner."""
-    n, width, window, shift = 7 * 5, 5, (3, 4), (2, 1)
+    n, width, shift = 7 * 5, 5, (2, 1)
     inputs = draw_qkv((2, 3, n, 8), (2, 3, n, 8))
-    table = draw_qkv((*lead, 5, 7), (1, 1))[0]
+    table = draw_qkv((*lead, *(2 * side - 1 for side in window)), (1, 1))[0]
     options = dict(width=width, window=window, shift=shift, causal=causal)
     mask = torch.from_numpy(window_2d.visible(n, **options))
     expected = dense.attend(*inputs, mask=mask, bias=biases(table, n, width))
@@ -167,6 +168,7 @@ def test_windows_that_fill_the_image_cost_what_the_chapter_says():
     whole = window_2d.cost(width=56, window=7).needed
     assert whole(n=56**2, d=32) == 4 * 32 * 56**2 * 7**2
     assert window_2d.cost(width=56, window=7, shift=3).needed(n=56**2, d=32) < whole(n=56**2, d=32)
+    assert window_2d.cost(width=56, window=7).held(n=56**2, d=32, b=4) == 2 * 56**2 * 32 * 4
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ EXPERIMENTS = (
     "encoding_time",
     "separation",
     "image_windows",
-    "digits",
 )
 
 

@@ -92,7 +92,7 @@ class Config(Plain):
             raise ValueError(f"lengths must be squares for images, got {self.lengths}")
 
 
-_SMALL = Sizes(heads=2, d=16, window=16, block=16, period=16, side=4)
+_SMALL = Sizes(heads=2, d=16, window=16, block=16, period=16)
 PRESETS = {
     "smoke": Config(
         lengths=(256, 512), sizes=_SMALL, product=64, repeats=2, compiled=False, million=0

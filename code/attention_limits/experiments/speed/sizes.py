@@ -1,5 +1,6 @@
 """What all contestants of a comparison have in common."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,6 @@ class Sizes(Plain):
         block: queries, or keys, of a block of block-sparse attention.
         blocks: how many blocks of keys each block of queries sees, at least 4.
         period: tokens from one tick of the clock to the next.
-        side: rows and columns of a window on an image.
     """
 
     heads: int = 4
@@ -28,7 +28,11 @@ class Sizes(Plain):
     block: int = 64
     blocks: int = 8
     period: int = 64
-    side: int = 8
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of a window on an image, of as many tokens as a block."""
+        return math.isqrt(self.block)
 
     def layout(self, n: int) -> np.ndarray:
         """Which blocks each sees: itself, two before it, the first, and random ones of its past."""

@@ -7,7 +7,7 @@ import sympy as sp
 
 from attention_limits.derivation import Derivation, Step
 from attention_limits.formula import Formula
-from attention_limits.symbols import apart, d, i, shift, side, window_side
+from attention_limits.symbols import apart, d, downwards, i, right, shift, side, window_side
 
 # Pairs along a row of H pixels: windows of M that fill it, and the same after a shift.
 WHOLE = Formula(side * window_side, "pairs", "windows that fill a row")
@@ -27,8 +27,8 @@ TOGETHER_ONCE = Formula(sp.Max(0, 1 - _NEVER), "", "in one of two layers")
 # Up to so many places apart, all pixels of a row meet in one of two layers.
 ALL_MEET = Formula(sp.Min(shift, window_side - shift), "pixels", "all meet")
 
-# Of neighbours on a diagonal, those that share no window in either of two layers.
-NEVER = Formula(2 / window_side**2, "", "diagonal neighbours that never meet")
+# Of pixels so far apart along both axes, those that share no window in either of two layers.
+NEVER = Formula(2 * right * downwards / window_side**2, "", "pixels that never meet")
 
 
 def pairs() -> Derivation:
@@ -59,7 +59,7 @@ def pairs() -> Derivation:
 
 def meetings() -> Derivation:
     """Borders keep apart, and another layer has them elsewhere."""
-    diagonal = 1 / window_side * (1 / window_side) + 1 / window_side * (1 / window_side)
+    across, down = right / window_side, downwards / window_side
     return Derivation(
         Step(
             "One layer",
@@ -81,11 +81,11 @@ def meetings() -> Derivation:
         ),
         Step(
             "On a diagonal",
-            diagonal,
+            across * down + across * down,
             NEVER,
-            "Two pixels that touch at a corner cross a border along each axis, or along one, or "
-            "none. If it is one of the first layer along one axis, and one of the second along "
-            "the other, then both layers keep them apart. Each of the two cases has a share of "
-            "$1/M^2$.",
+            "Now let two pixels be $\\Delta_x$ and $\\Delta_y$ apart along the axes, neither more than "
+            " $s$ or $M - s$, so that along each there is at most one border between them. If "
+            "it is one of the first layer along one axis, and one of the second along the other, "
+            "then both layers keep them apart. There are two such cases.",
         ),
     )

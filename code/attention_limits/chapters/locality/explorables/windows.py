@@ -7,7 +7,7 @@ from attention_limits.chapters.locality.derivations.windows import (
     TOGETHER_ONCE,
 )
 from attention_limits.explorable import Explorable, Readout, Slider, explore
-from attention_limits.symbols import apart, halved, shift, window_side
+from attention_limits.symbols import apart, downwards, halved, right, shift, window_side
 
 WIDEST = 32
 
@@ -39,6 +39,8 @@ def near() -> Explorable:
                 "all pixels meet that are at most so far apart",
                 ALL_MEET.subs({shift: halved * window_side}),
             ),
-            Readout("diagonal neighbours that never meet", NEVER, ".2%"),
+            Readout(
+                "diagonal neighbours that never meet", NEVER.subs({right: 1, downwards: 1}), ".2%"
+            ),
         ],
     )
