@@ -83,8 +83,8 @@ def meetings() -> Derivation:
             "On a diagonal",
             across * down + across * down,
             NEVER,
-            "Now let two pixels be $\\Delta_x$ and $\\Delta_y$ apart along the axes, neither more than "
-            " $s$ or $M - s$, so that along each there is at most one border between them. If "
+            "Now let two pixels be $\\Delta_x$ and $\\Delta_y$ apart along the axes, neither more "
+            "than $s$ or $M - s$, so that along each there is at most one border between them. If "
             "it is one of the first layer along one axis, and one of the second along the other, "
             "then both layers keep them apart. There are two such cases.",
         ),

@@ -170,8 +170,8 @@ def some_pixels_never_meet(shifts: Shifts = TWO, wider: int = 0) -> Evidence:
         expected=1,
         tolerance=0,
         unit="× the formula",
-        how=f"window_2d.visible, windows of {WINDOW}, shifts 0 and {HALF}; 1 to {HALF} to the right "
-        "and down, all places of a window, to 9 digits",
+        how=f"window_2d.visible, windows of {WINDOW}, shifts 0 and {HALF}; 1 to {HALF} right "
+        f"and 1 to {HALF} down, all places of a window, to 9 digits",
     )
 
 
