@@ -36,6 +36,6 @@ HYBRIDS = {
     "Command R7B": Hybrid(3, 1, 4096, "huggingface2024cohere2"),
     "Gemma-3 27B": Hybrid(_GEMMA3.windowed, _GEMMA3.full, _GEMMA3.window, _GEMMA3.source),
     "EXAONE 4.0 32B": Hybrid(3, 1, 4096, "huggingface2025exaone4"),
-    "gpt-oss": Hybrid(18, 18, 128, "openai2025gptoss"),
+    "gpt-oss 120B": Hybrid(18, 18, 128, "openai2025gptoss"),
     "Olmo 3 7B": Hybrid(24, 8, 4096, "huggingface2026configurations"),
 }
