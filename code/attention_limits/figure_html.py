@@ -137,11 +137,9 @@ def _value(slider: Mapping[str, Any]) -> str:
 
 def _slider(slider: Mapping[str, Any]) -> str:
     text = html.escape(_value(slider))
-    # A symbol that is a word of its label already needs no second mention.
-    symbol = "" if slider["name"] in slider["label"].split() else _symbol(slider["name"])
     return (
         f'<div class="explorable-slider"><label><span>{html.escape(slider["label"])}'
-        f"{symbol}</span>"
+        f"{_symbol(slider['name'])}</span>"
         f'<input type="range" data-signal="{slider["name"]}" min="0" '
         f'max="{len(slider["values"]) - 1}" step="1" value="{slider["start"]}" '
         f'aria-valuetext="{text}" autocomplete="off"></label>'
