@@ -633,7 +633,7 @@ def _table(
 
 def _axis_title(symbol: sp.Symbol) -> str:
     meaning = MEANING[symbol]
-    # As on sliders: a symbol that is a word of the label already needs no second mention.
+    # A symbol that is a word of the label already needs no second mention.
     label = meaning.words if symbol.name in meaning.words.split() else f"{meaning.words} {symbol}"
     return label + (f" ({meaning.unit})" if meaning.unit not in ("", label) else "")
 
