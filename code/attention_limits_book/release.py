@@ -6,6 +6,7 @@ python -m attention_limits_book.release v0.2.0 _build/release
 
 import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import tomllib
@@ -23,10 +24,11 @@ NOTES = "notes.md"
 
 
 def check(tag: str, root: Path) -> None:
-    """Refuse a tag that is not the version which everything else names.
+    """Refuse a tag that is not the version which everything else names, on the commit at hand.
 
     Raises:
-        ValueError: for a tag that is none, or a file that names another version or lacks this one.
+        ValueError: for a tag that is none, a file that names another version or lacks this one, and
+            for what ``check_commit`` refuses.
     """
     if not TAG.fullmatch(tag):
         raise ValueError(f"the tag must be as in v0.2 or v0.2.1, got {tag!r}")
@@ -36,6 +38,33 @@ def check(tag: str, root: Path) -> None:
         if (found := str(version["version"])) != tag[1:]:
             raise ValueError(f"{name} must say version {tag[1:]}, as the tag does; it says {found}")
     section((root / "CHANGELOG.md").read_text(encoding="utf-8"), tag)
+    check_commit(tag, root)
+
+
+def check_commit(tag: str, root: Path) -> None:
+    """Refuse files that are edited, and a tag that is on another commit; it need not exist yet.
+
+    A folder without a history, as from an archive, has nothing that could differ.
+
+    Raises:
+        ValueError: saying which files, or which commit.
+    """
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+        )
+
+    edited = git("status", "--porcelain", "--untracked-files=no")
+    if edited.returncode:
+        return
+    if lines := edited.stdout.split("\n")[:-1]:
+        names = ", ".join(line[3:] for line in lines)
+        raise ValueError(f"a release is made of what is committed; edited since: {names}")
+    head = git("rev-parse", "HEAD").stdout.strip()
+    tagged = git("rev-parse", "--verify", "--quiet", f"{tag}^{{commit}}").stdout.strip()
+    if tagged and tagged != head:
+        raise ValueError(f"{tag} must be on the commit {head[:7]} that is here, not {tagged[:7]}")
 
 
 def section(changelog: str, tag: str) -> str:

@@ -1,6 +1,7 @@
 """Versions side by side, what changed between them, and what a release consists of."""
 
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -251,6 +252,27 @@ def test_a_release_is_whole_or_it_is_said_why_not(tag, spoil, said, root, capsys
     assert released(root, tag) == 1
     assert said in capsys.readouterr().err
     assert not Path(root / "release").exists()
+
+
+def test_a_release_is_made_of_what_is_committed_where_its_tag_is(root, capsys):
+    """A book of edited files, or of another commit, went out under the tag."""
+
+    def git(*arguments):
+        who = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
+
+    git("init")
+    git("add", "pyproject.toml", "CITATION.cff", "CHANGELOG.md")
+    git("commit", "-m", "A")
+    assert released(root) == 0  # which leaves files that git does not know
+    git("tag", "v0.2.0")
+    assert released(root) == 0
+    (root / "CHANGELOG.md").write_text(CHANGES + "\n")
+    assert released(root) == 1
+    assert "edited since: CHANGELOG.md" in capsys.readouterr().err
+    git("commit", "-a", "-m", "B")
+    assert released(root) == 1
+    assert "v0.2.0 must be on the commit" in capsys.readouterr().err
 
 
 def test_a_tag_is_checked_before_anything_is_built(root, capsys):
