@@ -49,11 +49,11 @@ def dilated(depth: int, seed: int = 0) -> list[Layer]:
     return convolutions(depth, seed, dilation=2)
 
 
-def skipping(depth: int, seed: int = 0) -> list[Layer]:
-    """The same kernels, half of what a layer passes on being what it got."""
+def skipping(depth: int, seed: int = 0, taken: float = 0.5) -> list[Layer]:
+    """The same kernels, which a share of the squares comes from, and the rest from what came in."""
 
     def skip(layer: Layer) -> Layer:
-        return lambda x: (x + layer(x)) / math.sqrt(2)
+        return lambda x: math.sqrt(1 - taken) * x + math.sqrt(taken) * layer(x)
 
     return [skip(layer) for layer in convolutions(depth, seed)]
 
@@ -213,11 +213,28 @@ def a_relu_changes_little(stack: Drawn = with_relu) -> Evidence:
     return _of_deviation(stack, of_layers, (8,), tolerance=0.03, how="with a ReLU behind each")
 
 
+def a_tenth(depth: int, seed: int = 0) -> list[Layer]:
+    """A tenth of the squares comes from the kernels."""
+    return skipping(depth, seed, taken=0.1)
+
+
+def by_weights(depth: int, seed: int = 0) -> list[Layer]:
+    """A tenth of the weights, and so a smaller share of the squares, comes from the kernels."""
+    return skipping(depth, seed, taken=0.1**2 / (0.1**2 + 0.9**2))
+
+
 @evidence(rivals={"layers that skip nothing": dict(stack=convolutions)})
 def skips_shorten_it(stack: Drawn = skipping) -> Evidence:
     """The same, where half of what a layer passes on is what it got."""
     half = functools.partial(of_layers, taken=0.5)
     return _of_deviation(stack, half, (8,), tolerance=0.01, how="x + f(x) over √2, p = 1/2")
+
+
+@evidence(rivals={"a share of weights": dict(stack=by_weights)})
+def a_share_is_one_of_squares(stack: Drawn = a_tenth) -> Evidence:
+    """The same, where a tenth of the squares comes from the kernels."""
+    tenth = functools.partial(of_layers, taken=0.1)
+    return _of_deviation(stack, tenth, (8,), tolerance=0.01, how="√.9 x + √.1 f(x), p = 1/10")
 
 
 def _of_deviation(
