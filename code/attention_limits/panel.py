@@ -13,6 +13,10 @@ Config = TypeVar("Config")  # what the controls of one lab say
 STOP = "To stop, interrupt the kernel: what was measured until then stays."
 
 
+class RefusalError(ValueError):
+    """What the controls say cannot be run; its words are for the reader, who sees no arguments."""
+
+
 class Panel(ABC, Generic[Config]):
     """Controls, and what happens when the reader presses Run.
 
@@ -33,7 +37,7 @@ class Panel(ABC, Generic[Config]):
         """What the controls say.
 
         Raises:
-            ValueError: in words for the reader, if nothing can be measured from that.
+            RefusalError: if nothing can be measured from that.
         """
 
     @abstractmethod
@@ -44,7 +48,7 @@ class Panel(ABC, Generic[Config]):
         """Measure what is chosen; it blocks the kernel."""
         try:
             config = self.config()
-        except ValueError as refusal:
+        except RefusalError as refusal:
             self._write([str(refusal)])
             return
         self.button.disabled = True

@@ -13,7 +13,7 @@ def never(M, shifts):
     return {1: (2 * M - 1) / M**2, 2: 2 / M**2}.get(kinds, 0)
 
 
-# %% wrong: one of two cases -> both cases: the first layer's border across, or down
+# %% wrong: one of two cases -> both cases: the first layer's across, or down
 def never(M, shifts):
     kinds = len({shift % M for shift in shifts})
     return {1: (2 * M - 1) / M**2, 2: 2 / M**2}.get(kinds, 0) / 2
@@ -24,7 +24,7 @@ def never(M, shifts):
     return 1 / M**2
 
 
-# %% wrong: any border -> a border of each kind, each in its own direction
+# %% wrong: any border -> each layer has one of its borders there
 def never(M, shifts):
     return (len({shift % M for shift in shifts}) / M) ** 2
 

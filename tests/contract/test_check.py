@@ -20,8 +20,18 @@ def layouts(n_k):
     return {"layout": layout, "block": block, "causal": True}
 
 
+def windows(n_k):
+    """A grid of as many columns as divide the keys."""
+    return {"width": next(w for w in (4, 3, 2, 1) if n_k % w == 0), "window": 2, "shift": 1}
+
+
 # Tiles of a few tokens would take a loop of many.
-OPTIONS = SMALL | {"block_sparse": layouts, "online_softmax": {}, "fractal": {"block": 8}}
+OPTIONS = SMALL | {
+    "block_sparse": layouts,
+    "window_2d": windows,
+    "online_softmax": {},
+    "fractal": {"block": 8},
+}
 
 # --- whom it passes -----------------------------------------------------------------------------
 

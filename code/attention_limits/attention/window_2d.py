@@ -28,8 +28,8 @@ as large as the image wants no shift, which would only cut it.
 
 Use it for images and volumes cut into slices, with at least two layers, or between global layers.
 
-Source: :cite:t:`liu2021swin`, who roll the image and mask what meets there.  Taught in:
-"Locality".
+Source: :cite:t:`liu2021swin`, who roll the image and mask what meets there.
+Taught in: "Locality".
 """
 
 import functools

@@ -12,7 +12,7 @@ from attention_limits.experiments import separation
 from attention_limits.experiments.separation import CORE, ENOUGH, PLAIN, READ, SHIFTED, Cell
 from attention_limits.experiments.signals import Signals
 from attention_limits.lab import Lab
-from attention_limits.panel import STOP, Panel
+from attention_limits.panel import STOP, Panel, RefusalError
 from attention_limits.runs import records, timing
 
 LENGTHS = (32, 64, 128)  # those that have rates of their own
@@ -111,7 +111,7 @@ class TrainIt(Panel[Choice]):
         """What the controls say."""
         chosen = tuple(name for name, check in self.layers.items() if check.value)
         if not chosen:
-            raise ValueError("Choose one layer or more.")
+            raise RefusalError("Choose one layer or more.")
         _check_strength(float(np.linalg.norm(self.pattern)))
         fewest, most = self.examples.value
         config = separation.Config(
@@ -184,10 +184,10 @@ def _number(place: int, value: float) -> widgets.FloatSlider:
 def _check_strength(strength: float) -> None:
     """Refuse a pattern that no layer could learn well enough to be compared."""
     if not strength:
-        raise ValueError("All eight numbers are 0, so there is nothing to learn. Draw a pattern.")
+        raise RefusalError("All eight numbers are 0, so there is nothing to learn. Draw a pattern.")
     if strength < LEAST:
         best = NormalDist().cdf(strength)
-        raise ValueError(
+        raise RefusalError(
             f"A pattern of strength S = {strength:.1f} is too weak: whoever knows it and its place "
             f"is right in {best:.0%}, and no layer can do better. Draw one of {LEAST:.1f} or more."
         )

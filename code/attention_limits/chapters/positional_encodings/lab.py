@@ -11,7 +11,7 @@ from attention_limits.experiments import conditions, extrapolation
 from attention_limits.experiments.conditions import SETTINGS
 from attention_limits.experiments.extrapolation import Cell, Config
 from attention_limits.lab import Lab
-from attention_limits.panel import STOP, Panel
+from attention_limits.panel import STOP, Panel, RefusalError
 from attention_limits.runs import records, timing
 from attention_limits.training import Trained
 
@@ -62,7 +62,7 @@ class TrainIt(Panel[Config]):
         """What the controls say."""
         chosen = tuple(name for name, check in self.encodings.items() if check.value)
         if not chosen:
-            raise ValueError("Choose one encoding or more.")
+            raise RefusalError("Choose one encoding or more.")
         return Config(
             settings=(self.task.value,),
             encodings=chosen,

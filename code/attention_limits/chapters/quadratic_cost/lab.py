@@ -5,7 +5,7 @@ import ipywidgets as widgets
 from attention_limits.chapters.quadratic_cost.figures import scaling as figures
 from attention_limits.experiments import scaling
 from attention_limits.lab import Lab
-from attention_limits.panel import STOP, Panel
+from attention_limits.panel import STOP, Panel, RefusalError
 from attention_limits.runs import records
 
 LENGTHS = tuple(2**power for power in range(8, 17))
@@ -43,7 +43,7 @@ class TimeIt(Panel[scaling.Config]):
         """What the controls say."""
         chosen = tuple(name for name, check in self.mechanisms.items() if check.value)
         if not chosen:
-            raise ValueError("Choose one mechanism or more.")
+            raise RefusalError("Choose one mechanism or more.")
         shortest, longest = self.lengths.value
         return scaling.Config(
             mechanisms=chosen,

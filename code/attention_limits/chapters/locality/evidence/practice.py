@@ -171,7 +171,9 @@ def seen(make: Callable[[], nn.Module]) -> int:
     image = torch.randn(1, 3, 8 * PATCH, 8 * PATCH, requires_grad=True)
     tokens = make()(image)
     if tokens.shape[-2:] != (8, 8):
-        raise ValueError(f"a token for each patch of {PATCH} pixels, not {tuple(tokens.shape)}")
+        raise ValueError(
+            f"make must give a token for each {PATCH} pixels, got {tuple(tokens.shape)}"
+        )
     tokens[0, :, 4, 4].sum().backward()
     assert image.grad is not None
     return int((image.grad[0].abs().sum((0, 1)) > 0).sum())

@@ -21,7 +21,7 @@ def near() -> Explorable:
         over=(1, WIDEST),
         sliders=[
             Slider(window_side, (8, 16, 24, WIDEST), 16),
-            Slider(halved, tuple(eighth / 8 for eighth in range(1, 8)), 0.25),
+            Slider(halved, tuple(eighth / 8 for eighth in range(1, 7)), 0.25),
         ],
         name="near",
         title="How near is near enough?",
