@@ -403,3 +403,21 @@ def test_the_table_test_reads_cells():
 def test_four_digits_where_a_number_may_be_small_or_large(value, text):
     """A readout said 6,554.700 s."""
     assert Readout("time", Formula(n, "s"), FOUR).text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "letter"),
+    [
+        ("n", " <var>n</var>"),
+        ("taps", " <var>k</var>"),
+        ("alpha", " <var>α</var>"),
+        ("n_max", " <var>n<sub>max</sub></var>"),
+        ("n_star", " <var>n*</var>"),
+        ("right", " <var>Δ<sub>x</sub></var>"),
+        ("vocabulary", ""),
+        ("halved", ""),
+    ],
+)
+def test_a_slider_says_the_letter_that_formulas_have(name, letter):
+    """It said the name that code has, or a part of TeX."""
+    assert figure_html._symbol(name) == letter

@@ -79,6 +79,11 @@ def assert_recorded_and_refuses_rivals(piece: Callable[..., Evidence]) -> None:
     found = piece()
     assert found.holds, str(found)
     assert found.how.startswith("recorded on")
+    assert_refuses_rivals(piece)
+
+
+def assert_refuses_rivals(piece: Callable[..., Evidence]) -> None:
+    """It has some, and holds for none; those of pieces that claims name are tried with claims."""
     assert rivals(piece)
-    for words, read in rivals(piece).items():
-        assert not read().holds, words
+    for words, rival in rivals(piece).items():
+        assert not rival().holds, words

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.chapter_parts import assert_all_found, assert_holds_by_no_accident, pieces_in
+from helpers.chapter_parts import (
+    assert_all_found,
+    assert_holds_by_no_accident,
+    assert_refuses_rivals,
+    pieces_in,
+)
 
 from attention_limits.chapters.locality.derivations import practice as derivations
 from attention_limits.chapters.locality.evidence import practice as evidence
@@ -23,6 +28,12 @@ def test_all_pieces_are_found():
 def test_it_holds_and_is_no_accident(piece):
     """A second run found another number; or a bound is so wide that nothing would cross it."""
     assert_holds_by_no_accident(piece)
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
+def test_it_refuses_its_rivals(piece):
+    """No claim names these pieces, so that no other test tries their rivals."""
+    assert_refuses_rivals(piece)
 
 
 @pytest.mark.parametrize("local", [evidence.masked, evidence.viewed])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -123,12 +124,12 @@ def never(shifts: Shifts, right: int, down: int, window: int = WINDOW) -> float:
 def layers_across(shifts: Shifts, windows: int = 32, *, backwards: bool = False) -> int:
     """How many layers it takes until one end of a row of windows has heard of the other."""
     side = windows * WINDOW
-    order = reversed(range(side)) if backwards else range(side)
-    place = torch.tensor([*order])
-    furthest, layers = 0, 0  # how far the pixel at the beginning has been heard of
-    while furthest < side - 1:
-        number = (place - shifts[layers % len(shifts)]).div(WINDOW, rounding_mode="floor")
-        furthest = int((number == number[furthest]).nonzero().max())
+    sees = [window_2d.visible(side, width=side, window=WINDOW, shift=(0, s)) for s in shifts]
+    ends = (0, side - 1) if backwards else (side - 1, 0)
+    heard = np.arange(side) == ends[1]  # who has heard of the pixel at the other end
+    layers = 0
+    while not heard[ends[0]]:
+        heard = (sees[layers % len(sees)] & heard).any(-1)
         layers += 1
     return layers
 
